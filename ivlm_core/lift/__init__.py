@@ -1,0 +1,1 @@
+"""Pixel values of several views back to vertices."""

@@ -1,0 +1,213 @@
+"""Pixel values of J views to one score per vertex: linear, differentiable, on any device.
+
+Per view, a vertex gets the barycentric-weighted mean of the pixels of its faces; over views, the
+(weighted) mean of those that see it. One implementation serves bodies, meshes and point clouds.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ivlm_core.lift.sparse import SparseRows
+from ivlm_core.render.rasterizer import PixelMap
+
+
+@dataclass(frozen=True)
+class Lifted:
+    """Result of a lift.
+
+    Attributes:
+        scores: float32 [B, V]; 0 where not seen (which means unknown, not "no").
+        seen: bool [V], True where some view has a pixel that touches the vertex.
+    """
+
+    scores: Tensor
+    seen: Tensor
+
+
+class LiftOperator(nn.Module):
+    """The linear map from pixels to vertices of one mesh under one rig.
+
+    Buffers follow ``.to(device)`` and stay out of ``state_dict``. The work is done only on the
+    pixels that hit the surface, and only for the (view, vertex) pairs that occur.
+    """
+
+    def __init__(
+        self,
+        image_shape: tuple[int, int, int],
+        num_vertices: int,
+        pixels: Tensor,
+        pair_pixels: SparseRows,
+        pair_vertex: Tensor,
+        pair_view: Tensor,
+    ) -> None:
+        """Use ``from_pixel_map``, ``from_point_map`` or ``from_tensors``."""
+        super().__init__()
+        self.image_shape = image_shape
+        self.num_vertices = num_vertices
+        self.pair_pixels = pair_pixels
+        pixels, pair_vertex, pair_view = (t.long() for t in (pixels, pair_vertex, pair_view))
+        self.register_buffer("pixels", pixels, persistent=False)
+        self.register_buffer("pair_vertex", pair_vertex, persistent=False)
+        self.register_buffer("pair_view", pair_view, persistent=False)
+        ones = torch.ones(len(pair_vertex), device=pair_vertex.device)
+        self.vertex_pairs = SparseRows.from_entries(
+            pair_vertex,
+            torch.arange(len(pair_vertex), device=ones.device),
+            ones,
+            num_vertices,
+            len(pair_vertex),
+        )
+        seen = torch.zeros(num_vertices, dtype=torch.bool, device=pair_vertex.device)
+        seen[pair_vertex] = True
+        self.register_buffer("seen", seen, persistent=False)
+
+    @classmethod
+    def from_pixel_map(cls, pixel_map: PixelMap, num_vertices: int) -> "LiftOperator":
+        """The operator of a rendered mesh with ``num_vertices`` vertices."""
+        return cls.from_indices(pixel_map.vertex_ids, pixel_map.barycentric, num_vertices)
+
+    @classmethod
+    def from_point_map(cls, point_ids: np.ndarray, num_points: int) -> "LiftOperator":
+        """The operator of a rendered point cloud: int [J, H, W] point per pixel, -1 for none."""
+        ids = np.asarray(point_ids)[..., None]
+        return cls.from_indices(ids, np.ones(ids.shape, dtype=np.float32), num_points)
+
+    @classmethod
+    def from_indices(
+        cls, vertex_ids: np.ndarray, weights: np.ndarray, num_vertices: int
+    ) -> "LiftOperator":
+        """The operator of any pixel-to-vertex map.
+
+        Args:
+            vertex_ids: int [J, H, W, C]; a pixel counts only if all C ids are in [0, V).
+            weights: float [J, H, W, C], their weights.
+            num_vertices: V.
+        """
+        ids = np.asarray(vertex_ids)
+        if ids.ndim != 4 or np.shape(weights) != ids.shape:
+            raise ValueError(
+                "LiftOperator needs vertex ids and weights of one shape [J, H, W, C], got "
+                f"{ids.shape} and {np.shape(weights)}."
+            )
+        views, height, width, corners = ids.shape
+        pixels = np.flatnonzero(((ids >= 0) & (ids < num_vertices)).all(axis=-1))
+        entry_ids = ids.reshape(-1, corners)[pixels].astype(np.int64)
+        entry_weights = np.asarray(weights, dtype=np.float32).reshape(-1, corners)[pixels]
+        view = pixels // (height * width)
+        key = (view[:, None] * num_vertices + entry_ids).ravel()
+        column = np.repeat(np.arange(len(pixels)), corners)
+        entry_weights = entry_weights.ravel()
+
+        total = np.bincount(key, weights=entry_weights, minlength=views * num_vertices)
+        pairs = np.flatnonzero(total > 0)
+        row_of_key = np.full(views * num_vertices, -1, dtype=np.int64)
+        row_of_key[pairs] = np.arange(len(pairs))
+        keep = (row_of_key[key] >= 0) & (entry_weights > 0)
+        key, column, entry_weights = key[keep], column[keep], entry_weights[keep]
+        rows = SparseRows.from_entries(
+            torch.from_numpy(row_of_key[key]),
+            torch.from_numpy(column),
+            torch.from_numpy((entry_weights / total[key]).astype(np.float32)),
+            len(pairs),
+            len(pixels),
+        )
+        return cls(
+            (views, height, width),
+            num_vertices,
+            torch.from_numpy(pixels),
+            rows,
+            torch.from_numpy(pairs % num_vertices),
+            torch.from_numpy(pairs // num_vertices),
+        )
+
+    def to_tensors(self) -> dict[str, Tensor]:
+        """Everything ``from_tensors`` needs, on the CPU, as named contiguous tensors."""
+        tensors = {
+            "shape": torch.tensor([*self.image_shape, self.num_vertices]),
+            "pixels": self.pixels.int(),
+            "pair_vertex": self.pair_vertex.int(),
+            "pair_view": self.pair_view.int(),
+            "columns": self.pair_pixels.columns,
+            "weights": self.pair_pixels.weights,
+            "offsets": self.pair_pixels.offsets,
+        }
+        return {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+
+    @classmethod
+    def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "LiftOperator":
+        """Inverse of ``to_tensors``."""
+        *image_shape, num_vertices = (int(n) for n in tensors["shape"])
+        rows = SparseRows(
+            tensors["columns"], tensors["weights"], tensors["offsets"], len(tensors["pixels"])
+        )
+        return cls(
+            tuple(image_shape),
+            num_vertices,
+            tensors["pixels"],
+            rows,
+            tensors["pair_vertex"],
+            tensors["pair_view"],
+        )
+
+    def forward(
+        self, values: Tensor, view_weights: Tensor | None = None, gate: float | None = None
+    ) -> Lifted:
+        """Same as ``lift``."""
+        return self.lift(values, view_weights, gate)
+
+    def lift(
+        self, values: Tensor, view_weights: Tensor | None = None, gate: float | None = None
+    ) -> Lifted:
+        """Pixel values to vertex scores.
+
+        Args:
+            values: [B, J, H, W], any float type; probabilities in [0, 1] give scores in [0, 1].
+            view_weights: how much each view counts, >= 0: [B, J], or [B, J, V] per vertex;
+                None counts all views that see a vertex alike. A vertex whose views all have
+                weight 0 gets score 0.
+            gate: only pixels above this value count, in the mean of a view and in whether the
+                view counts for a vertex at all (object meshes of the published models: 0.3).
+
+        Returns:
+            Scores (differentiable w.r.t. ``values`` and ``view_weights``) and seen vertices.
+
+        Raises:
+            ValueError: a shape does not fit this operator.
+        """
+        if values.ndim != 4 or tuple(values.shape[1:]) != self.image_shape:
+            raise ValueError(
+                f"lift needs values of shape [B, {', '.join(map(str, self.image_shape))}] "
+                f"(batch, view, height, width), got {tuple(values.shape)}. Resize the masks to "
+                "the size the views were rendered at."
+            )
+        pixel_values = values.float().flatten(1)[:, self.pixels].t()  # [P, B]
+        if gate is None:
+            view_means = self.pair_pixels(pixel_values)  # [K, B], K = (view, vertex) pairs
+            pair_weights = torch.ones_like(view_means)
+        else:
+            counts = (pixel_values > gate).float()
+            mass = self.pair_pixels(counts)
+            view_means = self.pair_pixels(pixel_values * counts) / mass.clamp_min(1e-12)
+            pair_weights = (mass > 0).float()
+        if view_weights is not None:
+            pair_weights = pair_weights * self._pair_weights(view_weights, len(values))
+        total = self.vertex_pairs(pair_weights)
+        scores = self.vertex_pairs(view_means * pair_weights) / total.clamp_min(1e-12)
+        return Lifted(scores=scores.t(), seen=self.seen)
+
+    def _pair_weights(self, view_weights: Tensor, batch: int) -> Tensor:
+        """View weights [B, J] or [B, J, V] picked out for the pairs: [K, B]."""
+        views = self.image_shape[0]
+        weights = view_weights.float()
+        if tuple(weights.shape) == (batch, views):
+            return weights[:, self.pair_view].t()
+        if tuple(weights.shape) == (batch, views, self.num_vertices):
+            return weights[:, self.pair_view, self.pair_vertex].t()
+        raise ValueError(
+            f"view_weights must have shape [{batch}, {views}] or "
+            f"[{batch}, {views}, {self.num_vertices}], got {tuple(weights.shape)}."
+        )

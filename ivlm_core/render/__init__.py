@@ -1,0 +1,1 @@
+"""Meshes to pixel maps and shaded views, and vertex values to pixels."""

@@ -1,0 +1,1 @@
+"""Synthetic interactions: parametric objects, scenes and their labels from geometry."""

@@ -1,0 +1,151 @@
+"""The object categories by name, and how to make their instances."""
+
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+
+from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.synthesis.objects import bags, boards, furniture, handheld, tools
+from ivlm_core.synthesis.objects.instance import Assembly, ObjectInstance
+from ivlm_core.synthesis.objects.primitives import Array
+
+Affordances = Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Category:
+    """A kind of object.
+
+    Attributes:
+        name: its label.
+        affordances: affordance to the parts that offer it (parts that an instance lacks are left
+            out of the instance's own table).
+        assemble: generator to an assembly; its docstring states the local frame and the frames.
+        aliases: other labels that mean it.
+        default_seed: seed of the shipped default mesh.
+    """
+
+    name: str
+    affordances: Affordances
+    assemble: Callable[[np.random.Generator], Assembly]
+    aliases: tuple[str, ...] = ()
+    default_seed: int = 0
+
+    def build(self, rng: np.random.Generator, seed: int = -1) -> ObjectInstance:
+        """Build one instance from a generator; `seed` only names it."""
+        return _finish(self, self.assemble(rng), seed)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """Parts that offer an affordance, in order of first mention."""
+        return tuple(dict.fromkeys(p for parts in self.affordances.values() for p in parts))
+
+
+_ALL = (
+    Category("bottle", handheld.BOTTLE_AFFORDANCES, handheld.bottle, ("flask", "water bottle")),
+    Category("mug", handheld.MUG_AFFORDANCES, handheld.mug, ("cup", "coffee mug")),
+    Category(
+        "phone",
+        handheld.PHONE_AFFORDANCES,
+        handheld.phone,
+        ("cell phone", "mobile phone", "smartphone"),
+    ),
+    Category("ball", bags.BALL_AFFORDANCES, bags.ball, ("sports ball", "football", "basketball")),
+    Category("hammer", tools.HAMMER_AFFORDANCES, tools.hammer),
+    Category("backpack", bags.BACKPACK_AFFORDANCES, bags.backpack, ("rucksack",)),
+    Category("chair", furniture.CHAIR_AFFORDANCES, furniture.chair, ("office chair",)),
+    Category("skateboard", boards.SKATEBOARD_AFFORDANCES, boards.skateboard, ("longboard",)),
+    Category("box", bags.BOX_AFFORDANCES, bags.box, ("carton", "crate")),
+)
+
+CATEGORIES: dict[str, Category] = {category.name: category for category in _ALL}
+_BY_LABEL = {label: c.name for c in _ALL for label in (c.name, *c.aliases)}
+KNOWN_LABELS: tuple[str, ...] = tuple(sorted(_BY_LABEL))
+"""Every label that `default_object` accepts."""
+
+
+def _finish(category: Category, made: Assembly, seed: int) -> ObjectInstance:
+    present = {part for placed in made.placed for part in placed.parts}
+    offered = {
+        name: tuple(part for part in parts if part in present)
+        for name, parts in category.affordances.items()
+    }
+    offered = {name: parts for name, parts in offered.items() if parts}
+    return made.build(category.name, seed, offered)
+
+
+def _generator(category: str, seed: int) -> np.random.Generator:
+    return np.random.default_rng([zlib.crc32(category.encode()), seed])
+
+
+def _category(name: str) -> Category:
+    if name not in CATEGORIES:
+        known = ", ".join(CATEGORIES)
+        raise ValueError(f"unknown object category '{name}'; known categories: {known}")
+    return CATEGORIES[name]
+
+
+def make_object(category: str, seed: int) -> ObjectInstance:
+    """Make one instance of a category, the same for the same seed.
+
+    Args:
+        category: a key of `CATEGORIES`.
+        seed: instance number, 0 or more.
+
+    Raises:
+        ValueError: if the category is unknown or the seed is negative.
+    """
+    kind = _category(category)
+    if seed < 0:
+        raise ValueError(f"the seed of an object must be 0 or more, got {seed}")
+    return kind.build(_generator(category, seed), seed)
+
+
+def make_backpack(
+    seed: int, left: Array | None = None, right: Array | None = None
+) -> ObjectInstance:
+    """Make the backpack of a seed with straps along given lines.
+
+    Args:
+        seed: as for `make_object`; everything but the straps equals `make_object`'s backpack.
+        left: centre line [K, 3] of the strap on the +x side, in the bag's frame, from the bag's
+            top anchor over the shoulder to its bottom anchor; none leaves it as it hangs.
+        right: the same on the -x side.
+    """
+    made = bags.backpack(_generator("backpack", seed), left, right)
+    return _finish(CATEGORIES["backpack"], made, seed)
+
+
+def affordance_of(category: str) -> dict[str, tuple[str, ...]]:
+    """Return which parts of a category offer which affordance.
+
+    Raises:
+        ValueError: if the category is unknown.
+    """
+    return dict(_category(category).affordances)
+
+
+def default_object(label: str) -> Mesh:
+    """Return the shipped mesh for an object label (metres, y up), the same every time.
+
+    Args:
+        label: one of `KNOWN_LABELS`; case, underscores and hyphens do not matter.
+
+    Raises:
+        ValueError: if the label is unknown; the text lists the known ones.
+    """
+    wanted = " ".join(label.lower().replace("_", " ").replace("-", " ").split())
+    if wanted not in _BY_LABEL:
+        raise ValueError(
+            f"no shipped mesh for the label '{label}'; give a mesh file or use one of: "
+            + ", ".join(KNOWN_LABELS)
+        )
+    return _default_mesh(_BY_LABEL[wanted])
+
+
+@lru_cache(maxsize=64)
+def _default_mesh(category: str) -> Mesh:
+    return make_object(category, CATEGORIES[category].default_seed).mesh

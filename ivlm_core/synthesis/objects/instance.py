@@ -1,0 +1,293 @@
+"""One generated object: mesh with named parts, signed distance, colours and interaction frames.
+
+Frames are 4x4 float64, rigid, from the frame to the object (columns: axes, origin; metres). Kinds:
+
+- `grip*`, `grab`, `carry*`, `strap_*`, `brim`: origin at the centre of what is grasped, +y along
+  the grip's axis, +z from the palm into the object; `grip_radius[name]` is the distance in metres
+  from the origin back to the surface on the palm's side.
+- `palm_left`, `palm_right`: origin on a side face, +y up, +z into the object; radius 0. Left is
+  the object's +x side, which a person behind the object who looks along its +z holds on the left.
+- `seat`, `saddle`, `deck`: origin at the centre of the supporting surface, +y up, +z the direction
+  the sitter faces or the rider travels; `backrest`: origin on the front face, +y up, +z to the
+  sitter's front; `pedal_*`: origin on the pedal's top, +y up, +z forward.
+- `back`, `crown`, `screen`, `earpiece`, `mouth`: described by their category.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.synthesis.objects.primitives import Array, Solid
+
+Colour = tuple[int, int, int]
+FAR = 0.10
+"""Beyond this distance from its bounding box an object's `sdf` is only a lower bound (metres)."""
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectInstance:
+    """A generated object in its own frame (metres, y up; the category says where x and z point).
+
+    Attributes:
+        category: category name.
+        seed: seed it was made from.
+        mesh: surface; `mesh.parts` maps every part to its vertex indices, each vertex in one part.
+        sdf: points [N, 3] to signed distance float32 [N] in metres, negative inside. Farther than
+            `FAR` from the bounding box it returns the distance to that box, a lower bound.
+        frames: named interaction frames, see the module docstring.
+        grip_radius: palm-side radius in metres of the frames that a hand takes.
+        colours: RGB 0-255 per part.
+        affordances: affordance to the parts that offer it.
+        sizes: named lengths in metres that a scene builder needs (say `seat_height`).
+    """
+
+    category: str
+    seed: int
+    mesh: Mesh
+    sdf: Callable[[NDArray[np.floating]], NDArray[np.float32]]
+    frames: Mapping[str, Array]
+    grip_radius: Mapping[str, float]
+    colours: Mapping[str, Colour]
+    affordances: Mapping[str, tuple[str, ...]]
+    sizes: Mapping[str, float]
+
+    @property
+    def name(self) -> str:
+        """Name of the instance, for instance `bottle-17`."""
+        return f"{self.category}-{self.seed}"
+
+    @property
+    def part_names(self) -> tuple[str, ...]:
+        """Parts in a fixed order."""
+        return tuple(self.mesh.parts)
+
+    @property
+    def part_index(self) -> NDArray[np.int32]:
+        """Index into `part_names` of every vertex, int32 [V]."""
+        index = np.zeros(len(self.mesh.vertices), np.int32)
+        for number, vertices in enumerate(self.mesh.parts.values()):
+            index[vertices] = number
+        return index
+
+    @property
+    def vertex_colours(self) -> NDArray[np.uint8]:
+        """RGB of every vertex, uint8 [V, 3]."""
+        table = np.array([self.colours[part] for part in self.part_names], np.uint8)
+        return table[self.part_index]
+
+    def affordance_vertices(self, affordance: str) -> NDArray[np.bool_]:
+        """Return which vertices [V] offer an affordance.
+
+        Raises:
+            ValueError: if the category has no such affordance.
+        """
+        if affordance not in self.affordances:
+            known = ", ".join(self.affordances)
+            raise ValueError(f"a {self.category} has no affordance '{affordance}'; it has: {known}")
+        mask = np.zeros(len(self.mesh.vertices), bool)
+        for part in self.affordances[affordance]:
+            mask[self.mesh.parts[part]] = True
+        return mask
+
+
+@dataclass(frozen=True, eq=False)
+class Placed:
+    """A solid with its placement and part; `split` maps its vertices to indices into `parts`."""
+
+    parts: tuple[str, ...]
+    solid: Solid
+    rotation: Array
+    origin: Array
+    edge: float
+    split: Callable[[Array], NDArray[np.integer]] | None
+
+    def distance(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return signed distances [N] for points given as columns float32 [3, N]."""
+        rotation = self.rotation.T.astype(np.float32)
+        if np.array_equal(rotation, np.eye(3, dtype=np.float32)):
+            x, y, z = points - self.origin.astype(np.float32)[:, None]
+        else:
+            x, y, z = rotation @ (points - self.origin.astype(np.float32)[:, None])
+        return self.solid.distance(x, y, z)
+
+
+@dataclass(eq=False)
+class Assembly:
+    """Collects placed solids, frames and colours of one object, then makes the instance.
+
+    Args:
+        edge: usual edge length of the mesh in metres.
+    """
+
+    edge: float
+    placed: list[Placed] = field(default_factory=list)
+    frames: dict[str, Array] = field(default_factory=dict)
+    grip_radius: dict[str, float] = field(default_factory=dict)
+    colours: dict[str, Colour] = field(default_factory=dict)
+    sizes: dict[str, float] = field(default_factory=dict)
+
+    def add(
+        self,
+        part: str | tuple[str, ...],
+        solid: Solid,
+        at: ArrayLike = (0, 0, 0),
+        rotation: Array | None = None,
+        edge: float | None = None,
+        split: Callable[[Array], NDArray[np.integer]] | None = None,
+    ) -> None:
+        """Add a solid.
+
+        Args:
+            part: its part, or several with `split`.
+            solid: the shape, in its own frame.
+            at: where its origin stands in the object [3].
+            rotation: 3x3, its axes in the object; none means aligned.
+            edge: edge length of its mesh if not the usual one.
+            split: maps its vertices [V, 3] in its own frame to indices into `part`.
+        """
+        parts = (part,) if isinstance(part, str) else part
+        turn = np.eye(3) if rotation is None else np.asarray(rotation, float)
+        self.placed.append(
+            Placed(parts, solid, turn, np.asarray(at, float), edge or self.edge, split)
+        )
+
+    def frame(
+        self, name: str, at: ArrayLike, y: ArrayLike, z: ArrayLike, radius: float | None = None
+    ) -> None:
+        """Add an interaction frame by origin, y axis and (made orthogonal to y) z axis."""
+        self.frames[name] = make_frame(at, y, z)
+        if radius is not None:
+            self.grip_radius[name] = float(radius)
+
+    def build(
+        self, category: str, seed: int, affordances: Mapping[str, tuple[str, ...]]
+    ) -> ObjectInstance:
+        """Join the solids, drop what is hidden inside others and return the instance."""
+        vertices, faces, labels = [], [], []
+        names = list(dict.fromkeys(part for placed in self.placed for part in placed.parts))
+        offset = 0
+        for number, placed in enumerate(self.placed):
+            local, triangles = placed.solid.mesh(placed.edge)
+            choice = np.zeros(len(local), int) if placed.split is None else placed.split(local)
+            points = local @ placed.rotation.T + placed.origin
+            columns = np.ascontiguousarray(points.T, np.float32)
+            hidden = np.zeros(len(points), bool)
+            for other_number, other in enumerate(self.placed):
+                if other_number != number:
+                    hidden |= other.distance(columns) < -5e-4
+            triangles = triangles[~hidden[triangles].all(1)]
+            used, compact = np.unique(triangles, return_inverse=True)
+            vertices.append(points[used])
+            faces.append(compact.reshape(-1, 3) + offset)
+            labels.append(np.array([names.index(part) for part in placed.parts])[choice[used]])
+            offset += len(used)
+        all_vertices = np.concatenate(vertices).astype(np.float32)
+        label = np.concatenate(labels)
+        mesh = Mesh(
+            vertices=all_vertices,
+            faces=np.concatenate(faces).astype(np.int32),
+            parts={part: np.flatnonzero(label == k) for k, part in enumerate(names)},
+            name=f"{category}-{seed}",
+        )
+        placed_solids = tuple(self.placed)
+        low, high = all_vertices.min(0), all_vertices.max(0)
+        return ObjectInstance(
+            category=category,
+            seed=seed,
+            mesh=mesh,
+            sdf=lambda points: union_distance(placed_solids, low, high, points),
+            frames=dict(self.frames),
+            grip_radius=dict(self.grip_radius),
+            colours={part: self.colours[part] for part in names},
+            affordances=dict(affordances),
+            sizes=dict(self.sizes),
+        )
+
+
+def union_distance(
+    solids: tuple[Placed, ...],
+    low: NDArray[np.float32],
+    high: NDArray[np.float32],
+    points: NDArray[np.floating],
+) -> NDArray[np.float32]:
+    """Signed distance of a union of solids, the box distance beyond `FAR` (a lower bound)."""
+    columns = np.ascontiguousarray(np.asarray(points, np.float32).T)
+    beyond = np.maximum(np.maximum(low[:, None] - columns, columns - high[:, None]), 0)
+    box = np.sqrt((beyond * beyond).sum(0))
+    near = np.flatnonzero(box < FAR)
+    if len(near) == 0:
+        return box
+    samples = columns[:, near] if len(near) < columns.shape[1] else columns
+    best = solids[0].distance(samples)
+    for solid in solids[1:]:
+        best = np.minimum(best, solid.distance(samples))
+    box[near] = best
+    return box
+
+
+def make_frame(at: ArrayLike, y: ArrayLike, z: ArrayLike) -> Array:
+    """Return a 4x4 frame with origin `at`, y axis `y` and z axis nearest `z` (all [3])."""
+    up = np.asarray(y, float)
+    up = up / np.linalg.norm(up)
+    ahead = np.asarray(z, float)
+    ahead = ahead - up * (up @ ahead)
+    ahead = ahead / np.linalg.norm(ahead)
+    frame = np.eye(4)
+    frame[:3, 0], frame[:3, 1], frame[:3, 2] = np.cross(up, ahead), up, ahead
+    frame[:3, 3] = np.asarray(at, float)
+    return frame
+
+
+def turn(axis: str, degrees: float) -> Array:
+    """Return the 3x3 rotation about one axis ('x', 'y' or 'z') by degrees."""
+    c, s = np.cos(np.radians(degrees)), np.sin(np.radians(degrees))
+    i, j = {"x": (1, 2), "y": (2, 0), "z": (0, 1)}[axis]
+    matrix = np.eye(3)
+    matrix[i, i] = matrix[j, j] = c
+    matrix[j, i], matrix[i, j] = s, -s
+    return matrix
+
+
+def align_y(direction: ArrayLike) -> Array:
+    """Return a 3x3 rotation whose y axis points along `direction` [3]."""
+    vector = np.asarray(direction, float)
+    hint = np.eye(3)[np.argmin(np.abs(vector))]
+    return make_frame((0, 0, 0), vector, hint)[:3, :3]
+
+
+Y_TO_Z = turn("x", 90)
+"""Rotation that lays a shape's y axis along the object's z axis."""
+Y_TO_X = turn("z", -90)
+"""Rotation that lays a shape's y axis along the object's x axis."""
+Z_TO_Y = turn("x", -90)
+"""Rotation that lays a shape's z axis along the object's y axis (plates that stand)."""
+
+
+def pick(rng: np.random.Generator, *choices: str) -> str:
+    """Return one of the choices."""
+    return choices[int(rng.integers(len(choices)))]
+
+
+def paint(rng: np.random.Generator, kind: str = "any") -> Colour:
+    """Return a random RGB colour: any, metal, wood, dark, light."""
+    if kind == "metal":
+        value = rng.uniform(110, 215)
+        rgb = value + rng.uniform(-8, 8, 3)
+    elif kind == "wood":
+        rgb = np.array([190, 135, 80]) * rng.uniform(0.45, 1.2) + rng.uniform(-12, 12, 3)
+    elif kind == "dark":
+        rgb = rng.uniform(15, 70) + rng.uniform(-10, 25, 3)
+    elif kind == "light":
+        rgb = rng.uniform(190, 240) + rng.uniform(-20, 15, 3)
+    elif kind == "any":
+        hue, saturation, value = rng.uniform(), rng.uniform(0.25, 0.95), rng.uniform(0.35, 0.95)
+        phase = (np.array([5.0, 3.0, 1.0]) + hue * 6) % 6
+        shade = np.clip(np.minimum(phase, 4 - phase), 0, 1)
+        rgb = 255 * value * (1 - saturation * shade)
+    else:
+        raise ValueError(f"unknown kind of colour '{kind}'; use any, metal, wood, dark or light")
+    r, g, b = np.clip(np.round(rgb), 5, 250).astype(int)
+    return int(r), int(g), int(b)

@@ -1,0 +1,313 @@
+"""Typed configuration of a model: pure data, checked when it is made, saved with every checkpoint.
+
+Nothing here imports other modules of the package. Every default stands here and nowhere else; the
+defaults describe the reference (13B) model, `NANO` in `ivlm_core.model.presets` the shipped one.
+"""
+
+import dataclasses
+import json
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+
+class ConfigError(ValueError):
+    """A configuration value is missing, unknown, of the wrong type or out of range."""
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ConfigError(message)
+
+
+@dataclass(frozen=True)
+class VisionConfig:
+    """The CLIP vision tower that reads the camera image."""
+
+    image_size: int = 224
+    """Side of the square input, pixels."""
+    patch_size: int = 14
+    hidden_size: int = 1024
+    intermediate_size: int = 4096
+    layers: int = 24
+    heads: int = 16
+    select_layer: int = -2
+    """Which entry of the hidden states is read (-2: the layer before the last)."""
+    stem: Literal["patch", "conv"] = "patch"
+    """`patch`: CLIP's single convolution. `conv`: residual convolutions down to one vector a patch
+    (early convolutions make small towers learn faster, Xiao et al. 2021)."""
+    stem_width: int = 32
+    """Channels of the first stage of the `conv` stem; they double at each of its stages."""
+    fit: Literal["crop", "pad"] = "crop"
+    """How a non-square image becomes square: CLIP's centre crop, or padding that loses nothing."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.image_size > 0 and self.image_size % self.patch_size == 0,
+            f"vision.image_size ({self.image_size}) must be a positive multiple of "
+            f"vision.patch_size ({self.patch_size})",
+        )
+        _require(
+            self.hidden_size % self.heads == 0,
+            f"vision.hidden_size ({self.hidden_size}) must be divisible by heads ({self.heads})",
+        )
+        _require(
+            self.stem == "patch" or self.patch_size in (8, 16, 32),
+            f"vision.stem 'conv' halves the image at each stage: patch_size must be 8, 16 or 32, "
+            f"got {self.patch_size}",
+        )
+
+    @property
+    def num_patches(self) -> int:
+        """Image tokens that enter the language model."""
+        return (self.image_size // self.patch_size) ** 2
+
+
+@dataclass(frozen=True)
+class LoraConfig:
+    """Low-rank adapters on the language model, made by `peft`."""
+
+    rank: int = 8
+    alpha: int = 16
+    dropout: float = 0.05
+    targets: tuple[str, ...] = ("q_proj", "v_proj")
+
+    def __post_init__(self) -> None:
+        _require(self.rank > 0, f"lora.rank must be positive, got {self.rank}")
+        _require(0 <= self.dropout < 1, f"lora.dropout must be in [0, 1), got {self.dropout}")
+
+
+@dataclass(frozen=True)
+class LanguageConfig:
+    """The Llama language model."""
+
+    vocab_size: int = 32003
+    hidden_size: int = 5120
+    intermediate_size: int = 13824
+    layers: int = 40
+    heads: int = 40
+    max_positions: int = 4096
+    rope_theta: float = 10000.0
+    rms_norm_eps: float = 1e-5
+    projector: Literal["linear", "mlp"] = "linear"
+    """Between tower and language model: one linear layer, or two with GELU between."""
+    lora: LoraConfig | None = None
+
+    def __post_init__(self) -> None:
+        _require(self.vocab_size > 0, f"language.vocab_size must be positive, got {self.vocab_size}")
+        _require(
+            self.hidden_size % self.heads == 0,
+            f"language.hidden_size ({self.hidden_size}) must be divisible by heads ({self.heads})",
+        )
+
+
+@dataclass(frozen=True)
+class SamConfig:
+    """Segment Anything: image encoder, prompt encoder, mask decoder."""
+
+    image_size: int = 1024
+    """Side of the rendered views, pixels."""
+    patch_size: int = 16
+    encoder_dim: int = 1280
+    encoder_depth: int = 32
+    encoder_heads: int = 16
+    window_size: int = 14
+    global_attention: tuple[int, ...] = (7, 15, 23, 31)
+    embed_dim: int = 256
+    """Width of prompts, image embeddings and decoder."""
+    decoder_depth: int = 2
+    decoder_heads: int = 8
+    decoder_mlp_dim: int = 2048
+    separate_decoders: bool = False
+    """Own mask decoders for human and object tokens instead of one for both."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.image_size > 0 and self.image_size % self.patch_size == 0,
+            f"sam.image_size ({self.image_size}) must be a positive multiple of "
+            f"sam.patch_size ({self.patch_size})",
+        )
+        _require(
+            self.encoder_dim % self.encoder_heads == 0,
+            f"sam.encoder_dim ({self.encoder_dim}) must be divisible by encoder_heads "
+            f"({self.encoder_heads})",
+        )
+        _require(
+            self.embed_dim % (2 * self.decoder_heads) == 0 and self.embed_dim % 8 == 0,
+            f"sam.embed_dim ({self.embed_dim}) must be divisible by 8 and by twice "
+            f"decoder_heads ({self.decoder_heads})",
+        )
+        outside = [i for i in self.global_attention if not 0 <= i < self.encoder_depth]
+        _require(
+            not outside,
+            f"sam.global_attention names blocks {outside}, but encoder_depth is "
+            f"{self.encoder_depth}",
+        )
+
+    @property
+    def grid_size(self) -> int:
+        """Side of the image embedding."""
+        return self.image_size // self.patch_size
+
+
+@dataclass(frozen=True)
+class TokenConfig:
+    """Contact tokens and where their embedding is read."""
+
+    human: str = "<HCON>"
+    object: str = "<OCON>"
+    generic: str | None = None
+    """A token for both (`[SEG]` of the reference); it bypasses the splitter."""
+    position: Literal["before", "at"] = "before"
+    """Hidden state that predicts the token (reference), or the one at the token."""
+    splitter: bool = False
+    """Attention that separates human and object prompts (InteractVLM, `Gen-Hu-Obj`)."""
+
+    def __post_init__(self) -> None:
+        names = [t for t in (self.human, self.object, self.generic) if t]
+        _require(bool(self.human and self.object), "tokens.human and tokens.object must be set")
+        _require(
+            self.generic is None or self.generic in (self.human, self.object) or
+            len(set(names)) == len(names),
+            f"tokens must differ or share one name on purpose, got {names}",
+        )
+
+
+@dataclass(frozen=True)
+class PromptConfig:
+    """The conversation around question and answer."""
+
+    conversation: Literal["llava_v1", "plain"] = "llava_v1"
+    """`llava_v1`: system sentence and roles of LLaVA 1; `plain`: roles only."""
+    mark_image: bool = True
+    """Put `<im_start>` and `<im_end>` around the image tokens."""
+    max_new_tokens: int = 64
+    stop_at_contact: bool = False
+    """End generation at the contact token instead of at the end of the sentence."""
+
+    def __post_init__(self) -> None:
+        _require(
+            self.max_new_tokens > 0,
+            f"prompt.max_new_tokens must be positive, got {self.max_new_tokens}",
+        )
+
+
+@dataclass(frozen=True)
+class ViewConfig:
+    """How the token embedding becomes camera-aware (FeatLift), and which cameras there are."""
+
+    encoder: Literal["none", "simple", "view_index", "two_layer"] = "two_layer"
+    hidden_size: int = 128
+    human_rig: str = "human4"
+    object_rig: str = "object4"
+    object_conditioning_rig: str | None = None
+    """Rig whose parameters condition the prompt where they differ from the rendering one."""
+
+    @property
+    def object_condition(self) -> str:
+        """Rig that conditions object prompts."""
+        return self.object_conditioning_rig or self.object_rig
+
+
+@dataclass(frozen=True)
+class LiftConfig:
+    """How masks in views become scores on vertices, and when a score means contact."""
+
+    human_gate: float | None = None
+    """Only pixels above this probability count (None: all)."""
+    object_gate: float | None = None
+    weighting: Literal["mean", "confidence"] = "mean"
+    """Views count alike, or by predicted mask IoU times the cosine of the viewing angle."""
+    human_threshold: float = 0.5
+    object_threshold: float = 0.5
+
+    def __post_init__(self) -> None:
+        for name in ("human_gate", "object_gate", "human_threshold", "object_threshold"):
+            value = getattr(self, name)
+            _require(
+                value is None or 0 <= value <= 1, f"lift.{name} must be in [0, 1], got {value}"
+            )
+
+
+@dataclass(frozen=True)
+class IvlmConfig:
+    """Everything that decides a model's structure."""
+
+    vision: VisionConfig = field(default_factory=VisionConfig)
+    language: LanguageConfig = field(default_factory=LanguageConfig)
+    sam: SamConfig = field(default_factory=SamConfig)
+    tokens: TokenConfig = field(default_factory=TokenConfig)
+    prompt: PromptConfig = field(default_factory=PromptConfig)
+    views: ViewConfig = field(default_factory=ViewConfig)
+    lift: LiftConfig = field(default_factory=LiftConfig)
+    body: str = "anny"
+    """Body topology that human contact is given on."""
+    name: str = "custom"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "IvlmConfig":
+        """Build from JSON data.
+
+        Raises:
+            ConfigError: an unknown key, a wrong type or a value out of range, named with its path.
+        """
+        return _build(cls, data, "config")
+
+    def save(self, path: Path) -> None:
+        """Write as JSON."""
+        path.write_text(json.dumps(self.to_dict(), indent=2) + "\n", encoding="utf-8")
+
+    @classmethod
+    def load(cls, path: Path) -> "IvlmConfig":
+        """Read a JSON file written by `save`.
+
+        Raises:
+            FileNotFoundError: there is no such file.
+            ConfigError: the file is not JSON or not a valid configuration.
+        """
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise ConfigError(f"{path} is not valid JSON: {error}") from error
+        return cls.from_dict(data)
+
+
+def _build(cls: type, data: Any, path: str) -> Any:
+    """Make dataclass `cls` from JSON data, naming the path of whatever does not fit."""
+    _require(isinstance(data, dict), f"{path}: expected an object, got {type(data).__name__}")
+    hints = typing.get_type_hints(cls)
+    known = {f.name for f in dataclasses.fields(cls)}
+    unknown = sorted(set(data) - known)
+    _require(not unknown, f"{path}: unknown key {unknown}; known keys: {sorted(known)}")
+    values = {key: _convert(hints[key], value, f"{path}.{key}") for key, value in data.items()}
+    return cls(**values)
+
+
+def _convert(hint: Any, value: Any, path: str) -> Any:
+    origin = typing.get_origin(hint)
+    if origin in (typing.Union, types.UnionType):
+        options = typing.get_args(hint)
+        if value is None and type(None) in options:
+            return None
+        return _convert(next(o for o in options if o is not type(None)), value, path)
+    if dataclasses.is_dataclass(hint):
+        return _build(typing.cast(type, hint), value, path)
+    if origin is Literal:
+        allowed = typing.get_args(hint)
+        _require(value in allowed, f"{path}: expected one of {list(allowed)}, got {value!r}")
+        return value
+    if origin is tuple:
+        _require(isinstance(value, list | tuple), f"{path}: expected a list, got {value!r}")
+        item = typing.get_args(hint)[0]
+        return tuple(_convert(item, v, f"{path}[{i}]") for i, v in enumerate(value))
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    fits = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))
+    _require(fits, f"{path}: expected {hint.__name__}, got {value!r}")
+    return value

@@ -1,0 +1,93 @@
+"""Named model sizes."""
+
+from ivlm_core.config import (
+    IvlmConfig,
+    LanguageConfig,
+    LiftConfig,
+    PromptConfig,
+    SamConfig,
+    TokenConfig,
+    ViewConfig,
+    VisionConfig,
+)
+
+NANO = IvlmConfig(
+    name="nano",
+    vision=VisionConfig(
+        image_size=128,
+        patch_size=16,
+        hidden_size=192,
+        intermediate_size=768,
+        layers=4,
+        heads=6,
+        select_layer=-1,
+        stem="conv",
+        stem_width=32,
+        fit="pad",
+    ),
+    language=LanguageConfig(
+        vocab_size=700,
+        hidden_size=192,
+        intermediate_size=512,
+        layers=4,
+        heads=6,
+        max_positions=512,
+    ),
+    sam=SamConfig(
+        image_size=256,
+        encoder_dim=96,
+        encoder_depth=4,
+        encoder_heads=4,
+        window_size=8,
+        global_attention=(1, 3),
+        embed_dim=128,
+        decoder_heads=4,
+        decoder_mlp_dim=256,
+    ),
+    prompt=PromptConfig(
+        conversation="plain", mark_image=False, max_new_tokens=40, stop_at_contact=True
+    ),
+    views=ViewConfig(hidden_size=64),
+    lift=LiftConfig(),
+    tokens=TokenConfig(),
+)
+"""The shipped model: trained from scratch on synthetic interactions, runs on two CPU cores."""
+
+TINY = IvlmConfig(
+    name="tiny",
+    vision=VisionConfig(
+        image_size=32,
+        patch_size=8,
+        hidden_size=32,
+        intermediate_size=64,
+        layers=2,
+        heads=2,
+        stem="conv",
+        stem_width=8,
+        fit="pad",
+    ),
+    language=LanguageConfig(
+        vocab_size=450,
+        hidden_size=32,
+        intermediate_size=64,
+        layers=2,
+        heads=2,
+        max_positions=256,
+    ),
+    sam=SamConfig(
+        image_size=64,
+        encoder_dim=16,
+        encoder_depth=2,
+        encoder_heads=2,
+        window_size=4,
+        global_attention=(1,),
+        embed_dim=32,
+        decoder_heads=2,
+        decoder_mlp_dim=32,
+    ),
+    prompt=PromptConfig(
+        conversation="plain", mark_image=True, max_new_tokens=24, stop_at_contact=True
+    ),
+    views=ViewConfig(hidden_size=16),
+)
+"""For tests: every part is real, none is trained."""

@@ -1,0 +1,189 @@
+"""Camera image and question to model inputs: the only copy, shared by training and inference."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from ivlm_core.config import IvlmConfig
+from ivlm_core.model import prompts
+from ivlm_core.model.prompts import IMAGE_TEXT, Task
+from ivlm_core.model.tokens import IMAGE_PLACEHOLDER, ContactTokens
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+def check_image(image: Any, name: str = "image") -> np.ndarray:
+    """Return `image` as uint8 RGB `[height, width, 3]`.
+
+    Args:
+        image: such an array, a PIL image, or the path of an image file.
+        name: what the error calls it.
+
+    Raises:
+        FileNotFoundError: the path does not exist.
+        ValueError: the file is no image, or the array has another shape or type.
+    """
+    if isinstance(image, str | Path):
+        path = Path(image)
+        if not path.is_file():
+            raise FileNotFoundError(f"{name} {path} does not exist")
+        try:
+            with Image.open(path) as opened:
+                return np.asarray(opened.convert("RGB"))
+        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+            raise ValueError(f"{name} {path} cannot be read as an image: {error}") from error
+    if isinstance(image, Image.Image):
+        return np.asarray(image.convert("RGB"))
+    if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3:
+        got = getattr(image, "shape", type(image).__name__)
+        raise ValueError(f"{name}: expected RGB [height, width, 3], got {got}")
+    if image.dtype != np.uint8:
+        raise ValueError(f"{name}: expected uint8 in 0..255, got {image.dtype}")
+    if min(image.shape[:2]) < 8:
+        raise ValueError(f"{name}: {image.shape[1]}x{image.shape[0]} pixels are too few to read")
+    return image
+
+
+def _crop(image: Image.Image, size: int) -> Image.Image:
+    """Shortest edge to `size` (bicubic), then the central square, as CLIP does."""
+    width, height = image.size
+    new = (
+        (size, int(size * height / width)) if width <= height else (int(size * width / height), size)
+    )
+    image = image.resize(new, Image.Resampling.BICUBIC)
+    left, top = (new[0] - size) // 2, (new[1] - size) // 2
+    return image.crop((left, top, left + size, top + size))
+
+
+def _pad(image: Image.Image, size: int) -> Image.Image:
+    """Longest edge to `size`, grey bars on the rest: nothing of the picture is lost."""
+    width, height = image.size
+    scale = size / max(width, height)
+    new = (max(1, round(width * scale)), max(1, round(height * scale)))
+    square = Image.new("RGB", (size, size), tuple(round(255 * m) for m in CLIP_MEAN))
+    square.paste(
+        image.resize(new, Image.Resampling.BILINEAR), ((size - new[0]) // 2, (size - new[1]) // 2)
+    )
+    return square
+
+
+class Processor:
+    """Tokenizer and image preparation of one model."""
+
+    def __init__(self, config: IvlmConfig, tokenizer: PreTrainedTokenizerFast) -> None:
+        self.config = config
+        self.tokenizer = tokenizer
+        names = config.tokens
+        self.contact_tokens = ContactTokens(
+            self._id(names.human),
+            self._id(names.object),
+            self._id(names.generic) if names.generic else None,
+        )
+
+    def _id(self, token: str) -> int:
+        found = self.tokenizer.convert_tokens_to_ids(token)
+        if found is None or found == self.tokenizer.unk_token_id:
+            raise ValueError(
+                f"the tokenizer has no token {token!r}, which the model's config names; "
+                "the tokenizer files and config.json do not belong together"
+            )
+        return int(found)
+
+    def pixel_values(self, images: Sequence[np.ndarray]) -> Tensor:
+        """Map uint8 RGB images `[height, width, 3]` to `[batch, 3, size, size]`, normalised."""
+        size = self.config.vision.image_size
+        fit = _crop if self.config.vision.fit == "crop" else _pad
+        squares = [
+            image if image.shape[:2] == (size, size) else np.asarray(fit(Image.fromarray(image), size))
+            for image in images
+        ]
+        return normalise_images(torch.from_numpy(np.stack(squares)))
+
+    def prompt_ids(self, task: Task, question: str) -> list[int]:
+        """Return the ids of the prompt, `IMAGE_PLACEHOLDER` standing for the image."""
+        del task
+        style = self.config.prompt
+        text = prompts.conversation(style.conversation, question, style.mark_image)
+        before, after = text.split(IMAGE_TEXT)
+        bos = [self.tokenizer.bos_token_id]
+        return [*bos, *self._encode(before.strip()), IMAGE_PLACEHOLDER, *self._encode(after.strip())]
+
+    def answer_ids(self, task: Task, details: Sequence[str]) -> list[int]:
+        """Return the ids of the answer to be learned, end-of-sentence included."""
+        text = prompts.answer(task, self.contact_text(task), details)
+        return [*self._encode(text), self.tokenizer.eos_token_id]
+
+    def contact_text(self, task: Task) -> str:
+        """Return the contact token that answers the task."""
+        names = self.config.tokens
+        return names.human if task == "human_contact" else names.object
+
+    def decode(self, ids: Sequence[int]) -> str:
+        """Return an answer's text, contact tokens included."""
+        stop = {self.tokenizer.eos_token_id, self.tokenizer.pad_token_id}
+        kept = [i for i in ids if i not in stop]
+        return self.tokenizer.decode(kept, skip_special_tokens=False).strip()
+
+    def _encode(self, text: str) -> list[int]:
+        return self.tokenizer(text, add_special_tokens=False)["input_ids"]
+
+
+def normalise_images(images: Tensor) -> Tensor:
+    """Map uint8 RGB `[batch, height, width, 3]` to CLIP's input `[batch, 3, height, width]`."""
+    mean = torch.tensor(CLIP_MEAN, device=images.device) * 255
+    std = torch.tensor(CLIP_STD, device=images.device) * 255
+    return ((images.float() - mean) / std).permute(0, 3, 1, 2).contiguous()
+
+
+def build_tokenizer(
+    corpus: Iterable[str], vocab_size: int, contact_tokens: Sequence[str]
+) -> PreTrainedTokenizerFast:
+    """Train a small byte-fallback BPE tokenizer with Llama's special ids.
+
+    Bytes stand in the vocabulary, so any label can be written; frequent words become one token.
+
+    Args:
+        corpus: sentences the model will read and write.
+        vocab_size: size before the added tokens.
+        contact_tokens: added behind the vocabulary, then the image markers.
+    """
+    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, trainers
+
+    byte_tokens = [f"<0x{value:02X}>" for value in range(256)]
+    tokenizer = Tokenizer(models.BPE(unk_token="<unk>", byte_fallback=True, fuse_unk=False))
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation()]
+    )
+    tokenizer.decoder = decoders.Sequence(
+        [
+            decoders.Replace("▁", " "),
+            decoders.ByteFallback(),
+            decoders.Fuse(),
+            decoders.Strip(" ", 1, 0),
+        ]
+    )
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocab_size,
+        special_tokens=["<unk>", "<s>", "</s>", *byte_tokens],
+        initial_alphabet=list("abcdefghijklmnopqrstuvwxyz0123456789▁"),
+        show_progress=False,
+    )
+    tokenizer.train_from_iterator(corpus, trainer)
+    fast = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer,
+        unk_token="<unk>",
+        bos_token="<s>",
+        eos_token="</s>",
+        pad_token="<unk>",
+        clean_up_tokenization_spaces=False,
+    )
+    added = [*dict.fromkeys(contact_tokens), "<im_start>", "<im_end>"]
+    fast.add_tokens([AddedToken(t, lstrip=True, special=True) for t in added], special_tokens=True)
+    return fast

@@ -1,0 +1,111 @@
+"""Questions and answers per task, and the conversation around them.
+
+The sentences of the reference models are interface constants: its checkpoints were trained on them.
+"""
+
+import random
+from collections.abc import Sequence
+from typing import Literal
+
+Task = Literal["human_contact", "object_contact", "object_affordance"]
+TASKS: tuple[Task, ...] = ("human_contact", "object_contact", "object_affordance")
+
+SCENE_LABEL = "scene"
+"""Label that asks for contact with the ground and any other unnamed support."""
+
+NO_PARTS = "none"
+"""Stands where the answer names no body part."""
+
+IMAGE_TEXT = "<image>"
+
+_SYSTEM = (
+    "A chat between a curious human and an artificial intelligence assistant. "
+    "The assistant gives helpful, detailed, and polite answers to the human's questions."
+)
+
+QUESTIONS: dict[Task, tuple[str, ...]] = {
+    "human_contact": (
+        "Which body parts are in contact with the {label}? Segment these contact areas.",
+        "Name and segment the specific body parts making contact with the {label}.",
+        "Looking at the {label}, what parts of the human body are touching it? "
+        "Show these contact regions.",
+        "For the {label}, list and mask the human body parts that are in contact.",
+        "Regarding the {label}, identify which body parts are touching it and highlight these "
+        "contact areas.",
+    ),
+    "object_contact": (
+        "Segment the area on the {label} where the human is making direct contact in this image.",
+        "Identify and mask the part of the {label} that the human is touching or interacting "
+        "with in this scene.",
+        "Show the contact points on the {label} where the human is physically connected to or "
+        "interacting with it.",
+        "Please provide a segmentation mask of the parts of the {label} that are in contact "
+        "with the human.",
+        "Highlight the areas on the {label} where there is physical interaction or contact with "
+        "the human.",
+    ),
+    "object_affordance": (
+        "What type of affordance does the human-object interaction suggest? Then, segment the "
+        "area on the {label} where the human is making contact.",
+        "Describe the affordance provided by the interaction, and identify the part of the "
+        "{label} that the human is touching or interacting with in this scene.",
+        "Explain the affordance type shown by the contact points on the {label} where the human "
+        "is physically connected. Then show the segmentation mask.",
+        "Specify the affordance implied by the human's contact with the {label}, then provide a "
+        "segmentation mask of the contact area.",
+        "Describe the affordance associated with the physical interaction on the {label}, and "
+        "highlight the contact areas with a segmentation mask.",
+    ),
+}
+
+_ANSWERS: dict[Task, str] = {
+    "human_contact": "Body parts: {detail}, contact mask: {token}.",
+    "object_contact": "It is {token}.",
+    "object_affordance": "Affordance: {detail}, contact mask: {token}.",
+}
+
+
+def check_task(task: str) -> Task:
+    """Return `task`, or raise ValueError naming the known ones."""
+    if task not in TASKS:
+        raise ValueError(f"unknown task {task!r}; expected one of {', '.join(TASKS)}")
+    return task
+
+
+def clean_label(label: str) -> str:
+    """Return a label as questions word it: lower case, single spaces.
+
+    Raises:
+        ValueError: the label is empty or has no letter or digit.
+    """
+    text = " ".join(label.lower().split())
+    if not any(c.isalnum() for c in text):
+        raise ValueError(f"label {label!r} is empty; name the object, or use {SCENE_LABEL!r}")
+    if "<" in text or ">" in text:
+        raise ValueError(f"label {label!r} must not contain '<' or '>'")
+    return text
+
+
+def question(task: Task, label: str, rng: random.Random | None = None) -> str:
+    """Return a question of the task: the first wording, or a random one when training."""
+    wordings = QUESTIONS[task]
+    wording = rng.choice(wordings) if rng else wordings[0]
+    return wording.format(label=clean_label(label))
+
+
+def answer(task: Task, token: str, details: Sequence[str] = ()) -> str:
+    """Return the answer to be learned.
+
+    Args:
+        task: the task.
+        token: text of the contact token.
+        details: body parts, or affordances; empty means none.
+    """
+    return _ANSWERS[task].format(detail=", ".join(details) or NO_PARTS, token=token)
+
+
+def conversation(style: Literal["llava_v1", "plain"], message: str, mark_image: bool) -> str:
+    """Return the text up to where the assistant's answer begins, with `IMAGE_TEXT` in it."""
+    image = f"<im_start>{IMAGE_TEXT}<im_end>" if mark_image else IMAGE_TEXT
+    turn = f"USER: {image}\n{message} ASSISTANT:"
+    return f"{_SYSTEM} {turn}" if style == "llava_v1" else turn

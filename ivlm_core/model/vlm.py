@@ -1,0 +1,191 @@
+"""The vision-language model: image and token ids to logits, answers and hidden states (LLaVA)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import peft
+import torch
+from torch import Tensor, nn
+from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+
+from ivlm_core.config import LanguageConfig, VisionConfig
+from ivlm_core.model.tokens import IGNORE_LABEL, IMAGE_PLACEHOLDER
+from ivlm_core.model.vision import VisionTower, freeze
+
+
+@dataclass(frozen=True)
+class Generated:
+    """Answers of a batch."""
+
+    ids: list[list[int]]
+    """Per sample: the prompt (with its placeholder) followed by the generated ids."""
+    hidden: Tensor
+    """`[batch, position, hidden]` after the final norm, left-padded; every position but the last
+    generated token's."""
+    padding: list[int]
+    """Padding positions at the left of each sample."""
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A teacher-forced pass."""
+
+    logits: Tensor
+    """`[batch, position, vocabulary]`, right-padded."""
+    hidden: Tensor
+    """`[batch, position, hidden]` after the final norm."""
+    labels: Tensor
+    """`[batch, position]` ids to be predicted at the next position, `IGNORE_LABEL` elsewhere."""
+
+
+def _projector(config: LanguageConfig, vision_size: int) -> nn.Module:
+    if config.projector == "linear":
+        return nn.Linear(vision_size, config.hidden_size)
+    return nn.Sequential(
+        nn.Linear(vision_size, config.hidden_size),
+        nn.GELU(),
+        nn.Linear(config.hidden_size, config.hidden_size),
+    )
+
+
+class Vlm(nn.Module):
+    """CLIP tower, projector, Llama; image features replace the placeholder in the sequence."""
+
+    def __init__(self, vision: VisionConfig, language: LanguageConfig) -> None:
+        super().__init__()
+        self.tower = VisionTower(vision)
+        self.mm_projector = _projector(language, vision.hidden_size)
+        self.language = LlamaForCausalLM(
+            LlamaConfig(
+                vocab_size=language.vocab_size,
+                hidden_size=language.hidden_size,
+                intermediate_size=language.intermediate_size,
+                num_hidden_layers=language.layers,
+                num_attention_heads=language.heads,
+                max_position_embeddings=language.max_positions,
+                rms_norm_eps=language.rms_norm_eps,
+                rope_parameters={"rope_type": "default", "rope_theta": language.rope_theta},
+                tie_word_embeddings=False,
+                pad_token_id=0,
+                bos_token_id=1,
+                eos_token_id=2,
+            )
+        )
+        if language.lora is not None:
+            self._add_lora(language)
+
+    def _add_lora(self, language: LanguageConfig) -> None:
+        assert language.lora is not None
+        freeze(self.language.model)
+        peft.inject_adapter_in_model(
+            peft.LoraConfig(
+                r=language.lora.rank,
+                lora_alpha=language.lora.alpha,
+                lora_dropout=language.lora.dropout,
+                target_modules=list(language.lora.targets),
+            ),
+            self.language,
+        )
+        # Token rows were added and every answer passes the head: both are trained whole.
+        self.language.get_input_embeddings().weight.requires_grad_(True)
+        self.language.lm_head.weight.requires_grad_(True)
+
+    def image_tokens(self, pixel_values: Tensor) -> Tensor:
+        """Map `[batch, 3, height, width]` to `[batch, image token, hidden]`."""
+        return self.mm_projector(self.tower(pixel_values))
+
+    def _embed(self, ids: Sequence[int], image_tokens: Tensor) -> Tensor:
+        """Return `[position, hidden]` with the image in place of its placeholder."""
+        split = list(ids).index(IMAGE_PLACEHOLDER)
+        embed = self.language.get_input_embeddings()
+        device = image_tokens.device
+        before = embed(torch.tensor(ids[:split], dtype=torch.long, device=device))
+        after = embed(torch.tensor(ids[split + 1 :], dtype=torch.long, device=device))
+        return torch.cat([before, image_tokens.to(before.dtype), after])
+
+    def score(
+        self, image_tokens: Tensor, ids: Sequence[Sequence[int]], answer_starts: Sequence[int]
+    ) -> Scored:
+        """Run prompts with known answers.
+
+        Args:
+            image_tokens: `[batch, image token, hidden]`.
+            ids: prompt and answer of each sample.
+            answer_starts: index in `ids` of each answer's first token.
+        """
+        rows = [self._embed(row, tokens) for row, tokens in zip(ids, image_tokens, strict=True)]
+        embeds = nn.utils.rnn.pad_sequence(rows, batch_first=True)
+        labels = torch.full(embeds.shape[:2], IGNORE_LABEL, device=embeds.device)
+        mask = torch.zeros(embeds.shape[:2], dtype=torch.long, device=embeds.device)
+        for i, (row, start) in enumerate(zip(ids, answer_starts, strict=True)):
+            length = rows[i].shape[0]
+            answer = torch.tensor(row[start:], device=embeds.device)
+            labels[i, length - len(answer) : length] = answer
+            mask[i, :length] = 1
+        hidden = self.language.model(
+            inputs_embeds=embeds, attention_mask=mask, use_cache=False
+        ).last_hidden_state
+        return Scored(self.language.lm_head(hidden), hidden, labels)
+
+    @torch.no_grad()
+    def generate(
+        self,
+        image_tokens: Tensor,
+        prompts: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        stop_ids: Sequence[int],
+    ) -> Generated:
+        """Decode greedily with a key-value cache, keeping every state.
+
+        Args:
+            image_tokens: `[batch, image token, hidden]`.
+            prompts: ids up to where the answer begins.
+            max_new_tokens: most tokens of an answer.
+            stop_ids: tokens that end an answer; they are kept.
+        """
+        rows = [self._embed(p, tokens) for p, tokens in zip(prompts, image_tokens, strict=True)]
+        longest = max(len(r) for r in rows)
+        padding = [longest - len(r) for r in rows]
+        embeds = torch.stack(
+            [nn.functional.pad(r, (0, 0, pad, 0)) for r, pad in zip(rows, padding, strict=True)]
+        )
+        pads = torch.tensor(padding, device=embeds.device)
+        columns = torch.arange(longest + max_new_tokens, device=embeds.device)
+        attention = (columns[None] >= pads[:, None]).long()  # [batch, longest + new]
+        positions = (columns[None] - pads[:, None]).clamp(min=0)
+
+        cache = DynamicCache()
+        ids = [list(p) for p in prompts]
+        done = [False] * len(ids)
+        hidden: list[Tensor] = []
+        end = longest
+        while True:
+            step = embeds.shape[1]
+            state = self.language.model(
+                inputs_embeds=embeds,
+                attention_mask=None if not any(padding) else attention[:, :end],
+                position_ids=positions[:, end - step : end],
+                past_key_values=cache,
+                use_cache=True,
+            ).last_hidden_state
+            hidden.append(state)
+            tokens = self.language.lm_head(state[:, -1]).argmax(dim=-1)  # [batch]
+            for i, token in enumerate(tokens.tolist()):
+                if not done[i]:
+                    ids[i].append(token)
+                    done[i] = token in stop_ids
+            if all(done) or end - longest + 1 >= max_new_tokens:
+                break
+            embeds = self.language.get_input_embeddings()(tokens[:, None])
+            end += 1
+        return Generated(ids, torch.cat(hidden, dim=1), padding)
+
+
+def text_loss(logits: Tensor, labels: Tensor) -> Tensor:
+    """Return the shifted mean cross-entropy over supervised positions; 0 where there is none."""
+    target = labels[:, 1:].reshape(-1)
+    if bool((target == IGNORE_LABEL).all()):
+        return logits.sum() * 0
+    return nn.functional.cross_entropy(
+        logits[:, :-1].reshape(-1, logits.shape[-1]).float(), target, ignore_index=IGNORE_LABEL
+    )

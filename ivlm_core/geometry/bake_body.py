@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from ivlm_core.geometry.body import ANNY_ASSET, BODY_PARTS, MIRRORED_PART
+from ivlm_core.geometry.mirror import mirror_permutation
 from ivlm_core.geometry.view_rig import get_rig
 
 PHENOTYPE = {
@@ -95,23 +96,6 @@ class Rig:
         local = self.vertices[:, None] - self.heads
         posed = np.einsum("bij,vbj->vbi", turn, local) + moved
         return np.einsum("vb,vbi->vi", self.weights, posed)
-
-
-def mirror_permutation(template: np.ndarray) -> np.ndarray:
-    """Vertex at the mirrored place (x negated) of each vertex of a symmetric template.
-
-    Raises:
-        ValueError: the template is not mirror symmetric.
-    """
-    from scipy.spatial import cKDTree
-
-    distance, mirror = cKDTree(template).query(template * (-1.0, 1.0, 1.0))
-    if distance.max() > 1e-6 or (mirror[mirror] != np.arange(len(mirror))).any():
-        raise ValueError(
-            f"The template is not mirror symmetric (worst distance {distance.max():.2e} m); give "
-            "the undeformed template, not a shaped or posed body."
-        )
-    return mirror.astype(np.int32)
 
 
 def star_pose(rig: Rig) -> np.ndarray:
@@ -206,7 +190,7 @@ def place(vertices: np.ndarray, size: int = 256) -> np.ndarray:
 def bake() -> tuple[dict[str, np.ndarray], dict[str, str]]:
     """Arrays and metadata of the asset."""
     rig = Rig()
-    mirror = mirror_permutation(rig.template)
+    mirror = mirror_permutation(rig.template, max_distance=1e-6)
     part_index = name_parts(rig, mirror)
     posed = star_pose(rig)
     posed = (posed + posed[mirror] * (-1.0, 1.0, 1.0)) / 2

@@ -66,9 +66,20 @@ class LiftOperator(nn.Module):
         self.register_buffer("seen", seen, persistent=False)
 
     @classmethod
-    def from_pixel_map(cls, pixel_map: PixelMap, num_vertices: int) -> "LiftOperator":
-        """The operator of a rendered mesh with ``num_vertices`` vertices."""
-        return cls.from_indices(pixel_map.vertex_ids, pixel_map.barycentric, num_vertices)
+    def from_pixel_map(
+        cls, pixel_map: PixelMap, num_vertices: int, pool: int = 1
+    ) -> "LiftOperator":
+        """The operator of a rendered mesh.
+
+        Args:
+            pixel_map: J views of the mesh.
+            num_vertices: V.
+            pool: pixels of the map per mask pixel, along each side. A map made at four times the
+                size of the masks also sees the small faces (fingers, face) that lie between the
+                centres of mask pixels; lifting costs the same. The result is that of enlarging
+                the masks without smoothing.
+        """
+        return cls.from_indices(pixel_map.vertex_ids, pixel_map.barycentric, num_vertices, pool)
 
     @classmethod
     def from_point_map(cls, point_ids: np.ndarray, num_points: int) -> "LiftOperator":
@@ -78,7 +89,7 @@ class LiftOperator(nn.Module):
 
     @classmethod
     def from_indices(
-        cls, vertex_ids: np.ndarray, weights: np.ndarray, num_vertices: int
+        cls, vertex_ids: np.ndarray, weights: np.ndarray, num_vertices: int, pool: int = 1
     ) -> "LiftOperator":
         """The operator of any pixel-to-vertex map.
 
@@ -86,6 +97,7 @@ class LiftOperator(nn.Module):
             vertex_ids: int [J, H, W, C]; a pixel counts only if all C ids are in [0, V).
             weights: float [J, H, W, C], their weights.
             num_vertices: V.
+            pool: see ``from_pixel_map``.
         """
         ids = np.asarray(vertex_ids)
         if ids.ndim != 4 or np.shape(weights) != ids.shape:
@@ -94,29 +106,35 @@ class LiftOperator(nn.Module):
                 f"{ids.shape} and {np.shape(weights)}."
             )
         views, height, width, corners = ids.shape
-        pixels = np.flatnonzero(((ids >= 0) & (ids < num_vertices)).all(axis=-1))
-        entry_ids = ids.reshape(-1, corners)[pixels].astype(np.int64)
-        entry_weights = np.asarray(weights, dtype=np.float32).reshape(-1, corners)[pixels]
-        view = pixels // (height * width)
-        key = (view[:, None] * num_vertices + entry_ids).ravel()
-        column = np.repeat(np.arange(len(pixels)), corners)
-        entry_weights = entry_weights.ravel()
+        if pool < 1 or height % pool or width % pool:
+            raise ValueError(
+                f"pool must divide the size of the pixel map ({height}, {width}), got {pool}."
+            )
+        fine = np.flatnonzero(((ids >= 0) & (ids < num_vertices)).all(axis=-1))
+        view, row, col = np.unravel_index(fine, (views, height, width))
+        image_shape = (views, height // pool, width // pool)
+        mask_pixel = np.ravel_multi_index((view, row // pool, col // pool), image_shape)
+        pixels, column = np.unique(mask_pixel, return_inverse=True)
 
-        total = np.bincount(key, weights=entry_weights, minlength=views * num_vertices)
+        pair = (view[:, None] * num_vertices + ids.reshape(-1, corners)[fine]).ravel()
+        weight = np.asarray(weights, dtype=np.float64).reshape(-1, corners)[fine].ravel()
+        total = np.bincount(pair, weights=weight, minlength=views * num_vertices)
         pairs = np.flatnonzero(total > 0)
-        row_of_key = np.full(views * num_vertices, -1, dtype=np.int64)
-        row_of_key[pairs] = np.arange(len(pairs))
-        keep = (row_of_key[key] >= 0) & (entry_weights > 0)
-        key, column, entry_weights = key[keep], column[keep], entry_weights[keep]
+        row_of_pair = np.full(views * num_vertices, -1)
+        row_of_pair[pairs] = np.arange(len(pairs))
+        keep = (weight > 0) & (total[pair] > 0)
+        share = weight[keep] / total[pair[keep]]
+        place = row_of_pair[pair[keep]] * len(pixels) + np.repeat(column, corners)[keep]
+        place, inverse = np.unique(place, return_inverse=True)  # one entry per pair and pixel
         rows = SparseRows.from_entries(
-            torch.from_numpy(row_of_key[key]),
-            torch.from_numpy(column),
-            torch.from_numpy((entry_weights / total[key]).astype(np.float32)),
+            torch.from_numpy(place // max(len(pixels), 1)),
+            torch.from_numpy(place % max(len(pixels), 1)),
+            torch.from_numpy(np.bincount(inverse, weights=share, minlength=len(place))),
             len(pairs),
             len(pixels),
         )
         return cls(
-            (views, height, width),
+            image_shape,
             num_vertices,
             torch.from_numpy(pixels),
             rows,

@@ -1,8 +1,8 @@
 """A constant sparse matrix times a dense one, with a fast gradient on CPU and GPU."""
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.functional import embedding_bag
 
 
 class SparseRows(nn.Module):
@@ -65,7 +65,7 @@ class SparseRows(nn.Module):
         """The product without a gradient."""
         if dense.shape[0] == 0 or self.columns.numel() == 0:
             return dense.new_zeros(self.num_rows, dense.shape[1])
-        return F.embedding_bag(
+        return embedding_bag(
             self.columns,
             dense.contiguous(),
             self.offsets,

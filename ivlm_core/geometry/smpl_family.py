@@ -1,0 +1,185 @@
+"""SMPL, SMPL+H and SMPL-X bodies from the user's own model files, skinned by ``smplx``.
+
+The star pose is that of the published InteractVLM views: T pose with both hips turned 30 degrees
+outwards, mean shape, flat hands, not moved or rescaled.
+"""
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ivlm_core.geometry.body import BODY_PARTS, Body
+from ivlm_core.geometry.mesh import check_mesh
+from ivlm_core.geometry.mirror import mirror_permutation
+
+NUM_JOINTS = {"smpl": 24, "smplh": 52, "smplx": 55}
+SMPL_TOPOLOGIES = tuple(NUM_JOINTS)
+HIP_ANGLE_DEG = 30.0
+
+_KEYS = ("v_template", "f", "weights", "posedirs", "J_regressor", "kintree_table")
+_LEFT_HIP, _RIGHT_HIP = 1, 2
+_BODY_GROUPS = (  # what each of the 22 body joints moves; "trunk" is cut into parts afterwards
+    *("hips", "left thigh", "right thigh", "trunk", "left shin", "right shin", "trunk"),
+    *("left foot", "right foot", "trunk", "left foot", "right foot", "neck"),
+    *("left shoulder", "right shoulder", "head", "left upper arm", "right upper arm"),
+    *("left forearm", "right forearm", "left hand", "right hand"),
+)
+_EXTRA_GROUPS = {
+    "smpl": ("left hand", "right hand"),
+    "smplh": ("left hand",) * 15 + ("right hand",) * 15,
+    "smplx": ("head",) * 3 + ("left hand",) * 15 + ("right hand",) * 15,
+}
+
+
+def load_smpl_family(topology: str, path: Path) -> Body:
+    """Read a model file and pose it as a star.
+
+    Args:
+        topology: "smpl", "smplh" or "smplx".
+        path: npz or pkl file as its authors distribute it.
+
+    Returns:
+        The body; vertices in the model's own order.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is not a model of that topology.
+    """
+    data = _read_model(path)
+    joints = NUM_JOINTS[topology]
+    if data["weights"].shape[1] != joints:
+        fits = [name for name, count in NUM_JOINTS.items() if count == data["weights"].shape[1]]
+        remedy = f"Load it as '{fits[0]}'." if fits else "It is no SMPL, SMPL+H or SMPL-X model."
+        raise ValueError(
+            f"'{path.name}' has {data['weights'].shape[1]} joints but '{topology}' has {joints}. "
+            f"{remedy}"
+        )
+    vertices = _star_pose(data)
+    part_index = _name_parts(data, topology)
+    mirror = mirror_permutation(data["v_template"])
+    body = Body.from_arrays(vertices, data["f"], part_index, mirror, topology)
+    check_mesh(body.mesh)
+    return body
+
+
+def _star_pose(data: dict[str, np.ndarray]) -> np.ndarray:
+    """Posed vertices, float32 [V, 3]."""
+    import torch
+    from smplx.lbs import lbs
+
+    count = data["weights"].shape[1]
+    pose = torch.eye(3).repeat(1, count, 1, 1)
+    for joint, sign in ((_LEFT_HIP, 1.0), (_RIGHT_HIP, -1.0)):
+        angle = np.deg2rad(sign * HIP_ANGLE_DEG)
+        cosine, sine = float(np.cos(angle)), float(np.sin(angle))
+        pose[0, joint, :2, :2] = torch.tensor([[cosine, -sine], [sine, cosine]])
+    tensors = {name: torch.from_numpy(data[name]).float() for name in _KEYS if name != "f"}
+    parents = torch.from_numpy(data["kintree_table"][0].astype(np.int64))
+    parents[0] = -1
+    template = tensors["v_template"]
+    posedirs = tensors["posedirs"].reshape(-1, tensors["posedirs"].shape[-1]).T
+    vertices, _ = lbs(
+        torch.zeros(1, 1),
+        pose,
+        template[None],
+        torch.zeros(*template.shape, 1),  # mean shape, so the shape directions do not matter
+        posedirs,
+        tensors["J_regressor"],
+        parents,
+        tensors["weights"],
+        pose2rot=False,
+    )
+    return vertices[0].numpy()
+
+
+def _name_parts(data: dict[str, np.ndarray], topology: str) -> np.ndarray:
+    """Exactly one part per vertex, int32 [V]: by the joint group that moves it most."""
+    joint_groups = (*_BODY_GROUPS, *_EXTRA_GROUPS[topology])
+    groups = sorted(set(joint_groups))
+    weights = np.zeros((len(data["weights"]), len(groups)))
+    for joint, group in enumerate(joint_groups):
+        weights[:, groups.index(group)] += data["weights"][:, joint]
+    part = np.array(groups, dtype=object)[weights.argmax(axis=1)]
+
+    _, y, z = data["v_template"].T
+    trunk = part == "trunk"
+    if trunk.any():
+        behind = z < (z[trunk].min() + z[trunk].max()) / 2
+        spine2 = (data["J_regressor"][6] @ data["v_template"])[1]
+        part[trunk & behind] = "back"
+        part[trunk & ~behind & (y < spine2)] = "belly"
+        part[trunk & ~behind & (y >= spine2)] = "chest"
+    return np.array([BODY_PARTS.index(name) for name in part], dtype=np.int32)
+
+
+def _read_model(path: Path) -> dict[str, np.ndarray]:
+    """The arrays of ``_KEYS`` from a model file."""
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"No body model file at '{path}'. Give the path of the npz or pkl file itself."
+        )
+    try:
+        if path.suffix == ".npz":
+            with np.load(path, allow_pickle=False) as archive:
+                data = {key: archive[key] for key in _KEYS if key in archive.files}
+        else:
+            with path.open("rb") as file:
+                loaded = _ModelUnpickler(file, encoding="latin1").load()
+            data = {key: _to_numpy(loaded[key]) for key in _KEYS if key in loaded}
+    except (ValueError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
+        raise ValueError(
+            f"'{path.name}' cannot be read as a body model ({error}). Give the npz or pkl file as "
+            "downloaded from the model's website."
+        ) from error
+    missing = [key for key in _KEYS if key not in data]
+    if missing:
+        raise ValueError(
+            f"'{path.name}' is not an SMPL-family model: it lacks {', '.join(missing)}."
+        )
+    return data
+
+
+class _Chumpy:
+    """Stands in for the array class of the old ``chumpy`` package in pickled models."""
+
+    x: Any = None
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+
+class _ModelUnpickler(pickle.Unpickler):
+    """Reads arrays only, so that a model file cannot run code; needs no ``chumpy``."""
+
+    _ALLOWED = {
+        ("_codecs", "encode"),
+        ("builtins", "object"),
+        ("copy_reg", "_reconstructor"),
+        ("copyreg", "_reconstructor"),
+        ("__builtin__", "object"),
+    }
+
+    def find_class(self, module: str, name: str) -> Any:
+        if module.split(".")[0] == "chumpy":
+            return _Chumpy
+        if module.startswith("scipy.sparse") and name.endswith(("_matrix", "_array")):
+            import scipy.sparse
+
+            return getattr(scipy.sparse, name)
+        is_numpy = module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
+        if is_numpy and name in ("ndarray", "dtype", "_reconstruct", "scalar"):
+            return super().find_class(module, name)
+        if (module, name) in self._ALLOWED:
+            return super().find_class(module, name)
+        raise pickle.UnpicklingError(f"it holds '{module}.{name}', which is no array")
+
+
+def _to_numpy(value: Any) -> np.ndarray:
+    """Dense array of a plain, sparse or chumpy array."""
+    if isinstance(value, _Chumpy):
+        value = value.x
+    if hasattr(value, "toarray"):
+        value = value.toarray()
+    return np.asarray(value)

@@ -1,0 +1,32 @@
+"""What all tests share: no network, no files outside the run's own folder, ROS kept to this run."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+# Set before anything is imported, so that processes started by tests inherit it.
+os.environ["HF_HUB_OFFLINE"] = "1"
+# Without this, rclpy writes garbage instead of refusing a value of the wrong type.
+os.environ["ROS_PYTHON_CHECK_FIELDS"] = "1"
+os.environ["ROS_AUTOMATIC_DISCOVERY_RANGE"] = "LOCALHOST"
+# Domains 1 to 101 use ports that Linux does not hand out; two test runs at once rarely meet.
+os.environ["ROS_DOMAIN_ID"] = str(1 + os.getpid() % 101)
+_own_folder = tempfile.mkdtemp(prefix="ivlm-tests-")
+os.environ["IVLM_CACHE_DIR"] = os.path.join(_own_folder, "cache")
+os.environ["ROS_LOG_DIR"] = os.path.join(_own_folder, "ros_log")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _remove_own_folder() -> Iterator[None]:
+    yield
+    shutil.rmtree(_own_folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The root folder of the repository."""
+    return Path(__file__).resolve().parent.parent

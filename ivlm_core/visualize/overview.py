@@ -1,0 +1,211 @@
+"""One picture that shows a prediction at a glance: photo, mesh, views, answer, colour bar."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from PIL import Image, ImageDraw
+
+from ivlm_core.visualize.colours import UNSEEN_GREY, ramp
+from ivlm_core.visualize.drawing import check_photo, draw_lines, fitted, font, wrapped
+from ivlm_core.visualize.mesh_picture import render_scores
+from ivlm_core.visualize.overlay import view_overlays
+from ivlm_core.visualize.wording import answer_line, contact_line, parts_line, question_line
+
+if TYPE_CHECKING:
+    from ivlm_core.pipeline import Prediction
+
+_WIDTH = 1800
+_MARGIN = 28
+_GAP = 16
+_MAIN_HEIGHT = 540
+_MESH_WIDTH = 540
+_BAR_WIDTH = 100
+_INK = (32, 34, 40)
+_QUIET = (105, 108, 116)
+_PANEL = (243, 244, 246)
+
+BODY_SIDES = (("front", 0.0, 4.0), ("back", 180.0, 4.0))
+"""Name, azimuth and elevation in degrees of the two pictures of a body."""
+
+OBJECT_SIDES = (("front left, from above", -35.0, 25.0), ("back right, from below", 145.0, -20.0))
+"""The same for an object."""
+
+
+def overview(prediction: "Prediction", photo: np.ndarray) -> np.ndarray:
+    """Compose the picture.
+
+    Args:
+        prediction: what to show.
+        photo: uint8 [H, W, 3], RGB, the image it was made from.
+
+    Returns:
+        uint8 [height, 1800, 3], RGB.
+    """
+    check_photo(photo)
+    cells = _cells(prediction)
+    columns = min(len(cells), 6)
+    side = min((_WIDTH - 2 * _MARGIN - _GAP * (columns - 1)) // columns, 380)
+    rows = -(-len(cells) // columns)
+    canvas = Image.new("RGB", (_WIDTH, 1000 + rows * (side + 60)), (255, 255, 255))
+    top = _draw_title(canvas, prediction)
+    _draw_photo(canvas, photo, top)
+    _draw_meshes(canvas, prediction, top)
+    _draw_colour_bar(canvas, prediction, top)
+    bottom = _draw_cells(canvas, cells, top + _MAIN_HEIGHT + 48, side, columns)
+    return np.asarray(canvas.crop((0, 0, _WIDTH, bottom + _MARGIN)))
+
+
+def save_overview(prediction: "Prediction", photo: np.ndarray, path: str | Path) -> Path:
+    """Write the overview picture.
+
+    Args:
+        prediction: what to show.
+        photo: uint8 [H, W, 3], RGB, the image it was made from.
+        path: a .png file; its folder must exist.
+
+    Returns:
+        The path written.
+    """
+    path = Path(path)
+    Image.fromarray(overview(prediction, photo)).save(path, compress_level=4)
+    return path
+
+
+def sides(prediction: "Prediction") -> tuple[tuple[str, float, float], ...]:
+    """From where a prediction's mesh is looked at: name, azimuth and elevation in degrees."""
+    return BODY_SIDES if prediction.task == "human_contact" else OBJECT_SIDES
+
+
+def _draw_title(canvas: Image.Image, prediction: "Prediction") -> int:
+    """Question, answer and parts; return y where the panels begin."""
+    room = _WIDTH - 2 * _MARGIN
+    y = draw_lines(
+        canvas, (_MARGIN, 22), wrapped(question_line(prediction), 38, room, 2), 38, _INK
+    )
+    answer = answer_line(prediction)
+    if answer:
+        y = draw_lines(canvas, (_MARGIN, y + 2), wrapped(answer, 26, room, 3), 26, _INK)
+    found = contact_line(prediction)
+    if prediction.part_scores:
+        found = f"Highest mean score:  {parts_line(prediction)}     |     {found}"
+    y = draw_lines(canvas, (_MARGIN, y + 2), wrapped(found, 22, room, 2), 22, _QUIET)
+    return y + 14
+
+
+def _draw_photo(canvas: Image.Image, photo: np.ndarray, top: int) -> None:
+    width = _WIDTH - 2 * _MARGIN - 2 * _MESH_WIDTH - _BAR_WIDTH - 3 * _GAP
+    canvas.paste(_PANEL, (_MARGIN, top, _MARGIN + width, top + _MAIN_HEIGHT))
+    picture = fitted(photo, _MAIN_HEIGHT, width)
+    place = (
+        _MARGIN + (width - picture.width) // 2,
+        top + (_MAIN_HEIGHT - picture.height) // 2,
+    )
+    canvas.paste(picture, place)
+    draw_lines(canvas, (_MARGIN, top + _MAIN_HEIGHT + 6), ["camera image"], 21, _QUIET)
+
+
+def _draw_meshes(canvas: Image.Image, prediction: "Prediction", top: int) -> None:
+    x = _WIDTH - _MARGIN - _BAR_WIDTH - 2 * (_MESH_WIDTH + _GAP)
+    what = "body" if prediction.task == "human_contact" else prediction.label
+    for name, azimuth, elevation in sides(prediction):
+        picture = render_scores(
+            prediction.mesh,
+            prediction.scores,
+            prediction.seen,
+            azimuth,
+            elevation,
+            (_MAIN_HEIGHT, _MESH_WIDTH),
+            _PANEL,
+        )
+        canvas.paste(Image.fromarray(picture), (x, top))
+        caption = wrapped(f"{what}, {name}", 21, _MESH_WIDTH, 1)
+        draw_lines(canvas, (x, top + _MAIN_HEIGHT + 6), caption, 21, _QUIET)
+        x += _MESH_WIDTH + _GAP
+
+
+def _draw_colour_bar(canvas: Image.Image, prediction: "Prediction", top: int) -> None:
+    """Score 1 at the top, 0 at the bottom, the threshold marked, the unseen colour below."""
+    draw = ImageDraw.Draw(canvas)
+    x, y, width = _WIDTH - _MARGIN - _BAR_WIDTH, top + 34, 26
+    height = _MAIN_HEIGHT - 130
+    draw_lines(canvas, (x, top), ["score"], 20, _INK)
+    strip = ramp(np.linspace(1.0, 0.0, height))[:, None].repeat(width, axis=1)
+    canvas.paste(Image.fromarray(strip), (x, y))
+    for score in (0.0, 0.25, 0.5, 0.75, 1.0):
+        level = y + round((1 - score) * (height - 1))
+        draw.line((x + width, level, x + width + 5, level), fill=_INK)
+        draw.text((x + width + 9, level), f"{score:.2f}", font=font(17), fill=_INK, anchor="lm")
+    level = y + round((1 - prediction.threshold) * (height - 1))
+    draw.line((x - 4, level, x + width, level), fill=_INK, width=3)
+    low = y + height + 26
+    draw.rectangle((x, low, x + width, low + 22), fill=UNSEEN_GREY)
+    draw.text((x + width + 9, low + 11), "unseen", font=font(17), fill=_INK, anchor="lm")
+    draw.rectangle((x - 4, low + 44, x + width, low + 46), fill=_INK)
+    draw.text((x + width + 9, low + 45), "contact", font=font(17), fill=_INK, anchor="lm")
+
+
+def _cells(prediction: "Prediction") -> list[tuple[str, np.ndarray]]:
+    """Caption and square picture of a close-up, if there is contact, and of every view."""
+    cells = []
+    near = close_up(prediction)
+    if near is not None:
+        cells.append(("close-up of the highest score", near))
+    for name, picture in zip(prediction.view_names, view_overlays(prediction, 380), strict=True):
+        cells.append((f"mask in view {name}", picture))
+    return cells
+
+
+def close_up(prediction: "Prediction", side: int = 380) -> np.ndarray | None:
+    """The surface around the highest score, seen from outside it.
+
+    Args:
+        prediction: what to show.
+        side: of the picture, pixels.
+
+    Returns:
+        uint8 [side, side, 3], RGB; None where no vertex is in contact.
+    """
+    mesh, scores = prediction.mesh, prediction.scores * prediction.seen
+    peak = int(scores.argmax())
+    if scores[peak] < prediction.threshold:
+        return None
+    reach = 0.05 * float(np.linalg.norm(mesh.bounds[1] - mesh.bounds[0]))
+    if prediction.task != "human_contact":
+        reach *= 4
+    distance = np.linalg.norm(mesh.vertices - mesh.vertices[peak], axis=1)
+    weights = scores * (distance < reach)
+    centre = (mesh.vertices * weights[:, None]).sum(axis=0) / weights.sum()
+    x, y, z = (mesh.vertex_normals * weights[:, None]).sum(axis=0)
+    azimuth = float(np.rad2deg(np.arctan2(x, z)))
+    elevation = float(np.rad2deg(np.arctan2(y, np.hypot(x, z)))) * 0.8
+    around = centre + reach * np.array([[-1, -1, -1], [1, 1, 1], [-1, 1, 1], [1, -1, -1]])
+    return render_scores(
+        mesh,
+        prediction.scores,
+        prediction.seen,
+        azimuth,
+        float(np.clip(elevation, -70.0, 70.0)),
+        (side, side),
+        _PANEL,
+        focus=around,
+    )
+
+
+def _draw_cells(
+    canvas: Image.Image,
+    cells: list[tuple[str, np.ndarray]],
+    top: int,
+    side: int,
+    columns: int,
+) -> int:
+    """Pictures with captions in rows; return y below them."""
+    step = side + 36
+    gap = (_WIDTH - 2 * _MARGIN - columns * side) // max(columns - 1, 1)
+    for index, (caption, picture) in enumerate(cells):
+        row, column = divmod(index, columns)
+        x, y = _MARGIN + column * (side + gap), top + row * step
+        canvas.paste(fitted(picture, side, side), (x, y))
+        ImageDraw.Draw(canvas).rectangle((x, y, x + side - 1, y + side - 1), outline=(222,) * 3)
+        draw_lines(canvas, (x, y + side + 5), wrapped(caption, 21, side, 1), 21, _QUIET)
+    return top + -(-len(cells) // columns) * step

@@ -1,0 +1,175 @@
+"""One HTML file that shows predictions offline: photo, answer and a mesh that can be turned."""
+
+import base64
+import html
+import io
+import json
+from collections.abc import Sequence
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.visualize.colours import UNSEEN_GREY, ramp
+from ivlm_core.visualize.drawing import check_photo, fitted
+from ivlm_core.visualize.mesh_picture import creases
+from ivlm_core.visualize.overlay import view_sheet
+from ivlm_core.visualize.wording import answer_line, contact_line, question_line, top_parts
+
+if TYPE_CHECKING:
+    from ivlm_core.pipeline import Prediction
+
+_PHOTO_SIDE = 960
+_SINE_OF_HALF_VIEW = 0.2419
+"""Of 14 degrees, half the viewer's field of view."""
+_OBJECT_YAW, _OBJECT_PITCH = 35.0, 25.0
+
+
+def save_html(
+    results: "Sequence[tuple[np.ndarray, Prediction]]",
+    path: str | Path,
+    title: str = "Contact predictions",
+) -> Path:
+    """Write a page that needs no network and no server.
+
+    Meshes that several predictions share are stored once.
+
+    Args:
+        results: (photo, prediction) pairs; photos are uint8 [H, W, 3], RGB.
+        path: an .html file; its folder must exist.
+        title: heading of the page.
+
+    Returns:
+        The path written.
+
+    Raises:
+        ValueError: there are no results, or a photo is not RGB uint8.
+    """
+    if not results:
+        raise ValueError("save_html got no results; give at least one (photo, prediction) pair")
+    data: dict[str, Any] = {
+        "ramp": _base64(ramp(np.linspace(0.0, 1.0, 256))),
+        "unseen": list(UNSEEN_GREY),
+        "meshes": {},
+        "predictions": [],
+    }
+    cards = []
+    for photo, prediction in results:
+        key = prediction.mesh.content_hash
+        if key not in data["meshes"]:
+            data["meshes"][key] = _mesh_data(prediction.mesh)
+        data["predictions"].append(_prediction_data(prediction, key))
+        cards.append(_card(check_photo(photo), prediction))
+    resources = files("ivlm_core.visualize")
+    page = _filled(
+        resources.joinpath("page.html").read_text(encoding="utf-8"),
+        [
+            ("title", html.escape(title)),
+            ("title", html.escape(title)),
+            ("cards", "\n".join(cards)),
+            ("data", json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")),
+            ("viewer", resources.joinpath("viewer.js").read_text(encoding="utf-8")),
+        ],
+    )
+    path = Path(path)
+    path.write_text(page, encoding="utf-8")
+    return path
+
+
+def _filled(template: str, values: Sequence[tuple[str, str]]) -> str:
+    """Put values in the places of a template, in order; a value's own text is left alone."""
+    pieces = [template]
+    for name, value in values:
+        before, after = pieces.pop().split("{{" + name + "}}", 1)
+        pieces += [before, value, after]
+    return "".join(pieces)
+
+
+def _mesh_data(mesh: Mesh) -> dict[str, Any]:
+    """Vertices in a sphere of radius one, normals and sharpness as signed bytes, faces."""
+    normals = np.zeros((mesh.num_vertices, 4), dtype=np.int8)
+    normals[:, :3] = np.round(mesh.vertex_normals * 127)
+    normals[:, 3] = 127 * creases(mesh)
+    wide = mesh.num_vertices > 65535
+    return {
+        "positions": _base64(_centred(mesh).astype("<f4")),
+        "normals": _base64(normals),
+        "faces": _base64(mesh.faces.astype("<u4" if wide else "<u2")),
+        "wide": wide,
+    }
+
+
+def _centred(mesh: Mesh) -> np.ndarray:
+    """Vertices in a sphere of radius one around the middle of the bounding box, [V, 3]."""
+    low, high = mesh.bounds
+    radius = max(float(np.linalg.norm(high - low)) / 2, 1e-9)
+    return (mesh.vertices - (low + high) / 2) / radius
+
+
+def _prediction_data(prediction: "Prediction", mesh_key: str) -> dict[str, Any]:
+    """Scores as bytes (0 unseen, else 1 + 254 x score) and where the camera starts."""
+    levels = np.round(1 + 254 * np.asarray(prediction.scores).clip(0, 1)).astype(np.uint8)
+    levels[~np.asarray(prediction.seen, dtype=bool)] = 0
+    body = prediction.task == "human_contact"
+    places = _centred(prediction.mesh)
+    reach = max(float(np.hypot(places[:, 0], places[:, 2]).max()), float(abs(places[:, 1]).max()))
+    return {
+        "mesh": mesh_key,
+        "scores": _base64(levels),
+        "threshold": float(prediction.threshold),
+        "distance": 1.05 * reach / _SINE_OF_HALF_VIEW,
+        "yaw": 0.0 if body else float(np.deg2rad(_OBJECT_YAW)),
+        "pitch": 0.05 if body else float(np.deg2rad(_OBJECT_PITCH)),
+    }
+
+
+def _card(photo: np.ndarray, prediction: "Prediction") -> str:
+    """The HTML of one prediction."""
+    question = html.escape(question_line(prediction))
+    large = max(photo.shape[:2]) > _PHOTO_SIDE
+    shown = np.asarray(fitted(photo, _PHOTO_SIDE, _PHOTO_SIDE)) if large else photo
+    parts = "".join(
+        f"<span>{html.escape(name)}</span>"
+        f'<span class="track"><span style="width:{100 * min(score, 1):.0f}%"></span></span>'
+        f"<span>{score:.2f}</span>"
+        for name, score in top_parts(prediction, count=6, least=0.05)
+    )
+    if not parts:
+        parts = f"<span>{'none above 0.05' if prediction.part_scores else 'the mesh names none'}</span>"
+    answer = answer_line(prediction)
+    total = prediction.timings.get("total")
+    took = f", {1000 * total:.0f} ms" if total is not None else ""
+    unseen = "#%02x%02x%02x" % UNSEEN_GREY
+    return f"""<section class="card">
+<h2>{question}</h2>
+<p class="answer">{html.escape(answer)}</p>
+<div class="pair">
+<div class="photo"><img alt="camera image" src="{_jpeg(shown)}"></div>
+<div class="mesh"><canvas class="view" tabindex="0" role="img"
+ aria-label="{question} Turnable mesh coloured by score"></canvas>
+<div class="tools"><button data-do="front">Front</button><button data-do="back">Back</button>
+<button data-do="binary" aria-pressed="false">Above threshold only</button></div></div>
+</div>
+<div class="bar"><span>score 0</span><canvas class="ramp"></canvas><span>1</span>
+<span class="swatch" style="background:{unseen}"></span><span>not seen by any view</span></div>
+<div class="below">
+<div><p class="quiet">Parts by mean score</p><div class="parts">{parts}</div></div>
+<div><p class="quiet">What the model marked in its rendered views</p>
+<img class="views" alt="rendered views with masks" src="{_jpeg(view_sheet(prediction, 240))}"></div>
+</div>
+<p class="quiet">{html.escape(contact_line(prediction))}{took}</p>
+</section>"""
+
+
+def _base64(values: np.ndarray) -> str:
+    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
+
+
+def _jpeg(image: np.ndarray) -> str:
+    """A data address of an image."""
+    stream = io.BytesIO()
+    Image.fromarray(image).save(stream, format="JPEG", quality=88)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

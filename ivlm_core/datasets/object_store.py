@@ -1,0 +1,88 @@
+"""Meshes, parts and affordances of a dataset's object instances."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load_file
+
+from ivlm_core.datasets.mirror import mirror_mesh
+from ivlm_core.datasets.shard import DatasetError, load_json
+from ivlm_core.geometry.mesh import Mesh, check_mesh
+
+
+class ObjectStore:
+    """The `objects` folder of a dataset; meshes are read when they are asked for, then kept.
+
+    Args:
+        folder: holds `index.json` and `<instance>.safetensors`.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._meshes: dict[tuple[str, bool], Mesh] = {}
+
+    @cached_property
+    def index(self) -> dict[str, dict[str, Any]]:
+        """Instance name to its category, parts and affordances."""
+        return load_json(self.folder / "index.json")["instances"]
+
+    def mesh(self, instance: str, mirrored: bool = False) -> Mesh:
+        """Return the mesh of an instance, in its own frame (metres), with named parts.
+
+        Args:
+            instance: name of the object.
+            mirrored: its mirror image in x, vertices in the same order.
+
+        Raises:
+            FileNotFoundError: there is no file for it.
+            DatasetError: it is not in the index, or its file is damaged.
+        """
+        key = (instance, mirrored)
+        if key not in self._meshes:
+            found = mirror_mesh(self.mesh(instance)) if mirrored else self._load(instance)
+            self._meshes[key] = found
+        return self._meshes[key]
+
+    def used(
+        self, instance: str, affordances: Sequence[str] = ()
+    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        """Return which affordances an interaction uses, and the parts that offer them.
+
+        Args:
+            instance: name of the object.
+            affordances: those the interaction is known to use; none takes the object's main one,
+                the first of its table.
+        """
+        table: dict[str, Sequence[str]] = self._entry(instance)["affordances"]
+        named = tuple(a for a in affordances if a in table) or tuple(table)[:1]
+        return named, tuple(dict.fromkeys(part for a in named for part in table[a]))
+
+    def _entry(self, instance: str) -> dict[str, Any]:
+        if instance not in self.index:
+            raise DatasetError(
+                f"'{self.folder / 'index.json'}' does not know object '{instance}'; it lists "
+                f"{len(self.index)} instances: the folder belongs to another dataset"
+            )
+        return self.index[instance]
+
+    def _load(self, instance: str) -> Mesh:
+        names = list(self._entry(instance)["parts"])
+        path = self.folder / f"{instance}.safetensors"
+        if not path.is_file():
+            raise FileNotFoundError(
+                f"object mesh '{path}' is missing; copy the dataset whole or generate it again"
+            )
+        try:
+            arrays = load_file(path)
+            part_index = arrays["part_index"]
+            parts = {name: np.flatnonzero(part_index == k) for k, name in enumerate(names)}
+            mesh = Mesh(arrays["vertices"], arrays["faces"], parts=parts, name=instance)
+        except (SafetensorError, KeyError) as error:
+            raise DatasetError(
+                f"object mesh '{path}' cannot be read ({error}); generate the dataset again"
+            ) from error
+        return check_mesh(mesh)

@@ -1,0 +1,160 @@
+"""One shard of a dataset: rows read from a mapped file, lines from its index."""
+
+import json
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from safetensors import SafetensorError, safe_open
+
+ROW_FIELDS = {
+    "images": 4,
+    "part_map": 3,
+    "object_map": 3,
+    "contact_map": 3,
+    "depth": 3,
+    "joints_3d": 3,
+    "joints_2d": 3,
+    "joints_visible": 2,
+    "intrinsics": 3,
+    "camera_from_world": 3,
+}
+"""Tensors with one row per image, and how many axes they have."""
+
+
+class DatasetError(ValueError):
+    """A dataset's files are damaged or do not belong together; the text names file and remedy."""
+
+
+def load_json(path: Path) -> Any:
+    """Read a JSON file.
+
+    Raises:
+        FileNotFoundError: it does not exist.
+        DatasetError: it is not JSON.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"'{path}' is missing, so '{path.parent}' is not a complete dataset; generate it again "
+            "or copy it whole"
+        )
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except json.JSONDecodeError as error:
+        raise DatasetError(f"'{path}' is not JSON ({error}); generate the dataset again") from error
+
+
+class Shard:
+    """A pair of `<stem>.safetensors` and `<stem>.jsonl`.
+
+    Args:
+        stem: path without suffix.
+
+    Raises:
+        FileNotFoundError: one of the two files is missing.
+    """
+
+    def __init__(self, stem: Path) -> None:
+        self.tensors_file = stem.with_name(f"{stem.name}.safetensors")
+        self.lines_file = stem.with_name(f"{stem.name}.jsonl")
+        for path in (self.tensors_file, self.lines_file):
+            if not path.is_file():
+                raise FileNotFoundError(
+                    f"shard file '{path}' is missing; generation was interrupted or the copy is "
+                    "incomplete: run the generation again, it resumes"
+                )
+        self._file: Any = None
+        self._slices: dict[str, Any] = {}
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.lines)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the open file behind; another process opens its own."""
+        return {**self.__dict__, "_file": None, "_slices": {}}
+
+    @cached_property
+    def lines(self) -> list[dict[str, Any]]:
+        """The index: one entry per image."""
+        text = self.lines_file.read_text(encoding="utf-8")
+        try:
+            return [json.loads(line) for line in text.splitlines() if line.strip()]
+        except json.JSONDecodeError as error:
+            raise DatasetError(
+                f"'{self.lines_file}' has a line that is not JSON ({error}); delete the shard and "
+                "generate again"
+            ) from error
+
+    @cached_property
+    def contact_vertices(self) -> np.ndarray:
+        """int32 `[M]`, the vertex lists of all questions, one after the other."""
+        return np.ascontiguousarray(self._slice("contact_vertices")[:], np.int32)
+
+    def shape(self, field: str) -> tuple[int, ...]:
+        """Return the shape of a tensor."""
+        return tuple(self._slice(field).get_shape())
+
+    def row(self, field: str, row: int) -> np.ndarray:
+        """Return one image's row of a tensor."""
+        return self._slice(field)[row]
+
+    def contact(self, offset: int, count: int, num_vertices: int) -> np.ndarray:
+        """Return one question's vertices, int32 `[count]`.
+
+        Raises:
+            DatasetError: they are outside the list, or outside the mesh they index.
+        """
+        if offset < 0 or count < 0 or offset + count > len(self.contact_vertices):
+            raise DatasetError(
+                f"'{self.lines_file}' addresses vertices {offset} to {offset + count}, "
+                f"'{self.tensors_file.name}' holds {len(self.contact_vertices)}; the two files do "
+                "not belong together: delete the shard and generate again"
+            )
+        vertices = self.contact_vertices[offset : offset + count]
+        if count and not 0 <= int(vertices.min()) <= int(vertices.max()) < num_vertices:
+            raise DatasetError(
+                f"'{self.tensors_file}' holds contact vertices {int(vertices.min())} to "
+                f"{int(vertices.max())} for a mesh of {num_vertices} vertices; the data were made "
+                "for another topology: generate them with this version"
+            )
+        return vertices
+
+    def checked(self, num_vertices: int, num_joints: int) -> "Shard":
+        """Return the shard if its files agree with each other and with the body.
+
+        Raises:
+            DatasetError: a tensor is missing or has another shape than the index says, or body
+                contact is outside the body's vertices.
+        """
+        for field, axes in ROW_FIELDS.items():
+            shape = self.shape(field)
+            if len(shape) != axes or shape[0] != len(self):
+                raise DatasetError(
+                    f"'{self.tensors_file}': '{field}' has shape {shape}, expected {axes} axes and "
+                    f"{len(self)} rows as '{self.lines_file.name}' has lines; delete the shard "
+                    "and generate again"
+                )
+        if self.shape("joints_3d")[1] != num_joints:
+            raise DatasetError(
+                f"'{self.tensors_file}' has {self.shape('joints_3d')[1]} joints per image, "
+                f"info.json names {num_joints}; shards of two datasets are mixed"
+            )
+        for line in self.lines:
+            for query in line["queries"]:
+                if query["task"] == "human_contact":
+                    self.contact(int(query["offset"]), int(query["count"]), num_vertices)
+        return self
+
+    def _slice(self, field: str) -> Any:
+        if field not in self._slices:
+            try:
+                self._file = self._file or safe_open(self.tensors_file, framework="numpy")
+                self._slices[field] = self._file.get_slice(field)
+            except SafetensorError as error:
+                raise DatasetError(
+                    f"'{self.tensors_file}' cannot be read for '{field}' ({error}); delete the "
+                    "shard and generate again"
+                ) from error
+        return self._slices[field]

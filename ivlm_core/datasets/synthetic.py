@@ -1,0 +1,274 @@
+"""Reader of the synthetic interactions that `ivlm_core.synthesis` writes.
+
+```
+folder/
+  info.json                     what was generated and how; joint names, counts
+  objects/index.json            parts and affordances of every instance
+  objects/<instance>.safetensors    vertices, faces, part_index
+  train/shard-00000.safetensors pixels, joints, cameras and vertex lists of some images
+  train/shard-00000.jsonl       one line per image: objects and questions
+  test/...
+```
+"""
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ivlm_core.datasets.mirror import mirror_record, mirror_targets
+from ivlm_core.datasets.object_store import ObjectStore
+from ivlm_core.datasets.sample import ImageRecord, Sample, SceneObject, Target
+from ivlm_core.datasets.shard import DatasetError, Shard, load_json
+from ivlm_core.geometry.body import Body, load_body
+from ivlm_core.geometry.camera import Camera
+from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.model.prompts import TASKS, Task
+
+__all__ = ["DatasetError", "SyntheticDataset"]
+
+
+class SyntheticDataset:
+    """One split of a folder of synthetic interactions.
+
+    Shards are mapped, not loaded: an image costs memory only while it is used, labels are kept.
+    Instances can be handed to worker processes.
+
+    Args:
+        folder: the dataset's folder.
+        split: `train` or `test`.
+
+    Raises:
+        FileNotFoundError: the folder, the split, or one of their files is missing.
+        DatasetError: a file is damaged, or the files do not belong together.
+    """
+
+    def __init__(self, folder: str | Path, split: str = "train") -> None:
+        self.folder = Path(folder)
+        self.split = split
+        if not self.folder.is_dir():
+            raise FileNotFoundError(
+                f"there is no dataset folder '{self.folder}'; make one with "
+                f"`ivlm synthesize --out {self.folder}`, or give the path of an existing one"
+            )
+        self.info: dict[str, Any] = load_json(self.folder / "info.json")
+        self.body: Body = load_body(str(self.info.get("topology", "anny")))
+        self.joint_names = tuple(self.info.get("joint_names", ()))
+        self.objects = ObjectStore(self.folder / "objects")
+        self.shards = self._open_shards()
+        self._first = np.cumsum([0] + [len(shard) for shard in self.shards])
+        self._check_counts()
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return int(self._first[-1])
+
+    def __repr__(self) -> str:
+        return f"SyntheticDataset('{self.folder}', '{self.split}', {len(self)} images)"
+
+    @property
+    def image_size(self) -> int:
+        """Side of the square images, pixels."""
+        return int(self.shards[0].shape("images")[1])
+
+    @cached_property
+    def labels(self) -> tuple[str, ...]:
+        """Every label that is asked about, sorted."""
+        return tuple(sorted({t.label for i in range(len(self)) for t in self.targets(i)}))
+
+    @cached_property
+    def pairs(self) -> tuple[tuple[int, int], ...]:
+        """Image index and number of the target within the image, of every question."""
+        return tuple((i, k) for i in range(len(self)) for k in range(len(self.targets(i))))
+
+    def targets(self, index: int) -> tuple[Target, ...]:
+        """Return the questions about an image with their answers; reads no pixels."""
+        shard, row = self._place(index)
+        line = shard.lines[row]
+        objects = {item.slot: item for item in self._objects(line)}
+        asked = [self._target(shard, index, query, objects, line) for query in line["queries"]]
+        offered = [self._affordance(index, item) for item in objects.values() if item.in_contact]
+        return (*asked, *(target for target in offered if target is not None))
+
+    def sample(self, index: int, number: int, mirrored: bool = False) -> Sample:
+        """Return one question about an image, with the image."""
+        return self.samples(index, numbers=(number,), mirrored=mirrored)[0]
+
+    def samples(
+        self,
+        index: int,
+        tasks: Sequence[Task] = TASKS,
+        numbers: Sequence[int] | None = None,
+        mirrored: bool = False,
+    ) -> list[Sample]:
+        """Return questions about an image; they share its pixels.
+
+        Args:
+            index: image.
+            tasks: only these.
+            numbers: only these of the image's targets; None takes all.
+            mirrored: the mirror image of everything.
+        """
+        targets = self.targets(index)
+        chosen = targets if numbers is None else tuple(targets[k] for k in numbers)
+        image = self.image(index)
+        if mirrored:
+            image = np.ascontiguousarray(image[:, ::-1])
+            chosen = mirror_targets(chosen, self.body.mirror)
+        return [
+            Sample(image, target, self.mesh(target, mirrored), mirrored)
+            for target in chosen
+            if target.task in tasks
+        ]
+
+    def iterate(self, tasks: Sequence[Task] = TASKS, limit: int | None = None) -> Iterator[Sample]:
+        """Yield the samples of the first `limit` images, all without a limit."""
+        for index in range(len(self) if limit is None else min(limit, len(self))):
+            yield from self.samples(index, tasks)
+
+    def mesh(self, target: Target, mirrored: bool = False) -> Mesh | None:
+        """Return the surface of an object task, None for the body."""
+        if target.task == "human_contact" or target.instance is None:
+            return None
+        return self.objects.mesh(target.instance, mirrored)
+
+    def image(self, index: int) -> np.ndarray:
+        """Return an image, uint8 RGB `[height, width, 3]`."""
+        shard, row = self._place(index)
+        return shard.row("images", row)
+
+    def stack(self, field: str, indices: Sequence[int]) -> np.ndarray:
+        """Return one stored field (`images`, `part_map`, `joints_3d`, ...) of several images."""
+        places = [self._place(index) for index in indices]
+        return np.stack([shard.row(field, row) for shard, row in places])
+
+    def record(self, index: int, mirrored: bool = False) -> ImageRecord:
+        """Return everything that is known of an image."""
+        shard, row = self._place(index)
+        line = shard.lines[row]
+        image = shard.row("images", row)
+        record = ImageRecord(
+            index=index,
+            seed=int(line["seed"]),
+            body_id=str(line["body_id"]),
+            template=str(line["template"]),
+            image=image,
+            part_map=shard.row("part_map", row),
+            object_map=shard.row("object_map", row),
+            contact_map=shard.row("contact_map", row),
+            depth=shard.row("depth", row),
+            joint_names=self.joint_names,
+            joints_3d=shard.row("joints_3d", row),
+            joints_2d=shard.row("joints_2d", row),
+            joints_visible=shard.row("joints_visible", row),
+            camera=Camera(
+                shard.row("intrinsics", row), shard.row("camera_from_world", row), *image.shape[:2]
+            ),
+            objects=self._objects(line),
+            targets=self.targets(index),
+        )
+        return mirror_record(record, self.body.mirror) if mirrored else record
+
+    def _open_shards(self) -> tuple[Shard, ...]:
+        folder = self.folder / self.split
+        if not folder.is_dir():
+            splits = sorted(p.parent.name for p in self.folder.glob("*/shard-00000.jsonl"))
+            raise FileNotFoundError(
+                f"'{self.folder}' has no split '{self.split}'; it has {splits or 'none'}"
+            )
+        numbers = sorted({int(p.stem.split("-")[1]) for p in folder.glob("shard-*.*")})
+        if not numbers:
+            raise FileNotFoundError(
+                f"'{folder}' holds no shard-*.safetensors; generate the dataset again"
+            )
+        shards = (Shard(folder / f"shard-{k:05d}") for k in range(numbers[-1] + 1))
+        num_vertices, num_joints = self.body.mesh.num_vertices, len(self.joint_names)
+        return tuple(s.checked(num_vertices, num_joints) for s in shards)
+
+    def _check_counts(self) -> None:
+        expected = self.info.get("counts", {}).get(self.split)
+        expected = expected.get("images") if isinstance(expected, dict) else expected
+        if expected is not None and int(expected) != len(self):
+            raise DatasetError(
+                f"'{self.folder / self.split}' holds {len(self)} images in {len(self.shards)} "
+                f"shards, info.json counts {expected}; a shard is missing or generation was "
+                "interrupted: run it again, it resumes"
+            )
+
+    def _place(self, index: int) -> tuple[Shard, int]:
+        if not 0 <= index < len(self):
+            raise IndexError(f"image {index} of {len(self)} in {self!r}")
+        number = int(np.searchsorted(self._first, index, side="right")) - 1
+        return self.shards[number], index - int(self._first[number])
+
+    def _objects(self, line: dict[str, Any]) -> tuple[SceneObject, ...]:
+        return tuple(
+            SceneObject(
+                slot=int(item["slot"]),
+                category=str(item["category"]),
+                instance=str(item["instance"]),
+                in_contact=bool(item["in_contact"]),
+                template=str(item.get("template", line["template"])),
+                side=item.get("side", "none"),
+                visible_pixels=int(item.get("visible_pixels", 0)),
+                penetration_mm=float(item.get("penetration_mm", 0.0)),
+                affordances=tuple(item.get("affordances", ())),
+            )
+            for item in line["objects"]
+        )
+
+    def _target(
+        self,
+        shard: Shard,
+        index: int,
+        query: dict[str, Any],
+        objects: dict[int, SceneObject],
+        line: dict[str, Any],
+    ) -> Target:
+        item = objects.get(int(query["slot"]))
+        on_body = query["task"] == "human_contact"
+        if not on_body and item is None:
+            raise DatasetError(
+                f"'{shard.lines_file}': {query['task']} of '{query['label']}' names object slot "
+                f"{query['slot']}, image {index} has slots {sorted(objects)}; generate the dataset "
+                "again"
+            )
+        size = self.body.mesh.num_vertices
+        if not on_body and item is not None:
+            size = self.objects.mesh(item.instance).num_vertices
+        return Target(
+            image_index=index,
+            task=query["task"],
+            label=str(query["label"]),
+            slot=int(query["slot"]),
+            object=item,
+            contact=shard.contact(int(query["offset"]), int(query["count"]), size),
+            num_vertices=size,
+            parts=tuple(query.get("parts", ())),
+            affordances=(),
+            side_decided_by_label=bool(query.get("side_decided_by_label", True)),
+            template=item.template if item is not None else str(line["template"]),
+        )
+
+    def _affordance(self, index: int, item: SceneObject) -> Target | None:
+        """Derive the affordance question about an object that is touched."""
+        affordances, parts = self.objects.used(item.instance, item.affordances)
+        mesh = self.objects.mesh(item.instance)
+        vertices = [mesh.parts[part] for part in parts if part in mesh.parts]
+        if not vertices:
+            return None
+        return Target(
+            image_index=index,
+            task="object_affordance",
+            label=item.category,
+            slot=item.slot,
+            object=item,
+            contact=np.unique(np.concatenate(vertices)).astype(np.int32),
+            num_vertices=mesh.num_vertices,
+            parts=parts,
+            affordances=affordances,
+            side_decided_by_label=True,
+            template=item.template,
+        )

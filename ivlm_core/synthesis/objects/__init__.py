@@ -7,6 +7,7 @@ from ivlm_core.synthesis.objects.catalogue import (
     affordance_of,
     default_object,
     make_backpack,
+    make_hat,
     make_object,
 )
 from ivlm_core.synthesis.objects.instance import ObjectInstance
@@ -20,6 +21,7 @@ __all__ = [
     "affordance_of",
     "default_object",
     "make_backpack",
+    "make_hat",
     "make_object",
     "tube_mesh",
     "tube_sdf",

@@ -1,24 +1,10 @@
-"""Ball, box and backpack: things carried with two hands or on the back."""
+"""Backpack and suitcase."""
 
 import numpy as np
 
-from ivlm_core.synthesis.objects.instance import Assembly, paint, pick, turn
-from ivlm_core.synthesis.objects.primitives import Array, Box, Ellipsoid, Tube
+from ivlm_core.synthesis.objects.instance import Y_TO_X, Assembly, paint, pick
+from ivlm_core.synthesis.objects.primitives import Array, Box, Mirrored, Tube, cylinder
 
-BALL_AFFORDANCES = {
-    "grasp": ("panel", "stripe"),
-    "lift": ("panel", "stripe"),
-    "throw": ("panel", "stripe"),
-    "kick": ("panel", "stripe"),
-}
-BOX_AFFORDANCES = {
-    "lift": ("side_left", "side_right", "bottom"),
-    "carry": ("side_left", "side_right", "bottom"),
-    "push": ("side_front", "side_back", "side_left", "side_right"),
-    "open": ("lid",),
-    "contain": ("bottom", "side_left", "side_right", "side_front", "side_back"),
-    "support": ("lid",),
-}
 BACKPACK_AFFORDANCES = {
     "wear": ("strap_left", "strap_right", "back"),
     "carry": ("strap_left", "strap_right", "grab"),
@@ -28,121 +14,14 @@ BACKPACK_AFFORDANCES = {
     "contain": ("body", "pocket"),
 }
 
-
-def ball(rng: np.random.Generator) -> Assembly:
-    """Centred sphere; frames palm_left (+x side), palm_right and grip (palm at -z)."""
-    radius = rng.uniform(0.10, 0.16) if rng.uniform() < 0.75 else rng.uniform(0.034, 0.10)
-    made = Assembly(edge=radius / 4.5)
-    pattern = pick(rng, "plain", "belt", "octants", "caps", "meridians")
-    axis = rng.normal(size=3)
-    axis /= np.linalg.norm(axis)
-    width = rng.uniform(0.15, 0.35)
-    sectors = int(rng.integers(2, 5))
-
-    def split(vertices: Array) -> np.ndarray:
-        unit = vertices / radius
-        along = unit @ axis
-        if pattern == "plain":
-            marked = along > 0.93
-        elif pattern == "belt":
-            marked = np.abs(along) < width
-        elif pattern == "octants":
-            marked = np.prod(np.sign(unit + 1e-6), axis=1) > 0
-        elif pattern == "caps":
-            marked = np.abs(along) > 1 - width
-        else:
-            marked = np.sin(sectors * np.arctan2(unit[:, 0], unit[:, 2])) > 0
-        return marked.astype(int)
-
-    made.add(("panel", "stripe"), Ellipsoid((radius, radius, radius)), split=split)
-    made.frame("palm_left", (radius, 0, 0), (0, 1, 0), (-1, 0, 0), 0)
-    made.frame("palm_right", (-radius, 0, 0), (0, 1, 0), (1, 0, 0), 0)
-    made.frame("grip", (0, 0, 0), (0, 1, 0), (0, 0, 1), radius)
-    made.colours = {
-        "panel": paint(rng, pick(rng, "any", "any", "light")),
-        "stripe": paint(rng, pick(rng, "any", "dark", "light")),
-    }
-    made.sizes = {"radius": radius}
-    return made
-
-
-def box(rng: np.random.Generator) -> Assembly:
-    """Stand on y = 0, front towards +z.
-
-    Frames: palm_left (+x side), palm_right, under_left and under_right (below the two sides, +y
-    forward, +z up into the box), top (on the closed lid or between the rims, +y up, +z forward).
-    """
-    width, height, depth = rng.uniform((0.22, 0.14, 0.20), (0.50, 0.40, 0.42))
-    made = Assembly(edge=float(np.clip(max(width, height, depth) / 12, 0.02, 0.032)))
-    style = pick(rng, "closed", "closed", "flaps", "crate")
-    sides = ("side_left", "side_right", "side_front", "side_back")
-    if style == "closed":
-
-        def split(vertices: Array) -> np.ndarray:
-            scaled = vertices - np.sign(vertices) * (np.array([width, height, depth]) / 2)
-            nearest = np.argmin(np.abs(scaled) + np.array([0, -1e-4, 0]), axis=1)
-            positive = np.take_along_axis(vertices, nearest[:, None], 1)[:, 0] > 0
-            return 2 * nearest + np.where(positive, 0, 1)
-
-        names = ("side_left", "side_right", "lid", "bottom", "side_front", "side_back")
-        made.add(
-            names, Box((width, height, depth), 0.004), at=(0, height / 2, 0), split=split
-        )
-        if rng.uniform() < 0.6:
-            tape = rng.uniform(0.03, 0.06)
-            made.add("tape", Box((width + 0.001, 0.06, tape), 0.001), at=(0, height - 0.029, 0))
-            made.colours["tape"] = paint(rng, pick(rng, "light", "any", "wood"))
-    else:
-        wall = 0.006 if style == "flaps" else 0.012
-        made.add("bottom", Box((width, wall, depth), 0.002), at=(0, wall / 2, 0))
-        for name, sign in (("side_left", 1), ("side_right", -1)):
-            made.add(
-                name,
-                Box((wall, height, depth), 0.002),
-                at=(sign * (width - wall) / 2, height / 2, 0),
-            )
-        for name, sign in (("side_front", 1), ("side_back", -1)):
-            made.add(
-                name,
-                Box((width, height, wall), 0.002),
-                at=(0, height / 2, sign * (depth - wall) / 2),
-            )
-        if style == "flaps":
-            for sign in (-1, 1):
-                flap, angle = min(width, depth) * 0.42, np.radians(rng.uniform(15, 75))
-                c, s = np.cos(angle) * flap / 2, np.sin(angle) * flap / 2
-                made.add(
-                    "lid",
-                    Box((flap, wall * 0.7, depth * 0.98), 0.001),
-                    at=(sign * (width / 2 + c), height + s - 0.002, 0),
-                    rotation=turn("z", sign * np.degrees(angle)),
-                )
-                angle = np.radians(rng.uniform(15, 75))
-                c, s = np.cos(angle) * flap / 2, np.sin(angle) * flap / 2
-                made.add(
-                    "lid",
-                    Box((width * 0.98, wall * 0.7, flap), 0.001),
-                    at=(0, height + s - 0.002, sign * (depth / 2 + c)),
-                    rotation=turn("x", -sign * np.degrees(angle)),
-                )
-        else:
-            for sign in (-1, 1):
-                at = (0, height - 0.01, sign * depth / 2)
-                made.add("rim", Box((width + 0.016, 0.02, 0.016), 0.004), at=at)
-                at = (sign * width / 2, height - 0.01, 0)
-                made.add("rim", Box((0.016, 0.02, depth + 0.016), 0.004), at=at)
-            made.colours["rim"] = paint(rng)
-    for name, sign in (("left", 1), ("right", -1)):
-        at = (sign * width / 2, height * 0.45, 0)
-        made.frame(f"palm_{name}", at, (0, 1, 0), (-sign, 0, 0), 0)
-        made.frame(f"under_{name}", (sign * (width / 2 - 0.06), 0, 0), (0, 0, 1), (0, 1, 0), 0)
-    made.frame("top", (0, height, 0), (0, 1, 0), (0, 0, 1))
-    card = paint(rng, pick(rng, "wood", "wood", "any"))
-    made.colours |= dict.fromkeys((*sides, "bottom", "lid"), card)
-    if style == "closed" and rng.uniform() < 0.4:
-        made.colours["lid"] = paint(rng)
-    made.sizes = {"width": width, "height": height, "depth": depth}
-    return made
+SUITCASE_AFFORDANCES = {
+    "lift": ("handle", "side_handle"),
+    "grasp": ("handle", "side_handle", "pull_handle"),
+    "pull": ("pull_handle",),
+    "push": ("pull_handle", "shell"),
+    "open": ("zip",),
+    "contain": ("shell",),
+}
 
 
 def backpack(
@@ -161,7 +40,7 @@ def backpack(
         left: centre line [K, 3] of the strap on the +x side in this frame; none means as it hangs.
         right: the same for the other strap.
     """
-    made = Assembly(edge=0.026)
+    made = Assembly(edge=0.023)
     width, height = rng.uniform(0.26, 0.35), rng.uniform(0.38, 0.52)
     depth = rng.uniform(0.12, 0.20)
     rounding = rng.uniform(0.03, 0.055)
@@ -255,4 +134,110 @@ def backpack(
         "depth": depth,
         "strap_radius": thick,
     }
+    return made
+
+
+def suitcase(rng: np.random.Generator) -> Assembly:
+    """Stand on y = 0, broad sides towards +z (front) and -z.
+
+    Frames: grip (top handle carried at a hanging arm: axis along x, palm at -z), grip_side (handle
+    on the +x side, axis along y, palm outside) and grip_pull (bar of the pulled-out handle, palm
+    above) where there are such, palm_left and palm_right (narrow sides), top (+y up, +z forward).
+    """
+    made = Assembly(edge=0.027)
+    style = pick(rng, "trolley", "trolley", "soft", "vintage")
+    if style == "vintage":
+        width, height, depth = rng.uniform((0.42, 0.28, 0.13), (0.60, 0.40, 0.19))
+    else:
+        width, height, depth = rng.uniform((0.34, 0.46, 0.19), (0.48, 0.68, 0.28))
+    wheel = 0.0 if style == "vintage" else rng.uniform(0.022, 0.032)
+    base = 0.008 if style == "vintage" else wheel * 1.5
+    rounding = {"vintage": 0.012, "soft": 0.03}.get(style, rng.uniform(0.03, 0.05))
+    middle, top = base + height / 2, base + height
+    made.add("shell", Box((width, height, depth), rounding), at=(0, middle, 0))
+    if style == "trolley":
+        count = int(rng.integers(3, 7))
+        for k in range(count):
+            x = ((k + 0.5) / count - 0.5) * (width - 2 * rounding)
+            size = (width / count * 0.35, height - 1.6 * rounding, depth + 0.010)
+            made.add("ridges", Box(size, 0.004), at=(x, middle, 0), edge=0.028)
+        made.colours["ridges"] = paint(rng)
+    elif style == "soft":
+        tall = height * rng.uniform(0.35, 0.6)
+        pocket = Box((width * 0.84, tall, 0.07), 0.02)
+        made.add("pocket", pocket, at=(0, base + tall * 0.6, depth / 2))
+        made.add(
+            "pocket",
+            Box((width * 0.84, height * 0.25, 0.05), 0.015),
+            at=(0, top - height * 0.2, depth / 2),
+        )
+        made.colours["pocket"] = paint(rng)
+    else:
+        for x in (-width * 0.28, width * 0.28):
+            made.add(
+                "ridges", Box((0.035, height + 0.005, depth + 0.005), 0.003), at=(x, middle, 0)
+            )
+        made.colours["ridges"] = paint(rng, pick(rng, "wood", "dark"))
+    inset = 0.0035
+    seam = Box((width + 2 * inset, height + 2 * inset, 0.014), min(rounding, 0.007))
+    made.add("zip", seam, at=(0, middle, 0.1 * depth), edge=0.028)
+    if style != "vintage":
+        x, z = width / 2 - 0.05, depth / 2 - 0.045
+        for side in (-1, 1):
+            at = (x - 0.012, wheel, side * z)
+            tread = Mirrored(cylinder(wheel, 0.024, 0.004), at=at, rotation=Y_TO_X)
+            made.add("wheels", tread, edge=0.018)
+            stem = Mirrored(Box((0.036, base, 0.036), 0.006), at=(x - 0.012, base * 0.9, side * z))
+            made.add("wheels", stem)
+        made.colours["wheels"] = paint(rng, "dark")
+    thick = rng.uniform(0.009, 0.012)
+    half, rise = rng.uniform(0.055, 0.07), rng.uniform(0.045, 0.055)
+
+    def loop(sign: float) -> Array:
+        return np.array(
+            [
+                (-half, -0.015, 0),
+                (-half, rise * 0.7, 0),
+                (-half * 0.75, rise, 0),
+                (half * 0.75, rise, 0),
+                (half, rise * 0.7, 0),
+                (half, -0.015, 0),
+            ]
+        ) * np.array([sign, 1, 1])
+
+    handle_z = 0.0 if style == "vintage" else -0.02
+    made.add("handle", Tube(loop(1), thick), at=(0, top, handle_z), edge=0.015)
+    made.frame("grip", (0, top + rise, handle_z), (1, 0, 0), (0, 0, 1), thick)
+    if style != "vintage":
+        made.add(
+            "side_handle",
+            Tube(loop(1), thick),
+            at=(width / 2, middle, 0),
+            rotation=Y_TO_X,
+            edge=0.015,
+        )
+        made.frame("grip_side", (width / 2 + rise, middle, 0), (0, 1, 0), (-1, 0, 0), thick)
+        reach = rng.uniform(0.34, 0.48) if rng.uniform() < 0.7 else rng.uniform(0.02, 0.05)
+        bar, x, z = 0.012, width * rng.uniform(0.2, 0.3), -depth / 2 + 0.03
+        rods = Tube(np.array([(x, top - 0.03, z), (x, top + reach, z)]), 0.007, sides=6)
+        made.add("pull_handle", Mirrored(rods))
+        grip = Tube(np.array([(-x - 0.01, 0, 0), (x + 0.01, 0, 0)]), bar)
+        made.add("pull_handle", grip, at=(0, top + reach, z), edge=0.016)
+        made.frame("grip_pull", (0, top + reach, z), (1, 0, 0), (0, -1, 0), bar)
+        made.sizes["pull_height"] = top + reach
+        made.colours["pull_handle"] = paint(rng, pick(rng, "metal", "dark"))
+    for name, sign in (("left", 1), ("right", -1)):
+        at = (sign * (width / 2 + inset), middle, 0.1 * depth)
+        made.frame(f"palm_{name}", at, (0, 1, 0), (-sign, 0, 0), 0)
+    made.frame("top", (0, top, 0), (0, 1, 0), (0, 0, 1))
+    shell = paint(rng, pick(rng, "wood" if style == "vintage" else "any", "any", "dark"))
+    if rng.uniform() < 0.6 and style == "trolley":
+        made.colours["ridges"] = shell
+    made.colours |= {
+        "shell": shell,
+        "zip": paint(rng, pick(rng, "dark", "metal")),
+        "handle": paint(rng, "dark"),
+        "side_handle": paint(rng, "dark"),
+    }
+    made.sizes |= {"width": width, "height": top, "depth": depth}
     return made

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ivlm_core.synthesis.objects.instance import Assembly, Y_TO_X, paint, pick
-from ivlm_core.synthesis.objects.primitives import Bent, Box, Plate, Tube, cylinder
+from ivlm_core.synthesis.objects.instance import Y_TO_X, Assembly, paint, pick
+from ivlm_core.synthesis.objects.primitives import Array, Bent, Box, Plate, Tube, cylinder
 
 SKATEBOARD_AFFORDANCES = {
     "ride": ("deck",),
@@ -11,10 +11,17 @@ SKATEBOARD_AFFORDANCES = {
     "carry": ("deck", "underside"),
     "grasp": ("deck", "underside"),
 }
+SURFBOARD_AFFORDANCES = {
+    "ride": ("deck", "stripe"),
+    "support": ("deck", "stripe"),
+    "lay": ("deck", "stripe"),
+    "carry": ("rail",),
+    "grasp": ("rail",),
+}
 
 
 def _outline(
-    length: float, width: float, nose: float, tail: float, power: float, count: int = 23
+    length: float, width: float, nose: float, tail: float, power: float, count: int = 17
 ) -> tuple[np.ndarray, np.ndarray]:
     """Stations along z [K] and half widths [K] of a board with rounded ends.
 
@@ -92,4 +99,76 @@ def skateboard(rng: np.random.Generator) -> Assembly:
         "wheels": paint(rng, pick(rng, "any", "light", "dark")),
     }
     made.sizes = {"length": length, "width": width, "deck_height": top}
+    return made
+
+
+def surfboard(rng: np.random.Generator) -> Assembly:
+    """Lie flat, middle of the underside at y = 0 (fins below), nose towards +z.
+
+    Frames: deck (where a surfer stands, between the feet), foot_front and foot_back, lie (chest of
+    a lying surfer, +z to the nose), carry (the -x rail at the middle, palm outside, axis along the
+    board), carry_nose and carry_tail (the same rail nearer the ends).
+    """
+    made = Assembly(edge=0.050)
+    style = pick(rng, "short", "long", "fish", "fun")
+    length = {
+        "short": rng.uniform(1.70, 1.95),
+        "long": rng.uniform(2.40, 2.80),
+        "fish": rng.uniform(1.60, 1.80),
+        "fun": rng.uniform(2.05, 2.35),
+    }[style]
+    width, thick = rng.uniform(0.47, 0.57), rng.uniform(0.055, 0.075)
+    power = {"short": 1.55, "long": 2.3, "fish": 1.7, "fun": 1.9}[style] + rng.uniform(-0.1, 0.1)
+    z, half = _outline(length, width, length * 0.60, length * 0.40, power)
+    half = np.maximum(half, np.where(z < -length * 0.47, 0.06 if style != "long" else 0.09, 0.0))
+    stations = np.linspace(-length / 2, length / 2, 7)
+    rocker = rng.uniform(0.06, 0.13)
+    heights = np.where(stations > 0, rocker, rocker * 0.4) * (2 * stations / length) ** 2
+    board = Bent(Plate(z, -half, half, thick, thick * 0.42), stations, heights)
+    band = rng.uniform(0.02, 0.06) if rng.uniform() < 0.5 else 0.008
+    tip = length * rng.uniform(0.15, 0.40)
+    across = rng.uniform() < 0.4
+
+    def split(vertices: Array) -> np.ndarray:
+        x, along = vertices[:, 0], vertices[:, 2]
+        y = vertices[:, 1] - np.interp(along, stations, heights)
+        outer = np.abs(x) > np.interp(along, z, half) - 0.035
+        marked = np.abs(along - tip) < 0.12 if across else np.abs(x) < band
+        return np.where(outer, 3, np.where(y < 0, 1, np.where(marked, 2, 0)))
+
+    names = ("deck", "underside", "stripe", "rail")
+    made.add(names, board, at=(0, thick / 2, 0), split=split)
+    tail = -length / 2
+    fins = [(0.0, 0.16)] if style == "long" else [(-0.11, 0.24), (0.11, 0.24), (0.0, 0.13)]
+    fins = fins[:2] if style == "fish" else fins
+    for x, ahead in fins:
+        tall, root = (0.16, 0.16) if style == "long" else (0.10, 0.11)
+        s = np.linspace(0, 1, 6)
+        back = root * (-0.5 - 0.35 * s**1.5)
+        front = root * (0.5 - 1.2 * s**1.3)
+        fin = Plate((s - 0.5) * tall, back, np.maximum(front, back + 0.004), 0.009, 0.004)
+        turn_down = np.column_stack([(0, 0, 1), (-1, 0, 0), (0, -1, 0)])
+        lift = float(np.interp(tail + ahead, stations, heights))
+        at = (x, lift - tall / 2 + 0.012, tail + ahead)
+        made.add("fins", fin, at=at, rotation=turn_down, edge=0.03)
+
+    def top(along: float) -> float:
+        return thick + float(np.interp(along, stations, heights))
+
+    for name, along in (("deck", -0.16), ("foot_front", 0.10), ("foot_back", -0.42), ("lie", 0.05)):
+        made.frame(name, (0, top(along * length / 2), along * length / 2), (0, 1, 0), (0, 0, 1))
+    for name, along in (("carry", 0.0), ("carry_nose", 0.35), ("carry_tail", -0.35)):
+        at_z = along * length / 2
+        edge_x = -float(np.interp(at_z, z, half)) + thick / 2
+        at = (edge_x, top(at_z) - thick / 2, at_z)
+        made.frame(name, at, (0, 0, 1), (1, 0, 0), thick / 2)
+    deck = paint(rng, pick(rng, "light", "light", "any"))
+    made.colours = {
+        "deck": deck,
+        "underside": paint(rng, pick(rng, "light", "any")),
+        "stripe": paint(rng),
+        "rail": paint(rng) if rng.uniform() < 0.5 else deck,
+        "fins": paint(rng, pick(rng, "dark", "any")),
+    }
+    made.sizes = {"length": length, "width": width, "thickness": thick}
     return made

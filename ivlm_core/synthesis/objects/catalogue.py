@@ -8,7 +8,16 @@ from functools import lru_cache
 import numpy as np
 
 from ivlm_core.geometry.mesh import Mesh
-from ivlm_core.synthesis.objects import bags, boards, furniture, handheld, tools
+from ivlm_core.synthesis.objects import (
+    bags,
+    bicycle,
+    boards,
+    carried,
+    furniture,
+    handheld,
+    hat,
+    tools,
+)
 from ivlm_core.synthesis.objects.instance import Assembly, ObjectInstance
 from ivlm_core.synthesis.objects.primitives import Array
 
@@ -53,12 +62,28 @@ _ALL = (
         handheld.phone,
         ("cell phone", "mobile phone", "smartphone"),
     ),
-    Category("ball", bags.BALL_AFFORDANCES, bags.ball, ("sports ball", "football", "basketball")),
-    Category("hammer", tools.HAMMER_AFFORDANCES, tools.hammer),
+    Category(
+        "ball", carried.BALL_AFFORDANCES, carried.ball, ("sports ball", "football", "basketball")
+    ),
+    Category("hammer", tools.HAMMER_AFFORDANCES, tools.hammer, ("mallet",)),
+    Category("knife", tools.KNIFE_AFFORDANCES, tools.knife, ()),
+    Category("umbrella", tools.UMBRELLA_AFFORDANCES, tools.umbrella, ()),
+    Category("suitcase", bags.SUITCASE_AFFORDANCES, bags.suitcase, ("luggage",)),
     Category("backpack", bags.BACKPACK_AFFORDANCES, bags.backpack, ("rucksack",)),
+    Category("hat", hat.HAT_AFFORDANCES, hat.hat, ("cap",)),
     Category("chair", furniture.CHAIR_AFFORDANCES, furniture.chair, ("office chair",)),
+    Category("stool", furniture.STOOL_AFFORDANCES, furniture.stool, ("bar stool",)),
+    Category("bench", furniture.BENCH_AFFORDANCES, furniture.bench, ("park bench",)),
+    Category("bicycle", bicycle.BICYCLE_AFFORDANCES, bicycle.bicycle, ("bike",)),
     Category("skateboard", boards.SKATEBOARD_AFFORDANCES, boards.skateboard, ("longboard",)),
-    Category("box", bags.BOX_AFFORDANCES, bags.box, ("carton", "crate")),
+    Category("surfboard", boards.SURFBOARD_AFFORDANCES, boards.surfboard, ()),
+    Category("box", carried.BOX_AFFORDANCES, carried.box, ("carton", "crate", "cardboard box")),
+    Category(
+        "racket",
+        tools.RACKET_AFFORDANCES,
+        tools.racket,
+        ("tennis racket", "tennisracket", "racquet"),
+    ),
 )
 
 CATEGORIES: dict[str, Category] = {category.name: category for category in _ALL}
@@ -117,6 +142,16 @@ def make_backpack(
     """
     made = bags.backpack(_generator("backpack", seed), left, right)
     return _finish(CATEGORIES["backpack"], made, seed)
+
+
+def make_hat(seed: int, inner: tuple[float, float]) -> ObjectInstance:
+    """Make the hat of a seed with an opening that fits a head.
+
+    Args:
+        seed: as for `make_object`; style and colours equal `make_object`'s hat.
+        inner: half widths of the opening across (x) and front to back (z), metres.
+    """
+    return _finish(CATEGORIES["hat"], hat.hat(_generator("hat", seed), inner), seed)
 
 
 def affordance_of(category: str) -> dict[str, tuple[str, ...]]:

@@ -37,6 +37,8 @@ class ObjectInstance:
         mesh: surface; `mesh.parts` maps every part to its vertex indices, each vertex in one part.
         sdf: points [N, 3] to signed distance float32 [N] in metres, negative inside. Farther than
             `FAR` from the bounding box it returns the distance to that box, a lower bound.
+        face_parts: index into `part_names` of every face, int32 [F]; cleaner for colouring than
+            the parts of the vertices, because boundaries between parts run along edges.
         frames: named interaction frames, see the module docstring.
         grip_radius: palm-side radius in metres of the frames that a hand takes.
         colours: RGB 0-255 per part.
@@ -48,6 +50,7 @@ class ObjectInstance:
     seed: int
     mesh: Mesh
     sdf: Callable[[NDArray[np.floating]], NDArray[np.float32]]
+    face_parts: NDArray[np.int32]
     frames: Mapping[str, Array]
     grip_radius: Mapping[str, float]
     colours: Mapping[str, Colour]
@@ -77,6 +80,12 @@ class ObjectInstance:
         """RGB of every vertex, uint8 [V, 3]."""
         table = np.array([self.colours[part] for part in self.part_names], np.uint8)
         return table[self.part_index]
+
+    @property
+    def face_colours(self) -> NDArray[np.uint8]:
+        """RGB of every face, uint8 [F, 3]."""
+        table = np.array([self.colours[part] for part in self.part_names], np.uint8)
+        return table[self.face_parts]
 
     def affordance_vertices(self, affordance: str) -> NDArray[np.bool_]:
         """Return which vertices [V] offer an affordance.
@@ -166,7 +175,7 @@ class Assembly:
         self, category: str, seed: int, affordances: Mapping[str, tuple[str, ...]]
     ) -> ObjectInstance:
         """Join the solids, drop what is hidden inside others and return the instance."""
-        vertices, faces, labels = [], [], []
+        vertices, faces, labels, face_labels = [], [], [], []
         names = list(dict.fromkeys(part for placed in self.placed for part in placed.parts))
         offset = 0
         for number, placed in enumerate(self.placed):
@@ -180,9 +189,14 @@ class Assembly:
                     hidden |= other.distance(columns) < -5e-4
             triangles = triangles[~hidden[triangles].all(1)]
             used, compact = np.unique(triangles, return_inverse=True)
+            numbers = np.array([names.index(part) for part in placed.parts])
+            if placed.split is None:
+                face_labels.append(np.full(len(triangles), numbers[0]))
+            else:
+                face_labels.append(numbers[placed.split(local[triangles].mean(1))])
             vertices.append(points[used])
             faces.append(compact.reshape(-1, 3) + offset)
-            labels.append(np.array([names.index(part) for part in placed.parts])[choice[used]])
+            labels.append(numbers[choice[used]])
             offset += len(used)
         all_vertices = np.concatenate(vertices).astype(np.float32)
         label = np.concatenate(labels)
@@ -199,6 +213,7 @@ class Assembly:
             seed=seed,
             mesh=mesh,
             sdf=lambda points: union_distance(placed_solids, low, high, points),
+            face_parts=np.concatenate(face_labels).astype(np.int32),
             frames=dict(self.frames),
             grip_radius=dict(self.grip_radius),
             colours={part: self.colours[part] for part in names},

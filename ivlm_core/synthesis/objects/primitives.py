@@ -62,52 +62,60 @@ def _split_line(points: Array, edge: float) -> Array:
     return np.concatenate(pieces)
 
 
-def polygon_distance(
-    u: Distance, v: Distance, points: Array, closed: bool
-) -> tuple[Distance, Distance, Distance]:
-    """Signed distance to a polygon and the offset to its nearest point.
+def polygon_distance(u: Distance, v: Distance, points: Array, closed: bool) -> Distance:
+    """Signed distance [N] to a polygon, negative inside.
 
     Args:
         u: first coordinates float32 [N].
         v: second coordinates float32 [N].
         points: corners [K, 2].
         closed: whether the last corner joins the first; if not, the polygon is closed by the line
-            u = 0, which does not count as surface (for solids of revolution, u >= 0).
-
-    Returns:
-        Distance [N] (negative inside) and the vector (du, dv) [N] from the nearest point.
+            u = 0, which does not count as surface (for shapes mirrored about it, u >= 0).
     """
+    return polygon_offset(u, v, points, closed, direction=False)[0]
+
+
+def polygon_offset(
+    u: Distance, v: Distance, points: Array, closed: bool, direction: bool = True
+) -> tuple[Distance, Distance, Distance]:
+    """As `polygon_distance`, with the vector (du, dv) [N] from the nearest point if `direction`."""
     corners = points.astype(np.float32)
     following = np.roll(corners, -1, axis=0)
-    pairs = range(len(corners) if closed else len(corners) - 1)
     best = np.full(u.shape, np.inf, np.float32)
-    best_u = np.zeros_like(u)
-    best_v = np.zeros_like(v)
+    best_u, best_v = (np.zeros_like(u), np.zeros_like(v)) if direction else (u, v)
     inside = np.zeros(u.shape, bool)
-    for i in pairs:
+    for i in range(len(corners) if closed else len(corners) - 1):
         (au, av), (bu, bv) = corners[i], following[i]
         eu, ev = bu - au, bv - av
         length = eu * eu + ev * ev
         if length == 0.0:
             continue
         wu, wv = u - au, v - av
-        t = np.clip((wu * eu + wv * ev) / length, 0.0, 1.0)
-        du, dv = wu - eu * t, wv - ev * t
-        squared = du * du + dv * dv
-        nearer = squared < best
-        best = np.where(nearer, squared, best)
-        best_u = np.where(nearer, du, best_u)
-        best_v = np.where(nearer, dv, best_v)
         if ev != 0.0:
-            spans = (v >= min(av, bv)) & (v < max(av, bv))
-            inside ^= spans & (wu * ev < wv * eu if ev > 0 else wu * ev > wv * eu)
-    distance = np.sqrt(best)
-    return np.where(inside, -distance, distance), best_u, best_v
+            spans = (wv >= min(ev, 0)) & (wv < max(ev, 0))
+            left = wu * ev < wv * eu if ev > 0 else wu * ev > wv * eu
+            inside ^= spans & left
+        t = wu * (eu / length)
+        t += wv * (ev / length)
+        np.minimum(np.maximum(t, 0, out=t), 1, out=t)
+        wu -= t * eu
+        wv -= t * ev
+        squared = wu * wu
+        squared += wv * wv
+        if direction:
+            nearer = squared < best
+            best_u = np.where(nearer, wu, best_u)
+            best_v = np.where(nearer, wv, best_v)
+        np.minimum(best, squared, out=best)
+    distance = np.sqrt(best, out=best)
+    np.negative(distance, out=distance, where=inside)
+    return distance, best_u, best_v
 
 
 def _extrude_distance(plane: Distance, across: Distance, rounding: float) -> Distance:
     """Combine a distance in a plane and one across it into that of the rounded extrusion."""
-    outside = np.hypot(np.maximum(plane, 0.0), np.maximum(across, 0.0))
+    a, b = np.maximum(plane, 0.0), np.maximum(across, 0.0)
+    outside = np.sqrt(a * a + b * b)
     return np.minimum(np.maximum(plane, across), 0.0) + outside - np.float32(rounding)
 
 
@@ -258,6 +266,7 @@ class Revolution:
         line = line[:-1] if self.closed else line
         wide = points[:, 0].max() * max(self.stretch)
         around = int(np.clip(np.ceil(2 * np.pi * wide / edge), self.around, 64))
+        around += -around % 8
         vertices, faces = _revolve(line, around, self.closed)
         return vertices * np.array([self.stretch[0], 1.0, self.stretch[1]]), faces
 
@@ -265,13 +274,15 @@ class Revolution:
         """See `Solid.distance`."""
         u, w = x / np.float32(self.stretch[0]), z / np.float32(self.stretch[1])
         radius = np.hypot(u, w)
-        value, du, dv = polygon_distance(radius, y, np.asarray(self.profile), self.closed)
+        profile = np.asarray(self.profile, float)
         if self.stretch == (1.0, 1.0):
-            return value
+            return polygon_distance(radius, y, profile, self.closed)
+        value, du, dv = polygon_offset(radius, y, profile, self.closed)
         safe = np.maximum(radius, 1e-6)
         growth = np.hypot(u / safe / self.stretch[0], w / safe / self.stretch[1])
         length = np.maximum(np.abs(value), 1e-6)
         slope = np.hypot(du / length * growth, dv / length)
+        slope = np.where(radius > 1e-5, slope, 1.0 / min(self.stretch))
         floor = 1.0 / max(*self.stretch, 1.0)
         return (value / np.maximum(slope, floor)).astype(np.float32)
 
@@ -323,7 +334,7 @@ class Tube:
         line = np.concatenate([line, line[:1]]) if self.loop else line
         line = _split_line(line, edge)
         line = line[:-1] if self.loop else line
-        return _sweep(line[:, :3], line[:, 3], self.sides, self.loop)
+        return _sweep(line[:, :3], line[:, 3], self.sides, self.loop, edge)
 
     def distance(self, x: Distance, y: Distance, z: Distance) -> Distance:
         """See `Solid.distance`."""
@@ -348,7 +359,9 @@ class Tube:
         return np.sqrt(best) - radii[0] if even else best
 
 
-def _sweep(line: Array, radii: Array, sides: int, loop: bool) -> tuple[Array, Faces]:
+def _sweep(
+    line: Array, radii: Array, sides: int, loop: bool, edge: float
+) -> tuple[Array, Faces]:
     """Sweep a circle along a line [K, 3] with rotation-minimising frames and round ends."""
     ahead = np.roll(line, -1, axis=0) - line
     behind = line - np.roll(line, 1, axis=0)
@@ -374,11 +387,12 @@ def _sweep(line: Array, radii: Array, sides: int, loop: bool) -> tuple[Array, Fa
         return weld(closed.reshape(-1, 3), _grid_faces(len(closed), sides, wrap=True)[:, ::-1])
     caps = []
     for end, sign in ((0, -1.0), (-1, 1.0)):
-        spread = (rings[end] - line[end]) * np.cos(np.pi / 4)
-        forward = sign * radii[end] * tangent[end]
-        ring = line[end] + spread + forward * np.sin(np.pi / 4)
-        tip = np.broadcast_to(line[end] + forward, ring.shape)
-        caps.append([tip, ring] if sign < 0 else [ring, tip])
+        steps = max(2, int(np.ceil(radii[end] * np.pi / 2 / edge)))
+        rows = []
+        for angle in np.linspace(0, np.pi / 2, steps + 1)[1:]:
+            spread = (rings[end] - line[end]) * np.cos(angle)
+            rows.append(line[end] + spread + sign * radii[end] * np.sin(angle) * tangent[end])
+        caps.append(rows[::-1] if sign < 0 else rows)
     grid = np.stack([*caps[0], *rings, *caps[1]])
     return weld(grid.reshape(-1, 3), _grid_faces(len(grid), sides, wrap=True)[:, ::-1])
 
@@ -490,7 +504,10 @@ class Plate:
         (stations, low, high), half, radius = self._outline()
         right = np.stack([high, stations], 1)
         left = np.stack([low, stations], 1)[::-1]
-        plane, _, _ = polygon_distance(x, z, np.concatenate([right, left]), closed=True)
+        if np.array_equal(low, -high):
+            plane = polygon_distance(np.abs(x), z, right, closed=False)
+        else:
+            plane = polygon_distance(x, z, np.concatenate([right, left]), closed=True)
         return _extrude_distance(plane, np.abs(y) - np.float32(half), radius)
 
 
@@ -546,3 +563,36 @@ class Spokes:
         folded = angle - sector * np.round(angle / sector)
         radius = np.hypot(x, z)
         return self.solid.distance(radius * np.sin(folded), y, radius * np.cos(folded))
+
+
+@dataclass(frozen=True)
+class Mirrored:
+    """A shape at x > 0 (in this frame) together with its mirror image at x < 0.
+
+    Args:
+        solid: the shape.
+        at: its origin [3] in metres.
+        rotation: 3x3 axes of the shape; none means aligned.
+    """
+
+    solid: Solid
+    at: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    rotation: Array | None = None
+
+    def mesh(self, edge: float) -> tuple[Array, Faces]:
+        """See `Solid.mesh`."""
+        vertices, faces = self.solid.mesh(edge)
+        if self.rotation is not None:
+            vertices = vertices @ self.rotation.T
+        vertices = vertices + np.asarray(self.at)
+        other = vertices * np.array([-1.0, 1.0, 1.0])
+        return np.concatenate([vertices, other]), np.concatenate(
+            [faces, faces[:, ::-1] + len(vertices)]
+        )
+
+    def distance(self, x: Distance, y: Distance, z: Distance) -> Distance:
+        """See `Solid.distance`."""
+        moved = np.stack([np.abs(x), y, z]) - np.asarray(self.at, np.float32)[:, None]
+        if self.rotation is not None:
+            moved = self.rotation.T.astype(np.float32) @ moved
+        return self.solid.distance(*moved)

@@ -222,8 +222,12 @@ class LiftConfig:
     """Views count alike, or by predicted mask IoU times the cosine of the viewing angle."""
     human_threshold: float = 0.5
     object_threshold: float = 0.5
+    pool: int = 1
+    """Surfaces are rendered this many times finer for the lift than for the masks, so that small
+    masks still reach the dense vertices of hands and face."""
 
     def __post_init__(self) -> None:
+        _require(self.pool >= 1, f"lift.pool must be at least 1, got {self.pool}")
         for name in ("human_gate", "object_gate", "human_threshold", "object_threshold"):
             value = getattr(self, name)
             _require(

@@ -47,8 +47,8 @@ NANO = IvlmConfig(
     prompt=PromptConfig(
         conversation="plain", mark_image=False, max_new_tokens=40, stop_at_contact=True
     ),
-    views=ViewConfig(hidden_size=64),
-    lift=LiftConfig(),
+    views=ViewConfig(hidden_size=64, human_rig="human6"),
+    lift=LiftConfig(pool=4),
     tokens=TokenConfig(),
 )
 """The shipped model: trained from scratch on synthetic interactions, runs on two CPU cores."""
@@ -89,5 +89,6 @@ TINY = IvlmConfig(
         conversation="plain", mark_image=True, max_new_tokens=24, stop_at_contact=True
     ),
     views=ViewConfig(hidden_size=16),
+    lift=LiftConfig(pool=2),
 )
 """For tests: every part is real, none is trained."""

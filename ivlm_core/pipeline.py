@@ -1,0 +1,313 @@
+"""Image, label and surface to contact on vertices: what training, CLI and robot all call."""
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ivlm_core.cache import ArtifactCache
+from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.model import prompts
+from ivlm_core.model.checkpoint import load_checkpoint
+from ivlm_core.model.ivlm import ContactPrompt, IvlmModel
+from ivlm_core.model.processor import Processor, check_image
+from ivlm_core.model.prompts import SCENE_LABEL, TASKS, Task
+from ivlm_core.surfaces import Surface, SurfaceStore
+
+__all__ = ["TASKS", "Pipeline", "Prediction", "Query", "Task"]
+
+SHIPPED = ("nano",)
+"""Models inside the package."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """One question about one image."""
+
+    image: Any
+    """uint8 RGB `[height, width, 3]`, a PIL image, or a path."""
+    label: str
+    """The object; `scene` asks for the ground and undefined support (human contact only)."""
+    task: Task
+    mesh: Mesh | None = None
+    """Surface of the object for object tasks; None takes the shipped mesh of the label."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a query gives."""
+
+    task: Task
+    label: str
+    answer: str
+    """What the language model wrote, contact token included."""
+    scores: np.ndarray
+    """float32 `[vertex]` in [0, 1], in the order of `mesh.vertices`; 0 where unseen."""
+    seen: np.ndarray
+    """bool `[vertex]`: in view of at least one camera of the rig."""
+    threshold: float
+    mesh: Mesh
+    """The surface, in its own vertices and units (the body: metres, star pose)."""
+    topology: str
+    """`anny`, `smpl`, `smplh`, `smplx`, or `mesh` for objects."""
+    part_scores: dict[str, float]
+    """Mean score of each named part's seen vertices, highest first."""
+    view_names: tuple[str, ...]
+    view_images: np.ndarray
+    """uint8 RGB `[view, size, size, 3]`: the renders that were localised on."""
+    mask_probabilities: np.ndarray
+    """float32 `[view, size, size]`."""
+    timings: dict[str, float]
+    """Seconds by stage of the batch the query was in, `total` included."""
+
+    @property
+    def contact(self) -> np.ndarray:
+        """bool `[vertex]`: score at or above the threshold."""
+        return self.scores >= self.threshold
+
+
+class _Stopwatch:
+    """Adds up seconds by stage."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._start = time.perf_counter()
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        yield
+        self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
+
+    def result(self) -> dict[str, float]:
+        return {**self.seconds, "total": time.perf_counter() - self._start}
+
+
+class Pipeline:
+    """A loaded model with its caches."""
+
+    def __init__(self, model: IvlmModel, processor: Processor, cache: ArtifactCache) -> None:
+        self.model = model
+        self.processor = processor
+        self.config = model.config
+        self.surfaces = SurfaceStore(model, cache)
+        self.device = next(model.parameters()).device
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        model: str | Path = "nano",
+        device: str | None = None,
+        cache_dir: Path | None = None,
+    ) -> "Pipeline":
+        """Load a model.
+
+        Args:
+            model: `nano` (shipped) or a model folder.
+            device: a torch device; None takes CUDA where there is one.
+            cache_dir: where renders and view embeddings are kept; None takes `$IVLM_CACHE_DIR`
+                or `~/.cache/ivlm`.
+
+        Raises:
+            FileNotFoundError: no such model, or an incomplete folder.
+            CheckpointError, ConfigError: the folder's files are damaged or do not fit.
+            ValueError: the device does not exist here.
+        """
+        loaded, processor = load_checkpoint(model_folder(model))
+        target = check_device(device)
+        return cls(loaded.to(target), processor, ArtifactCache(cache_dir))
+
+    def default_object_mesh(self, label: str) -> Mesh | None:
+        """Return the shipped mesh of a label, or None where there is none."""
+        from ivlm_core.synthesis import objects
+
+        known = prompts.clean_label(label)
+        return objects.default_object(known) if known in objects.KNOWN_LABELS else None
+
+    def predict(
+        self, image: Any, label: str, task: Task = "human_contact", mesh: Mesh | None = None
+    ) -> Prediction:
+        """Answer one query; see `Query` for the arguments and `predict_batch` for the errors."""
+        return self.predict_batch([Query(image, label, task, mesh)])[0]
+
+    @torch.inference_mode()
+    def predict_batch(self, queries: Sequence[Query]) -> list[Prediction]:
+        """Answer queries together; queries that share an image share its reading.
+
+        Raises:
+            ValueError: an image, label, task or mesh that cannot be used, named.
+            FileNotFoundError: an image path that does not exist.
+        """
+        if not queries:
+            return []
+        watch = _Stopwatch()
+        with watch.stage("prepare"):
+            checked = [_check_query(q) for q in queries]
+            images, image_index = _unique_images([q.image for q in checked])
+            pixels = self.processor.pixel_values(images).to(self.device)
+            ids = [
+                self.processor.prompt_ids(q.task, prompts.question(q.task, q.label))
+                for q in checked
+            ]
+        with watch.stage("surfaces"):
+            surfaces = [self._surface(q) for q in checked]
+        with watch.stage("vision"):
+            tokens = self.model.vlm.image_tokens(pixels)[image_index]
+        with watch.stage("language"):
+            generated = self.model.answer_tokens(tokens, ids)
+            asked = self.model.contact_prompts(generated, generated.ids)
+        masks, lifted = self._localize(checked, surfaces, asked, watch)
+        answers = [
+            self.processor.decode(full[len(prompt) :])
+            for full, prompt in zip(generated.ids, ids, strict=True)
+        ]
+        timings = watch.result()
+        return [
+            self._prediction(q, s, answer, mask, score, timings)
+            for q, s, answer, mask, score in zip(
+                checked, surfaces, answers, masks, lifted, strict=True
+            )
+        ]
+
+    def threshold(self, task: Task) -> float:
+        """Return the score from which a vertex counts as in contact."""
+        lift = self.config.lift
+        return lift.human_threshold if task == "human_contact" else lift.object_threshold
+
+    def _surface(self, query: Query) -> Surface:
+        if query.task == "human_contact":
+            return self.surfaces.body()
+        mesh = query.mesh if query.mesh is not None else self.default_object_mesh(query.label)
+        if mesh is None:
+            from ivlm_core.synthesis.objects import KNOWN_LABELS
+
+            raise ValueError(
+                f"no mesh is shipped for label {query.label!r}; give the object's mesh, or use one "
+                f"of {', '.join(sorted(KNOWN_LABELS))}"
+            )
+        return self.surfaces.of_mesh(mesh)
+
+    def _localize(
+        self,
+        queries: Sequence[Query],
+        surfaces: Sequence[Surface],
+        asked: Sequence[ContactPrompt | None],
+        watch: _Stopwatch,
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Return mask probabilities `[view, size, size]` and scores `[vertex]` of every query."""
+        size = self.config.sam.image_size
+        masks = [torch.zeros(len(s.rig.views), size, size) for s in surfaces]
+        scores = [torch.zeros(len(s.mesh.vertices)) for s in surfaces]
+        groups: dict[tuple[str, bool], list[int]] = {}
+        for i, (query, surface, prompt) in enumerate(zip(queries, surfaces, asked, strict=True)):
+            if prompt is not None:
+                key = (surface.mesh.content_hash, query.task == "human_contact")
+                groups.setdefault(key, []).append(i)
+        for (_, is_human), rows in groups.items():
+            surface = surfaces[rows[0]]
+            with watch.stage("localize"):
+                found = [p for p in (asked[i] for i in rows) if p is not None]
+                logits, iou = self.model.localize(found, surface.view_embeddings, not is_human)
+                probabilities = upscale(logits, size).sigmoid()
+            with watch.stage("lift"):
+                lift = self.config.lift
+                lifted = surface.lift.lift(
+                    probabilities,
+                    view_weights=iou.clamp(0, 1) if lift.weighting == "confidence" else None,
+                    gate=lift.human_gate if is_human else lift.object_gate,
+                )
+            for row, i in enumerate(rows):
+                masks[i], scores[i] = probabilities[row], lifted.scores[row]
+        return masks, scores
+
+    def _prediction(
+        self,
+        query: Query,
+        surface: Surface,
+        answer: str,
+        masks: Tensor,
+        scores: Tensor,
+        timings: dict[str, float],
+    ) -> Prediction:
+        values = scores.float().cpu().numpy()
+        seen = surface.lift.seen.cpu().numpy()
+        return Prediction(
+            task=query.task,
+            label=query.label,
+            answer=answer,
+            scores=values,
+            seen=seen,
+            threshold=self.threshold(query.task),
+            mesh=surface.mesh,
+            topology=surface.topology,
+            part_scores=_part_scores(surface.mesh, values, seen),
+            view_names=tuple(v.name for v in surface.rig.views),
+            view_images=surface.view_images.cpu().numpy(),
+            mask_probabilities=masks.float().cpu().numpy(),
+            timings=timings,
+        )
+
+
+def model_folder(model: str | Path) -> Path:
+    """Return the folder of a shipped model's name or of a path."""
+    if str(model) in SHIPPED:
+        return Path(str(resources.files("ivlm_core") / "assets" / "models" / str(model)))
+    return Path(model)
+
+
+def check_device(device: str | None) -> torch.device:
+    """Return the torch device asked for.
+
+    Raises:
+        ValueError: it does not exist here; nothing is swapped silently.
+    """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        target = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device {device!r} is not a torch device ({error})") from error
+    if target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device {device!r} is not there: {torch.cuda.device_count()} CUDA devices found; "
+            "use 'cpu' or install a CUDA build of torch"
+        )
+    return target
+
+
+def upscale(low_res_logits: Tensor, size: int) -> Tensor:
+    """Bilinearly resize mask logits `[batch, view, h, w]` to `[batch, view, size, size]`."""
+    return torch.nn.functional.interpolate(
+        low_res_logits.float(), (size, size), mode="bilinear", align_corners=False
+    )
+
+
+def _check_query(query: Query) -> Query:
+    task = prompts.check_task(query.task)
+    label = prompts.clean_label(query.label)
+    if label == SCENE_LABEL and task != "human_contact":
+        raise ValueError(f"label {SCENE_LABEL!r} has no mesh; it is for human_contact, not {task}")
+    return Query(check_image(query.image), label, task, query.mesh)
+
+
+def _unique_images(images: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[int]]:
+    """Return distinct image objects and, for each input, its index among them."""
+    order = list({id(image): image for image in images}.values())
+    rank = {id(image): i for i, image in enumerate(order)}
+    return order, [rank[id(image)] for image in images]
+
+
+def _part_scores(mesh: Mesh, scores: np.ndarray, seen: np.ndarray) -> dict[str, float]:
+    means = {}
+    for name, vertices in mesh.parts.items():
+        visible = vertices[seen[vertices]]
+        if len(visible):
+            means[name] = float(scores[visible].mean())
+    return dict(sorted(means.items(), key=lambda item: -item[1]))

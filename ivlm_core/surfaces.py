@@ -1,0 +1,129 @@
+"""Surfaces that contact is localised on: rendered, encoded and prepared for lifting, once.
+
+A body's views never change and an object's change only with its mesh, so everything about a
+surface that does not depend on the camera image is kept in memory and on disk, under a hash of
+mesh, rig and encoder weights.
+"""
+
+import dataclasses
+import hashlib
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+
+from ivlm_core.cache import ArtifactCache, content_key
+from ivlm_core.geometry.body import load_body
+from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.geometry.view_rig import ViewRig, get_rig
+from ivlm_core.lift.lift import LiftOperator
+from ivlm_core.model.ivlm import IvlmModel
+from ivlm_core.model.sam import normalise_views
+from ivlm_core.render.rasterizer import rasterize
+from ivlm_core.render.shading import shade
+
+RENDER_VERSION = 1
+"""Part of every cache key; raise it when renders or lift tensors change their meaning."""
+
+
+@dataclass(frozen=True)
+class Surface:
+    """A mesh with everything that localising and lifting on it needs."""
+
+    mesh: Mesh
+    """In the user's own vertices and units."""
+    topology: str
+    rig: ViewRig
+    view_images: Tensor
+    """uint8 RGB `[view, size, size, 3]`."""
+    view_embeddings: Tensor
+    """`[view, embed_dim, grid, grid]`."""
+    lift: LiftOperator
+
+
+def render_views(
+    mesh: Mesh, rig: ViewRig, size: int, style: Literal["normal", "position"]
+) -> Tensor:
+    """Render a mesh that stands in its rig's frame: uint8 RGB `[view, size, size, 3]`."""
+    cameras = rig.cameras(size)
+    return torch.from_numpy(shade(mesh, rasterize(mesh, cameras), cameras, style=style))
+
+
+def make_lift(mesh: Mesh, rig: ViewRig, size: int, pool: int) -> LiftOperator:
+    """Return the lift of `[view, size, size]` masks, from a map `pool` times finer."""
+    pixel_map = rasterize(mesh, rig.cameras(size * pool))
+    return LiftOperator.from_pixel_map(pixel_map, len(mesh.vertices), pool)
+
+
+def weights_hash(module: nn.Module) -> str:
+    """Return a digest of all weights of a module."""
+    digest = hashlib.sha256()
+    for name, tensor in sorted(module.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+class SurfaceStore:
+    """Makes surfaces for one model and remembers them."""
+
+    def __init__(self, model: IvlmModel, cache: ArtifactCache) -> None:
+        self._model = model
+        self._cache = cache
+        self._encoder_hash = weights_hash(model.image_encoder)
+        self._device = next(model.parameters()).device
+        self._body = load_body(model.config.body)
+
+    def body(self) -> Surface:
+        """Return the body in its star pose."""
+        mesh, rig = self._body.mesh, get_rig(self._model.config.views.human_rig)
+        return self._surface(mesh, mesh, self._body.topology, rig, "normal")
+
+    def of_mesh(self, mesh: Mesh) -> Surface:
+        """Return an object's surface; the mesh may have any scale and origin."""
+        rig = get_rig(self._model.config.views.object_rig)
+        return self._surface(mesh, mesh.normalised()[0], "mesh", rig, "position")
+
+    def _surface(
+        self,
+        mesh: Mesh,
+        placed: Mesh,
+        topology: str,
+        rig: ViewRig,
+        style: Literal["normal", "position"],
+    ) -> Surface:
+        size = self._model.config.sam.image_size
+        key = content_key(
+            "surface",
+            RENDER_VERSION,
+            mesh.content_hash,
+            dataclasses.asdict(rig),
+            size,
+            self._model.config.lift.pool,
+            style,
+            self._encoder_hash,
+        )
+        parts = self._cache.get_or_make(key, lambda: self._prepare(placed, rig, size, style))
+        lift = {k.removeprefix("lift."): v for k, v in parts.items() if k.startswith("lift.")}
+        return Surface(
+            mesh=mesh,
+            topology=topology,
+            rig=rig,
+            view_images=parts["view_images"],
+            view_embeddings=parts["view_embeddings"].to(self._device),
+            lift=LiftOperator.from_tensors(lift).to(self._device),
+        )
+
+    @torch.inference_mode()
+    def _prepare(
+        self, placed: Mesh, rig: ViewRig, size: int, style: Literal["normal", "position"]
+    ) -> dict[str, Tensor]:
+        images = render_views(placed, rig, size, style)
+        lift = make_lift(placed, rig, size, self._model.config.lift.pool).to_tensors()
+        embeddings = self._model.embed_views(normalise_views(images.to(self._device)))
+        return {
+            "view_images": images,
+            "view_embeddings": embeddings.cpu(),
+            **{f"lift.{name}": tensor for name, tensor in lift.items()},
+        }

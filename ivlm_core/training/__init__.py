@@ -1,0 +1,1 @@
+"""Training: dense supervision of the vision tower, then contact, from synthetic interactions."""

@@ -1,0 +1,72 @@
+"""Surfaces as training sees them: view inputs, target masks from vertex labels, a coarser lift."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ivlm_core.config import IvlmConfig
+from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.geometry.view_rig import ViewRig, get_rig
+from ivlm_core.model.sam import normalise_views
+from ivlm_core.render.rasterizer import rasterize
+from ivlm_core.surfaces import make_lift, render_views
+
+
+class TrainingSurface:
+    """One mesh under its rig."""
+
+    def __init__(
+        self,
+        mesh: Mesh,
+        rig: ViewRig,
+        config: IvlmConfig,
+        lift_size: int,
+        style: Literal["normal", "position"],
+    ) -> None:
+        self.num_vertices = len(mesh.vertices)
+        self.views_uint8 = render_views(mesh, rig, config.sam.image_size, style)
+        low = 4 * config.sam.grid_size
+        coarse = rasterize(mesh, rig.cameras(low))
+        self._hit = torch.from_numpy(coarse.hit)  # [view, low, low]
+        self._ids = torch.from_numpy(coarse.vertex_ids[coarse.hit]).long()  # [pixel, 3]
+        self._weights = torch.from_numpy(coarse.barycentric[coarse.hit])
+        fine = config.sam.image_size * config.lift.pool  # the same vertices are seen as later
+        self.lift = make_lift(mesh, rig, lift_size, fine // lift_size)
+        self.lift_size = lift_size
+
+    @classmethod
+    def body(cls, mesh: Mesh, config: IvlmConfig, lift_size: int) -> "TrainingSurface":
+        """Return the body's surface."""
+        return cls(mesh, get_rig(config.views.human_rig), config, lift_size, "normal")
+
+    @classmethod
+    def object(cls, mesh: Mesh, config: IvlmConfig, lift_size: int) -> "TrainingSurface":
+        """Return an object's surface."""
+        rig = get_rig(config.views.object_rig)
+        return cls(mesh.normalised()[0], rig, config, lift_size, "position")
+
+    @property
+    def views(self) -> Tensor:
+        """SAM's input `[view, 3, size, size]`."""
+        return normalise_views(self.views_uint8)
+
+    @property
+    def on_surface(self) -> Tensor:
+        """bool `[view, low, low]`: pixels that a mask target exists for."""
+        return self._hit
+
+    def vertex_targets(self, vertices: Sequence[np.ndarray]) -> Tensor:
+        """Return float `[batch, vertex]`, 1 on the listed vertices."""
+        target = torch.zeros(len(vertices), self.num_vertices)
+        for row, ids in zip(target, vertices, strict=True):
+            row[torch.from_numpy(np.asarray(ids, dtype=np.int64))] = 1
+        return target
+
+    def mask_targets(self, vertex_targets: Tensor) -> Tensor:
+        """Interpolate vertex labels `[batch, vertex]` to masks `[batch, view, low, low]`."""
+        masks = torch.zeros(len(vertex_targets), *self._hit.shape)
+        masks[:, self._hit] = (vertex_targets[:, self._ids] * self._weights).sum(dim=-1)
+        return masks

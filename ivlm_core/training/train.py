@@ -1,0 +1,210 @@
+"""`train(config)`: synthetic interactions to a model folder, in two resumable stages."""
+
+import json
+import logging
+import time
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from ivlm_core import __version__
+from ivlm_core.cache import ArtifactCache
+from ivlm_core.config import IvlmConfig
+from ivlm_core.datasets.synthetic import SyntheticDataset
+from ivlm_core.evaluation.metrics import f1_score
+from ivlm_core.geometry.body import Body, load_body
+from ivlm_core.model.build import build
+from ivlm_core.model.checkpoint import save_checkpoint
+from ivlm_core.model.ivlm import IvlmModel
+from ivlm_core.model.presets import NANO
+from ivlm_core.model.processor import Processor
+from ivlm_core.pipeline import Pipeline, Query
+from ivlm_core.training.arrays import TrainingArrays, TrainQuery
+from ivlm_core.training.run import Schedule, StageRun, Trained
+from ivlm_core.training.stages import (
+    ContactStage,
+    DenseStage,
+    LossWeights,
+    make_heads,
+    object_surfaces,
+    split_validation,
+)
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """One training run; `ivlm_core.training.recipes` has the named ones."""
+
+    data: Path
+    """Folder that `ivlm synthesize` wrote."""
+    out: Path
+    """Where checkpoints, logs and the finished model folder `model/` go; an unfinished run in it
+    is continued."""
+    model: IvlmConfig = NANO
+    """Sizes of the network."""
+    dense: Schedule = field(default_factory=lambda: Schedule(steps=3500, learning_rate=1e-3))
+    """Stage 1: vision tower on dense labels."""
+    contact: Schedule = field(default_factory=lambda: Schedule(steps=2800, learning_rate=1e-3))
+    """Stage 2: text and contact, end to end."""
+    weights: LossWeights = field(default_factory=LossWeights)
+    tower_rate: float = 0.3
+    """Learning rate of the tower in stage 2, as a multiple."""
+    dense_batch: int = 48
+    human_batch: int = 24
+    object_batch: int = 8
+    instances: int = 2
+    """Object instances a step asks about."""
+    lift_size: int = 128
+    """Side of the views when lifting for the vertex losses, pixels."""
+    validate_every: int = 400
+    validation_queries: int = 200
+    save_every: int = 200
+    threads: int = 0
+    """CPU threads; 0 leaves torch's default."""
+    seed: int = 0
+    sheet: bool = True
+
+
+def train(config: TrainConfig) -> Path:
+    """Train and return the model folder.
+
+    Raises:
+        FileNotFoundError, ValueError: the dataset is missing, damaged or does not fit.
+        FloatingPointError: the loss diverged.
+    """
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    torch.manual_seed(config.seed)
+    started = time.time()
+    dataset = SyntheticDataset(config.data, "train")
+    arrays = TrainingArrays.load(dataset)
+    training, validation = split_validation(len(arrays.images))
+    LOG.info("%d images, %d questions", len(arrays.images), len(arrays.queries))
+
+    model, processor = build(config.model, arrays.labels, _details(arrays))
+    model.vlm.tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    heads = make_heads(model, arrays)
+    model.train()
+
+    stage1 = DenseStage(model, heads, arrays, training, config.dense_batch, config.seed)
+    run1 = StageRun(
+        "dense",
+        config.out,
+        [Trained(model.vlm.tower), Trained(heads)],
+        config.dense,
+        config.save_every,
+    )
+    check = DenseStage(model, heads, arrays, validation, 128, config.seed + 1)
+    run1.run(stage1.losses, lambda step: _dense_figures(model, check), config.validate_every)
+
+    meshes = {name: dataset.object_mesh(name) for name in dataset.instances}
+    stage2 = ContactStage(
+        model,
+        processor,
+        heads,
+        arrays,
+        training,
+        load_body(config.model.body),
+        object_surfaces(meshes, model, config.lift_size),
+        human_batch=config.human_batch,
+        object_batch=config.object_batch,
+        instances=config.instances,
+        lift_size=config.lift_size,
+        weights=config.weights,
+        seed=config.seed,
+    )
+    run2 = StageRun("contact", config.out, _contact_groups(model, heads, config), config.contact)
+    run2.save_every = config.save_every
+    held = _validation_queries(arrays, validation, config.validation_queries)
+
+    def validate(step: int) -> dict[str, float]:
+        figures = contact_figures(model, processor, arrays, held, load_body(config.model.body))
+        save_checkpoint(config.out / "last", model, processor, {"step": step, **figures})
+        return figures
+
+    run2.run(stage2.losses, validate, config.validate_every)
+    provenance = {
+        "made_with": f"ivlm {__version__}",
+        "recipe": _plain(asdict(replace(config, model=IvlmConfig()))),
+        "data": {"folder": config.data.name, "images": len(arrays.images)},
+        "seconds": round(time.time() - started),
+    }
+    folder = config.out / "model"
+    save_checkpoint(folder, model, processor, provenance, dtype=torch.float16)
+    return folder
+
+
+def contact_figures(
+    model: IvlmModel,
+    processor: Processor,
+    arrays: TrainingArrays,
+    queries: list[TrainQuery],
+    body: Body,
+) -> dict[str, float]:
+    """Return the contact F1 of autoregressive answers, through the pipeline that users call."""
+    model.eval()
+    pipeline = Pipeline(model, processor, ArtifactCache(None))
+    names = arrays.part_names
+    scores, sides = [], []
+    for start in range(0, len(queries), 25):
+        batch = queries[start : start + 25]
+        found = pipeline.predict_batch(
+            [Query(arrays.images[q.image].numpy(), q.label, q.task) for q in batch]
+        )
+        for query, prediction in zip(batch, found, strict=True):
+            truth = torch.zeros(len(body.mesh.vertices), dtype=torch.bool)
+            truth[torch.from_numpy(query.vertices).long()] = True
+            scores.append(float(f1_score(truth.numpy()[None], prediction.contact[None])[0]))
+            said = {n for n in names if n in prediction.answer}
+            sides.append(float(said == set(query.details)))
+    model.train()
+    return {
+        "f1": sum(scores) / len(scores),
+        "answers_right": sum(sides) / len(sides),
+    }
+
+
+def _contact_groups(model: IvlmModel, heads: torch.nn.Module, config: TrainConfig) -> list[Trained]:
+    rest = [
+        model.vlm.mm_projector,
+        model.vlm.language,
+        model.projection,
+        model.view_encoder,
+        model.image_encoder,
+        model.localizer,
+        *([model.splitter] if model.splitter is not None else []),
+    ]
+    return [
+        Trained(model.vlm.tower, config.tower_rate),
+        Trained(heads, config.tower_rate),
+        *(Trained(module) for module in rest),
+    ]
+
+
+@torch.no_grad()
+def _dense_figures(model: IvlmModel, stage: DenseStage) -> dict[str, float]:
+    model.eval()
+    losses = [stage.losses(step) for step in range(2)]
+    model.train()
+    return {key: float(sum(x[key] for x in losses)) / len(losses) for key in losses[0]}
+
+
+def _validation_queries(
+    arrays: TrainingArrays, images: list[int], count: int
+) -> list[TrainQuery]:
+    held = set(images)
+    found = [q for q in arrays.queries if q.task == "human_contact" and q.image in held]
+    stride = max(1, len(found) // count)
+    return found[::stride][:count]
+
+
+def _details(arrays: TrainingArrays) -> list[str]:
+    return sorted({d for q in arrays.queries for d in q.details} | set(arrays.part_names))
+
+
+def _plain(value: Any) -> Any:
+    return json.loads(json.dumps(value, default=str))

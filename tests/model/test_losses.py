@@ -1,0 +1,47 @@
+"""Losses: limits, ignored pixels, empty targets."""
+
+import torch
+
+from ivlm_core.model.losses import dice, focal_bce, vertex_bce
+
+
+def test_perfect_masks_cost_nothing() -> None:
+    target = (torch.rand(2, 4, 8, 8) > 0.5).float()
+    logits = (target - 0.5) * 80
+    valid = torch.ones_like(target, dtype=torch.bool)
+    assert focal_bce(logits, target, valid).max() < 1e-6
+    assert dice(logits.sigmoid(), target).max() < 1e-4
+
+
+def test_ignored_pixels_have_no_gradient() -> None:
+    logits = torch.randn(1, 4, 8, 8, requires_grad=True)
+    valid = torch.zeros(4, 8, 8, dtype=torch.bool)
+    valid[:, 2:5, 3:6] = True
+    target = torch.ones(1, 4, 8, 8)
+    (focal_bce(logits, target, valid) + dice(logits.sigmoid(), target, valid)).sum().backward()
+    assert logits.grad is not None
+    assert (logits.grad[0][valid] != 0).all()
+    assert (logits.grad[0][~valid] == 0).all()
+
+
+def test_gamma_zero_is_plain_cross_entropy() -> None:
+    logits, target = torch.randn(3, 2, 5, 5), torch.rand(3, 2, 5, 5)
+    valid = torch.ones_like(target, dtype=torch.bool)
+    plain = torch.nn.functional.binary_cross_entropy_with_logits(logits, target)
+    torch.testing.assert_close(focal_bce(logits, target, valid, gamma=0.0).mean(), plain)
+
+
+def test_empty_target_has_no_dice_and_finite_gradient() -> None:
+    probabilities = torch.rand(2, 10, requires_grad=True)
+    loss = dice(probabilities, torch.zeros(2, 10))
+    assert (loss == 0).all()
+    loss.sum().backward()
+    assert torch.isfinite(probabilities.grad).all()
+
+
+def test_vertex_loss_leaves_unseen_vertices_alone() -> None:
+    scores = torch.rand(2, 6, requires_grad=True)
+    seen = torch.tensor([True, True, False, True, False, True])
+    vertex_bce(scores, torch.ones(2, 6), seen).sum().backward()
+    assert (scores.grad[:, ~seen] == 0).all()
+    assert (scores.grad[:, seen] != 0).all()

@@ -1,0 +1,166 @@
+"""Image and label to scores on vertices, through every real part at tiny size."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.model.build import save_tiny
+from ivlm_core.model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from ivlm_core.pipeline import Pipeline, Query
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny model whose answer is forced to hold the contact token."""
+    folder = save_tiny(tmp_path_factory.mktemp("model") / "tiny")
+    model, processor = load_checkpoint(folder)
+    with torch.no_grad():  # an untrained head says anything; make it always ask for a mask
+        model.vlm.language.model.norm.weight.fill_(1.0)
+        model.vlm.language.lm_head.weight.zero_()
+        model.vlm.language.lm_head.weight[model.tokens.human] = 1e-3
+        direction = torch.randn(model.config.language.hidden_size)
+        model.vlm.language.lm_head.weight[model.tokens.human] = direction
+        model.vlm.language.lm_head.weight[model.tokens.object] = -direction
+    save_checkpoint(folder, model, processor, {"note": "untrained, for tests"})
+    return folder
+
+
+@pytest.fixture(scope="module")
+def pipeline(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    return Pipeline.from_pretrained(folder, "cpu", tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+
+
+def _cube(scale: float = 1.0, offset: float = 0.0) -> Mesh:
+    import trimesh
+
+    box = trimesh.creation.box(extents=(1, 1, 1)).subdivide()
+    return Mesh(
+        (np.asarray(box.vertices) * scale + offset).astype(np.float32),
+        np.asarray(box.faces, dtype=np.int32),
+    )
+
+
+def test_human_contact(pipeline: Pipeline, photo: np.ndarray) -> None:
+    result = pipeline.predict(photo, "Bottle", "human_contact")
+    vertices = len(result.mesh.vertices)
+    assert result.topology == "anny"
+    assert result.label == "bottle"
+    assert result.scores.shape == result.seen.shape == result.contact.shape == (vertices,)
+    assert result.scores.dtype == np.float32
+    assert (result.scores >= 0).all() and (result.scores <= 1).all()
+    assert (result.scores[~result.seen] == 0).all()
+    assert 0.1 < result.seen.mean() < 1
+    assert result.scores[result.seen].std() > 0
+    assert result.view_names == ("topfront", "bottomfront", "topback", "bottomback")
+    assert result.mask_probabilities.shape == result.view_images.shape[:3] == (4, 64, 64)
+    assert list(result.part_scores.values()) == sorted(result.part_scores.values(), reverse=True)
+    assert {"vision", "language", "localize", "lift", "total"} <= set(result.timings)
+
+
+def test_scores_index_the_users_vertices(pipeline: Pipeline, photo: np.ndarray) -> None:
+    """Scale and place of the user's mesh change nothing, and the mesh comes back as given."""
+    small = pipeline.predict(photo, "thing", "object_contact", _cube())
+    large = pipeline.predict(photo, "thing", "object_contact", _cube(2.5, 7.0))
+    assert large.mesh.vertices.max() > 7
+    np.testing.assert_allclose(small.scores, large.scores, atol=2e-3)
+
+
+def test_batch_equals_one_by_one(pipeline: Pipeline, photo: np.ndarray) -> None:
+    other = photo[::-1].copy()
+    queries = [
+        Query(photo, "bottle", "human_contact"),
+        Query(other, "chair", "object_contact", _cube()),
+        Query(photo, "scene", "human_contact"),
+    ]
+    for together, query in zip(pipeline.predict_batch(queries), queries, strict=True):
+        alone = pipeline.predict(query.image, query.label, query.task, query.mesh)
+        assert together.answer == alone.answer
+        np.testing.assert_allclose(together.scores, alone.scores, atol=1e-4)
+    assert pipeline.predict_batch([]) == []
+
+
+def test_second_process_finds_the_surfaces(
+    folder: Path, photo: np.ndarray, tmp_path: Path
+) -> None:
+    first = Pipeline.from_pretrained(folder, "cpu", tmp_path)
+    cold = first.predict(photo, "bottle", "human_contact")
+    files = {f: f.stat().st_mtime_ns for f in tmp_path.rglob("*.safetensors")}
+    assert files
+    second = Pipeline.from_pretrained(folder, "cpu", tmp_path)
+    warm = second.predict(photo, "bottle", "human_contact")
+    np.testing.assert_allclose(warm.scores, cold.scores, atol=1e-6)
+    assert set(tmp_path.rglob("*.safetensors")) == set(files)
+
+
+def test_answer_without_token_is_an_empty_result(folder: Path, photo: np.ndarray) -> None:
+    pipeline = Pipeline.from_pretrained(folder, "cpu")
+    with torch.no_grad():
+        pipeline.model.vlm.language.lm_head.weight.zero_()
+    result = pipeline.predict(photo, "bottle", "human_contact")
+    assert not result.scores.any()
+    assert not result.mask_probabilities.any()
+    assert result.seen.any()
+
+
+@pytest.mark.parametrize(
+    ("image", "label", "task", "message"),
+    [
+        (np.zeros((20, 20), np.uint8), "cup", "human_contact", r"RGB \[height, width, 3\]"),
+        (np.zeros((20, 20, 3), np.float32), "cup", "human_contact", "expected uint8"),
+        (np.zeros((2, 20, 3), np.uint8), "cup", "human_contact", "too few"),
+        (np.zeros((20, 20, 3), np.uint8), " ", "human_contact", "empty; name the object"),
+        (np.zeros((20, 20, 3), np.uint8), "<HCON>", "human_contact", "must not contain"),
+        (np.zeros((20, 20, 3), np.uint8), "cup", "contact", "unknown task 'contact'"),
+        (np.zeros((20, 20, 3), np.uint8), "scene", "object_contact", "has no mesh"),
+        (np.zeros((20, 20, 3), np.uint8), "flugel", "object_affordance", "give the object's mesh"),
+    ],
+)
+def test_bad_queries_say_what_is_wrong(
+    pipeline: Pipeline, image: np.ndarray, label: str, task: str, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        pipeline.predict(image, label, task)  # type: ignore[arg-type]
+
+
+def test_image_files(pipeline: Pipeline, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere.png does not exist"):
+        pipeline.predict(tmp_path / "nowhere.png", "cup")
+    broken = tmp_path / "broken.jpg"
+    broken.write_bytes(b"not a picture")
+    with pytest.raises(ValueError, match=r"broken.jpg cannot be read as an image"):
+        pipeline.predict(broken, "cup")
+
+
+def test_model_folders(folder: Path, tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="does not exist; expected 'nano' or a folder"):
+        Pipeline.from_pretrained(tmp_path / "none")
+    with pytest.raises(FileNotFoundError, match=r"has no config.json"):
+        Pipeline.from_pretrained(tmp_path)
+    damaged = tmp_path / "damaged"
+    damaged.mkdir()
+    for file in folder.iterdir():
+        (damaged / file.name).write_bytes(file.read_bytes())
+    weights = damaged / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-1000])
+    with pytest.raises(CheckpointError, match="cannot be read"):
+        Pipeline.from_pretrained(damaged)
+    other = (damaged / "config.json").read_text().replace('"intermediate_size": 64', '"intermediate_size": 96')
+    weights.write_bytes((folder / "model.safetensors").read_bytes())
+    (damaged / "config.json").write_text(other)
+    with pytest.raises(CheckpointError, match="do not fit its config.json"):
+        Pipeline.from_pretrained(damaged)
+
+
+def test_missing_device_is_refused(folder: Path) -> None:
+    with pytest.raises(ValueError, match="not a torch device"):
+        Pipeline.from_pretrained(folder, "gpu")
+    with pytest.raises(ValueError, match="CUDA devices found"):
+        Pipeline.from_pretrained(folder, "cuda:77")

@@ -71,7 +71,9 @@ def hat(rng: np.random.Generator, inner: tuple[float, float] | None = None) -> A
         y = vertices[:, 1]
         wall_at = np.interp(np.maximum(y, 0), rim[1], rim[0])
         inner_side = (radius < wall_at - 0.6 * wall) & (y < deep + 0.3 * wall)
-        brim = (radius > wall_at + 1e-3) | ((y < 0.002) & (radius > mean + 0.7 * wall))
+        brim = ((radius > wall_at + 1e-3) & (y < 0.4 * deep)) | (
+            (y < 0.002) & (radius > mean + 0.7 * wall)
+        )
         low = y < band
         return np.where(inner_side, 1, np.where(brim, 2, np.where(low, 3, 0)))
 

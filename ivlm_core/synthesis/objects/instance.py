@@ -113,6 +113,15 @@ class Placed:
     edge: float
     split: Callable[[Array], NDArray[np.integer]] | None
 
+    def to_object(self, local: Array) -> Array:
+        """Move points [N, 3] from the solid's frame to the object's."""
+        return local @ self.rotation.T + self.origin
+
+    def box(self, local: Array) -> NDArray[np.float32]:
+        """Return the corners [2, 3] of the box around its mesh vertices [V, 3], in the object."""
+        points = self.to_object(local)
+        return np.stack([points.min(0), points.max(0)]).astype(np.float32)
+
     def distance(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return signed distances [N] for points given as columns float32 [3, N]."""
         rotation = self.rotation.T.astype(np.float32)
@@ -178,16 +187,17 @@ class Assembly:
         vertices, faces, labels, face_labels = [], [], [], []
         names = list(dict.fromkeys(part for placed in self.placed for part in placed.parts))
         offset = 0
+        meshes = [placed.solid.mesh(placed.edge) for placed in self.placed]
+        boxes = [placed.box(local) for placed, (local, _) in zip(self.placed, meshes, strict=True)]
         for number, placed in enumerate(self.placed):
-            local, triangles = placed.solid.mesh(placed.edge)
+            local, triangles = meshes[number]
             choice = np.zeros(len(local), int) if placed.split is None else placed.split(local)
-            points = local @ placed.rotation.T + placed.origin
-            columns = np.ascontiguousarray(points.T, np.float32)
-            hidden = np.zeros(len(points), bool)
+            points = placed.to_object(local)
+            hidden = np.zeros(len(triangles), bool)
             for other_number, other in enumerate(self.placed):
                 if other_number != number:
-                    hidden |= other.distance(columns) < -5e-4
-            triangles = triangles[~hidden[triangles].all(1)]
+                    hidden |= _covered(points, triangles, other, boxes[other_number])
+            triangles = triangles[~hidden]
             used, compact = np.unique(triangles, return_inverse=True)
             numbers = np.array([names.index(part) for part in placed.parts])
             if placed.split is None:
@@ -206,13 +216,15 @@ class Assembly:
             parts={part: np.flatnonzero(label == k) for k, part in enumerate(names)},
             name=f"{category}-{seed}",
         )
-        placed_solids = tuple(self.placed)
+        order = sorted(range(len(meshes)), key=lambda k: -float(np.ptp(boxes[k], axis=0).max()))
+        solids = tuple(self.placed[k] for k in order)
+        spheres = np.stack([_sphere(self.placed[k].to_object(meshes[k][0])) for k in order])
         low, high = all_vertices.min(0), all_vertices.max(0)
         return ObjectInstance(
             category=category,
             seed=seed,
             mesh=mesh,
-            sdf=lambda points: union_distance(placed_solids, low, high, points),
+            sdf=lambda points: union_distance(solids, spheres, low, high, points),
             face_parts=np.concatenate(face_labels).astype(np.int32),
             frames=dict(self.frames),
             grip_radius=dict(self.grip_radius),
@@ -222,25 +234,82 @@ class Assembly:
         )
 
 
+def _sphere(points: Array) -> NDArray[np.float32]:
+    """Return centre and radius, with a little room, of a sphere around points [N, 3]."""
+    centre = (points.min(0) + points.max(0)) / 2
+    radius = np.linalg.norm(points - centre, axis=1).max()
+    return np.append(centre, radius * 1.02 + 1e-3).astype(np.float32)
+
+
+def _covered(
+    points: Array, triangles: NDArray[np.int32], other: Placed, box: NDArray[np.float32]
+) -> NDArray[np.bool_]:
+    """Return which triangles [F] lie inside another solid with corners and centre."""
+    hidden = np.zeros(len(triangles), bool)
+    inside = np.all((points > box[0]) & (points < box[1]), axis=1)
+    near = np.flatnonzero(inside)
+    if len(near) == 0:
+        return hidden
+    inside[near] = other.distance(np.ascontiguousarray(points[near].T, np.float32)) < -5e-4
+    candidates = np.flatnonzero(inside[triangles].all(1))
+    if len(candidates) == 0:
+        return hidden
+    centres = points[triangles[candidates]].mean(1).astype(np.float32)
+    hidden[candidates] = other.distance(np.ascontiguousarray(centres.T)) < -5e-4
+    return hidden
+
+
 def union_distance(
     solids: tuple[Placed, ...],
+    spheres: NDArray[np.float32],
     low: NDArray[np.float32],
     high: NDArray[np.float32],
     points: NDArray[np.floating],
 ) -> NDArray[np.float32]:
-    """Signed distance of a union of solids, the box distance beyond `FAR` (a lower bound)."""
+    """Signed distance of a union of solids, the box distance beyond `FAR` (a lower bound).
+
+    Args:
+        solids: placed solids.
+        spheres: a sphere around each, [S, 4]: centre and radius.
+        low: lowest corner [3] of the union.
+        high: highest corner [3] of the union.
+        points: samples [N, 3] in metres.
+
+    Returns:
+        Distances float32 [N] in metres.
+    """
     columns = np.ascontiguousarray(np.asarray(points, np.float32).T)
     beyond = np.maximum(np.maximum(low[:, None] - columns, columns - high[:, None]), 0)
-    box = np.sqrt((beyond * beyond).sum(0))
-    near = np.flatnonzero(box < FAR)
+    result = np.sqrt((beyond * beyond).sum(0))
+    near = np.flatnonzero(result < FAR)
     if len(near) == 0:
-        return box
+        return result
     samples = columns[:, near] if len(near) < columns.shape[1] else columns
-    best = solids[0].distance(samples)
-    for solid in solids[1:]:
-        best = np.minimum(best, solid.distance(samples))
-    box[near] = best
-    return box
+    best = np.full(len(near), np.inf, np.float32)
+    bounds = _sphere_bounds(samples, spheres)
+    for (solid, bound) in zip(solids, bounds, strict=True):
+        closer = np.flatnonzero(bound < best)
+        if 3 * len(closer) > 2 * len(near):
+            np.minimum(best, solid.distance(samples), out=best)
+        elif len(closer):
+            best[closer] = np.minimum(best[closer], solid.distance(samples[:, closer]))
+    result[near] = best
+    return result
+
+
+def _sphere_bounds(
+    columns: NDArray[np.float32], spheres: NDArray[np.float32]
+) -> NDArray[np.float32]:
+    """Lower bounds [S, N] of the distance of points [3, N] to spheres [S, 4] (centre, radius)."""
+    centres = spheres[:, :3]
+    squared = centres @ columns
+    squared *= -2
+    squared += np.einsum("ij,ij->j", columns, columns)
+    squared += np.einsum("ij,ij->i", centres, centres)[:, None]
+    np.maximum(squared, 0, out=squared)
+    np.sqrt(squared, out=squared)
+    squared -= spheres[:, 3:]
+    return squared
 
 
 def make_frame(at: ArrayLike, y: ArrayLike, z: ArrayLike) -> Array:

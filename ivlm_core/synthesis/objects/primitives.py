@@ -359,9 +359,7 @@ class Tube:
         return np.sqrt(best) - radii[0] if even else best
 
 
-def _sweep(
-    line: Array, radii: Array, sides: int, loop: bool, edge: float
-) -> tuple[Array, Faces]:
+def _sweep(line: Array, radii: Array, sides: int, loop: bool, edge: float) -> tuple[Array, Faces]:
     """Sweep a circle along a line [K, 3] with rotation-minimising frames and round ends."""
     ahead = np.roll(line, -1, axis=0) - line
     behind = line - np.roll(line, 1, axis=0)
@@ -505,7 +503,9 @@ class Plate:
         right = np.stack([high, stations], 1)
         left = np.stack([low, stations], 1)[::-1]
         if np.array_equal(low, -high):
-            plane = polygon_distance(np.abs(x), z, right, closed=False)
+            ends = np.array([[(0, stations[0])], [(0, stations[-1])]])
+            half_outline = np.concatenate([ends[0], right, ends[1]])
+            plane = polygon_distance(np.abs(x), z, half_outline, closed=False)
         else:
             plane = polygon_distance(x, z, np.concatenate([right, left]), closed=True)
         return _extrude_distance(plane, np.abs(y) - np.float32(half), radius)

@@ -224,7 +224,7 @@ def _feed(update: Callable[[bytes], None], part: object) -> None:
     if isinstance(part, Tensor):
         update(f"tensor|{part.dtype}|{tuple(part.shape)}|".encode())
         update(_tensor_bytes(part))
-    elif isinstance(part, np.ndarray):
+    elif isinstance(part, np.ndarray) and not part.dtype.hasobject:
         update(f"array|{part.dtype.str}|{part.shape}|".encode())
         update(np.ascontiguousarray(part).tobytes())
     elif isinstance(part, bytes):

@@ -168,6 +168,26 @@ def name_parts(rig: Rig, mirror: np.ndarray) -> np.ndarray:
     middle = mirror == np.arange(len(mirror))
     if (swap[part_index[middle]] != part_index[middle]).any():
         raise ValueError("A vertex on the middle line got a sided part; adjust name_parts.")
+    return _join_islands(part_index, rig.faces)
+
+
+def _join_islands(part_index: np.ndarray, faces: np.ndarray, largest: int = 12) -> np.ndarray:
+    """Give small islands of a part to the part around them."""
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
+    count = len(part_index)
+    a, b = np.concatenate([faces[:, [0, 1]], faces[:, [1, 2]], faces[:, [2, 0]]]).T
+    part_index = part_index.copy()
+    same = part_index[a] == part_index[b]
+    graph = coo_matrix((np.ones(same.sum()), (a[same], b[same])), shape=(count, count))
+    _, island = connected_components(graph, directed=False)
+    for label in np.flatnonzero(np.bincount(island) <= largest):
+        inside = island == label
+        border = inside[a] != inside[b]
+        around = np.where(inside[a[border]], b[border], a[border])
+        if len(around):
+            part_index[inside] = np.bincount(part_index[around]).argmax()
     return part_index
 
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ivlm_core.geometry.mesh_files import read_vertices_and_faces
+
 MESH_SUFFIXES = (".obj", ".ply", ".stl", ".off", ".glb", ".gltf", ".dae")
 
 
@@ -188,6 +190,9 @@ def check_mesh(mesh: Mesh) -> Mesh:
 def load_mesh(path: str | Path) -> Mesh:
     """Read a mesh file; scenes are flattened, vertex order and count are the file's own.
 
+    The meshes of a scene follow each other in the file's order, placed as the scene places them.
+    An STL file lists three vertices of its own for every face.
+
     Args:
         path: obj, ply, stl, off, glb, gltf or dae file. Units are taken as metres.
 
@@ -195,8 +200,6 @@ def load_mesh(path: str | Path) -> Mesh:
         FileNotFoundError: there is no such file.
         MeshError: the file cannot be read as a mesh, or ``check_mesh`` refuses it.
     """
-    import trimesh  # here: it takes 0.3 s to import and the body needs no mesh file
-
     path = Path(path)
     if not path.is_file():
         raise FileNotFoundError(f"No mesh file at '{path}'. Give the path of an existing file.")
@@ -205,20 +208,12 @@ def load_mesh(path: str | Path) -> Mesh:
             f"'{path.name}' is not a known mesh format; expected one of {', '.join(MESH_SUFFIXES)}."
         )
     try:
-        loaded = trimesh.load(path, process=False, maintain_order=True)
-    except Exception as error:  # trimesh raises many unrelated types on damaged files
+        vertices, faces = read_vertices_and_faces(path)
+    except Exception as error:  # the readers raise many unrelated types on damaged files
         raise MeshError(
             f"'{path.name}' cannot be read as a mesh ({type(error).__name__}: {error}). "
             "Check that the file is complete, or export it again."
         ) from error
-    if isinstance(loaded, trimesh.Scene):
-        geometries = [g for g in loaded.dump() if isinstance(g, trimesh.Trimesh)]
-        if not geometries:
-            raise MeshError(f"'{path.name}' is a scene without triangles. Export a mesh into it.")
-        vertices, faces = _concatenate(geometries)
-    else:
-        vertices = getattr(loaded, "vertices", np.zeros((0, 3)))
-        faces = getattr(loaded, "faces", np.zeros((0, 3)))
     return check_mesh(Mesh(vertices, _int_faces(faces), name=path.stem))
 
 
@@ -244,16 +239,6 @@ def save_mesh(mesh: Mesh, path: str | Path, vertex_colors: np.ndarray | None = N
     out = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=vertex_colors, process=False)
     out.export(path)
     return path
-
-
-def _concatenate(geometries: list) -> tuple[np.ndarray, np.ndarray]:
-    """Stack meshes into one vertex and one face array, in their order."""
-    offsets = np.cumsum([0] + [len(g.vertices) for g in geometries[:-1]])
-    vertices = np.concatenate([np.asarray(g.vertices) for g in geometries])
-    faces = np.concatenate(
-        [np.asarray(g.faces) + offset for g, offset in zip(geometries, offsets, strict=True)]
-    )
-    return vertices, faces
 
 
 def _int_faces(faces: np.ndarray) -> np.ndarray:

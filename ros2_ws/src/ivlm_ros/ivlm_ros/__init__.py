@@ -1,0 +1,1 @@
+"""ROS 2 side of InteractVLM-ROS: camera images in, contact and affordance on meshes out."""

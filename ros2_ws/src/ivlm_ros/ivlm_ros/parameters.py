@@ -1,0 +1,187 @@
+"""The node's parameters: each declared once, here, with type, default, range and description.
+
+The node declares its ROS parameters from `NodeParameters`, checks changes with it and reads it once
+a frame; the README's table and the tests come from it as well.
+"""
+
+import dataclasses
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rclpy.node import Node
+    from rclpy.parameter import Parameter
+
+TASKS = ("human_contact", "object_contact", "object_affordance")
+
+
+class ParameterError(ValueError):
+    """A parameter with a value the node cannot work with; the text names it and what is allowed."""
+
+
+def _parameter(
+    default: Any,
+    description: str,
+    *,
+    bounds: tuple[float, float] | None = None,
+    live: bool = False,
+    fixed: bool = False,
+) -> Any:
+    """Describe one parameter.
+
+    Args:
+        default: value when nothing is set; its type is the parameter's type.
+        description: what it does, with units.
+        bounds: lowest and highest allowed number.
+        live: can be changed while the node runs, from the next frame on; otherwise it is read when
+            the node is configured.
+        fixed: can only be set at start.
+    """
+    metadata = {"description": description, "bounds": bounds, "live": live, "fixed": fixed}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True)
+class NodeParameters:
+    """Values of all parameters of `ivlm_node`."""
+
+    autostart: bool = _parameter(
+        False, "configure and activate without being asked by a lifecycle manager", fixed=True
+    )
+    model: str = _parameter("nano", "the shipped model 'nano', or a model folder")
+    device: str = _parameter("", "torch device such as cpu or cuda:0; empty: a GPU if there is one")
+    cache_dir: str = _parameter(
+        "", "folder for renders and view embeddings; empty: $IVLM_CACHE_DIR or ~/.cache/ivlm"
+    )
+    tasks: tuple[str, ...] = _parameter(
+        ("human_contact", "object_affordance"), f"what is estimated, of {', '.join(TASKS)}"
+    )
+    object_mesh_dir: str = _parameter(
+        "",
+        "folder with object meshes in metres, found by label = file name without suffix "
+        "(obj ply stl off glb dae); empty, or label not there: the shipped parametric meshes",
+    )
+    label: str = _parameter(
+        "",
+        "object asked about until a message arrives on topic label; 'scene' means the ground; "
+        "empty: wait for that message",
+        live=True,
+    )
+    max_rate_hz: float = _parameter(
+        0.0,
+        "most images per second that are processed; 0: no limit",
+        bounds=(0.0, 1000.0),
+        live=True,
+    )
+    discard_msg_older_than_ms: float = _parameter(
+        0.0,
+        "images whose stamp is older than this are dropped, milliseconds; 0: none",
+        bounds=(0.0, 1e9),
+        live=True,
+    )
+    input_timeout_s: float = _parameter(
+        5.0, "warn when active and no image came for so long, seconds", bounds=(0.1, 1e6), live=True
+    )
+    body_position: tuple[float, ...] = _parameter(
+        (-0.6, 0.0, 3.0),
+        "where markers and clouds show the body: centre, metres in the image's optical frame "
+        "(right, down, forward)",
+        live=True,
+    )
+    object_position: tuple[float, ...] = _parameter(
+        (0.6, 0.0, 3.0), "the same for the object", live=True
+    )
+
+    def __post_init__(self) -> None:
+        unknown = [task for task in self.tasks if task not in TASKS]
+        if unknown or not self.tasks or len(set(self.tasks)) != len(self.tasks):
+            raise ParameterError(
+                f"parameter tasks must name one or more of {', '.join(TASKS)}, each once; "
+                f"got {list(self.tasks)}"
+            )
+        for name in ("body_position", "object_position"):
+            value = getattr(self, name)
+            if len(value) != 3:
+                raise ParameterError(f"parameter {name} must be three numbers, got {list(value)}")
+        for spec in dataclasses.fields(self):
+            bounds = spec.metadata["bounds"]
+            value = getattr(self, spec.name)
+            if bounds and not bounds[0] <= value <= bounds[1]:
+                raise ParameterError(
+                    f"parameter {spec.name} must be in [{bounds[0]}, {bounds[1]}], got {value}"
+                )
+
+
+def declare(node: "Node") -> None:
+    """Declare every parameter on a node, with descriptors that ROS itself enforces."""
+    from rcl_interfaces.msg import FloatingPointRange, ParameterDescriptor
+
+    for spec in dataclasses.fields(NodeParameters):
+        descriptor = ParameterDescriptor(
+            description=spec.metadata["description"], read_only=spec.metadata["fixed"]
+        )
+        if spec.metadata["bounds"]:
+            low, high = spec.metadata["bounds"]
+            descriptor.floating_point_range = [FloatingPointRange(from_value=low, to_value=high)]
+        node.declare_parameter(spec.name, _ros_value(spec.default), descriptor)
+
+
+def read(node: "Node") -> NodeParameters:
+    """Return the node's present values.
+
+    Raises:
+        ParameterError: values that contradict each other or are not allowed.
+    """
+    names = [f.name for f in dataclasses.fields(NodeParameters)]
+    return _from_values({name: node.get_parameter(name).value for name in names})
+
+
+def check_change(node: "Node", changes: "list[Parameter]", configured: bool) -> str | None:
+    """Return why changes cannot be accepted, or None.
+
+    Args:
+        node: the node before the change.
+        changes: parameters about to be set; names that are not ours are left to others.
+        configured: whether the node has read its start-up parameters already.
+    """
+    specs = {f.name: f for f in dataclasses.fields(NodeParameters)}
+    ours = {p.name: p.value for p in changes if p.name in specs}
+    late = [n for n in ours if configured and not specs[n].metadata["live"]]
+    if late:
+        return f"{', '.join(late)} is read at configure; deactivate and clean up the node first"
+    try:
+        _from_values({name: node.get_parameter(name).value for name in specs} | ours)
+    except ParameterError as error:
+        return str(error)
+    return None
+
+
+def markdown_table() -> str:
+    """Return the parameters as the table of the README."""
+    lines = ["| parameter | type | default | changes | meaning |", "|---|---|---|---|---|"]
+    for spec in dataclasses.fields(NodeParameters):
+        when = "at start" if spec.metadata["fixed"] else "at configure"
+        when = "any time" if spec.metadata["live"] else when
+        default = _ros_value(spec.default)
+        shown = f"`{default}`" if default not in ("", ()) else "empty"
+        meaning = spec.metadata["description"]
+        if spec.metadata["bounds"]:
+            low, high = spec.metadata["bounds"]
+            meaning += f" (range {low:g} to {high:g})"
+        lines.append(f"| `{spec.name}` | {_type_name(default)} | {shown} | {when} | {meaning} |")
+    return "\n".join(lines)
+
+
+def _ros_value(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _from_values(values: dict[str, Any]) -> NodeParameters:
+    plain = {n: v if isinstance(v, str | bool | float) else tuple(v) for n, v in values.items()}
+    return NodeParameters(**plain)
+
+
+def _type_name(value: Any) -> str:
+    if isinstance(value, list):
+        return f"{_type_name(value[0])}[]"
+    return {bool: "bool", str: "string", float: "double"}[type(value)]

@@ -1,0 +1,39 @@
+"""Where body and object are shown relative to the camera.
+
+The estimate says where on a surface contact is, not where person and object stand in the room: a
+single image gives no metric pose. For RViz and for clouds the meshes are therefore *displayed* side
+by side in front of the camera, in the image's own frame, at true size. The frame is taken to be a
+ROS optical frame (REP 103): x right, y down, z forward, metres.
+
+Bodies and object meshes have +y up and the body looks along +z, so half a turn about the x axis
+stands them upright and turns the body's face to the camera.
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from ivlm_ros.cdr import Pose
+
+OPTICAL_FROM_MESH = np.diag([1.0, -1.0, -1.0])
+"""Rotation, determinant +1: mesh up (+y) to optical up (-y), mesh front (+z) to the camera (-z)."""
+
+_HALF_TURN_ABOUT_X = (1.0, 0.0, 0.0, 0.0)
+
+
+def display_pose(vertices: np.ndarray, position: Sequence[float]) -> Pose:
+    """Return the pose that centres a mesh at a place in front of the camera.
+
+    Args:
+        vertices: [vertex, 3], metres, +y up.
+        position: place of the centre of the mesh's bounding box: x right, y down, z forward.
+    """
+    centre = (vertices.min(axis=0) + vertices.max(axis=0)).astype(np.float64) / 2
+    x, y, z = np.asarray(position, np.float64) - OPTICAL_FROM_MESH @ centre
+    return Pose(position=(float(x), float(y), float(z)), orientation=_HALF_TURN_ABOUT_X)
+
+
+def place_vertices(vertices: np.ndarray, pose: Pose) -> np.ndarray:
+    """Return vertices, float32 [vertex, 3], in the image's frame for a pose of `display_pose`."""
+    placed = vertices @ OPTICAL_FROM_MESH.T + np.asarray(pose.position)
+    return placed.astype(np.float32)

@@ -69,7 +69,7 @@ def mirror_target(target: Target, body_mirror: np.ndarray) -> Target:
     on_body = target.task == "human_contact"
     return replace(
         target,
-        contact=body_mirror[target.contact].astype(np.int32) if on_body else target.contact,
+        vertices=body_mirror[target.vertices].astype(np.int32) if on_body else target.vertices,
         object=_mirror_object(target.object) if target.object is not None else None,
         parts=tuple(mirror_words(part) for part in target.parts),
         template=mirror_words(target.template),

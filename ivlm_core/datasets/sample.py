@@ -47,7 +47,7 @@ class Target:
     """Slot of the object asked about; -1 for the scene and for objects that are not there."""
     object: SceneObject | None
     """The object asked about, None where `slot` is -1."""
-    contact: np.ndarray
+    vertices: np.ndarray
     """int32 `[contact]`, the vertices in contact: of the body for `human_contact`, of the
     instance's mesh for object tasks. Empty where nothing is touched."""
     num_vertices: int
@@ -71,14 +71,21 @@ class Target:
         return self.object.instance if self.object is not None else None
 
     @property
+    def details(self) -> tuple[str, ...]:
+        """What the answer's text names: body parts, or affordances."""
+        if self.task == "human_contact":
+            return self.parts
+        return self.affordances
+
+    @property
     def is_empty(self) -> bool:
         """Whether the answer is that nothing is touched."""
-        return len(self.contact) == 0
+        return len(self.vertices) == 0
 
     def dense(self) -> np.ndarray:
         """Return the target as float32 `[vertex]`, 1 in contact and 0 elsewhere."""
         values = np.zeros(self.num_vertices, np.float32)
-        values[self.contact] = 1.0
+        values[self.vertices] = 1.0
         return values
 
 
@@ -105,14 +112,24 @@ class Sample:
         return self.target.label
 
     @property
-    def contact(self) -> np.ndarray:
+    def vertices(self) -> np.ndarray:
         """int32 `[contact]`, the vertices in contact."""
-        return self.target.contact
+        return self.target.vertices
 
     @property
     def parts(self) -> tuple[str, ...]:
         """Names of what is touched."""
         return self.target.parts
+
+    @property
+    def details(self) -> tuple[str, ...]:
+        """What the answer's text names: body parts, or affordances."""
+        return self.target.details
+
+    @property
+    def instance(self) -> str | None:
+        """Name of the object's mesh, None where no object is asked about."""
+        return self.target.instance
 
     @property
     def slot(self) -> int:

@@ -1,12 +1,15 @@
 """One shard of a dataset: rows read from a mapped file, lines from its index."""
 
 import json
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
+
+from ivlm_core.geometry.body import BODY_PARTS
 
 ROW_FIELDS = {
     "images": 4,
@@ -43,6 +46,49 @@ def load_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise DatasetError(f"'{path}' is not JSON ({error}); generate the dataset again") from error
+
+
+@dataclass(frozen=True)
+class DatasetInfo:
+    """What `info.json` says of a dataset."""
+
+    categories: tuple[str, ...]
+    part_names: tuple[str, ...]
+    """Body parts in the order of the part maps."""
+    joint_names: tuple[str, ...]
+    counts: dict[str, int]
+    """Images of each split."""
+    topology: str
+    """Body that the contact vertices index."""
+    raw: dict[str, Any]
+    """Everything else: generator version, its configuration, seed, templates."""
+
+    @classmethod
+    def load(cls, path: Path) -> "DatasetInfo":
+        """Read `info.json`.
+
+        Raises:
+            FileNotFoundError: it does not exist.
+            DatasetError: it lacks an entry, or was made for other body parts.
+        """
+        raw = load_json(path)
+        missing = {"categories", "part_names", "joint_names"} - set(raw)
+        if missing:
+            raise DatasetError(f"'{path}' lacks {sorted(missing)}; generate the dataset again")
+        if tuple(raw["part_names"]) != BODY_PARTS:
+            raise DatasetError(
+                f"'{path}' numbers other body parts ({', '.join(raw['part_names'])}) than this "
+                f"version ({', '.join(BODY_PARTS)}); generate the dataset again"
+            )
+        counts = raw.get("counts", {})
+        return cls(
+            categories=tuple(raw["categories"]),
+            part_names=BODY_PARTS,
+            joint_names=tuple(raw["joint_names"]),
+            counts={k: v["images"] if isinstance(v, dict) else v for k, v in counts.items()},
+            topology=str(raw.get("topology", "anny")),
+            raw=raw,
+        )
 
 
 class Shard:

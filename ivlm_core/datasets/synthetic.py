@@ -21,7 +21,7 @@ import numpy as np
 from ivlm_core.datasets.mirror import mirror_record, mirror_targets
 from ivlm_core.datasets.object_store import ObjectStore
 from ivlm_core.datasets.sample import ImageRecord, Sample, SceneObject, Target
-from ivlm_core.datasets.shard import DatasetError, Shard, load_json
+from ivlm_core.datasets.shard import DatasetError, DatasetInfo, Shard
 from ivlm_core.geometry.body import Body, load_body
 from ivlm_core.geometry.camera import Camera
 from ivlm_core.geometry.mesh import Mesh
@@ -53,9 +53,8 @@ class SyntheticDataset:
                 f"there is no dataset folder '{self.folder}'; make one with "
                 f"`ivlm synthesize --out {self.folder}`, or give the path of an existing one"
             )
-        self.info: dict[str, Any] = load_json(self.folder / "info.json")
-        self.body: Body = load_body(str(self.info.get("topology", "anny")))
-        self.joint_names = tuple(self.info.get("joint_names", ()))
+        self.info = DatasetInfo.load(self.folder / "info.json")
+        self.body: Body = load_body(self.info.topology)
         self.objects = ObjectStore(self.folder / "objects")
         self.shards = self._open_shards()
         self._first = np.cumsum([0] + [len(shard) for shard in self.shards])
@@ -64,6 +63,10 @@ class SyntheticDataset:
     def __len__(self) -> int:
         """Number of images."""
         return int(self._first[-1])
+
+    def __getitem__(self, index: int) -> ImageRecord:
+        """Return `record(index)`."""
+        return self.record(index)
 
     def __repr__(self) -> str:
         return f"SyntheticDataset('{self.folder}', '{self.split}', {len(self)} images)"
@@ -77,6 +80,15 @@ class SyntheticDataset:
     def labels(self) -> tuple[str, ...]:
         """Every label that is asked about, sorted."""
         return tuple(sorted({t.label for i in range(len(self)) for t in self.targets(i)}))
+
+    @property
+    def instances(self) -> tuple[str, ...]:
+        """Names of all object instances of the folder, those of other splits included."""
+        return tuple(self.objects.index)
+
+    def object_mesh(self, instance: str, mirrored: bool = False) -> Mesh:
+        """Return an instance's mesh in its own frame (metres), with named parts."""
+        return self.objects.mesh(instance, mirrored)
 
     @cached_property
     def pairs(self) -> tuple[tuple[int, int], ...]:
@@ -92,11 +104,16 @@ class SyntheticDataset:
         offered = [self._affordance(index, item) for item in objects.values() if item.in_contact]
         return (*asked, *(target for target in offered if target is not None))
 
+    def scene_objects(self, index: int) -> tuple[SceneObject, ...]:
+        """Return the objects of an image; reads no pixels."""
+        shard, row = self._place(index)
+        return self._objects(shard.lines[row])
+
     def sample(self, index: int, number: int, mirrored: bool = False) -> Sample:
         """Return one question about an image, with the image."""
-        return self.samples(index, numbers=(number,), mirrored=mirrored)[0]
+        return self.samples_of(index, numbers=(number,), mirrored=mirrored)[0]
 
-    def samples(
+    def samples_of(
         self,
         index: int,
         tasks: Sequence[Task] = TASKS,
@@ -126,13 +143,13 @@ class SyntheticDataset:
     def iterate(self, tasks: Sequence[Task] = TASKS, limit: int | None = None) -> Iterator[Sample]:
         """Yield the samples of the first `limit` images, all without a limit."""
         for index in range(len(self) if limit is None else min(limit, len(self))):
-            yield from self.samples(index, tasks)
+            yield from self.samples_of(index, tasks)
 
     def mesh(self, target: Target, mirrored: bool = False) -> Mesh | None:
         """Return the surface of an object task, None for the body."""
         if target.task == "human_contact" or target.instance is None:
             return None
-        return self.objects.mesh(target.instance, mirrored)
+        return self.object_mesh(target.instance, mirrored)
 
     def image(self, index: int) -> np.ndarray:
         """Return an image, uint8 RGB `[height, width, 3]`."""
@@ -159,7 +176,7 @@ class SyntheticDataset:
             object_map=shard.row("object_map", row),
             contact_map=shard.row("contact_map", row),
             depth=shard.row("depth", row),
-            joint_names=self.joint_names,
+            joint_names=self.info.joint_names,
             joints_3d=shard.row("joints_3d", row),
             joints_2d=shard.row("joints_2d", row),
             joints_visible=shard.row("joints_visible", row),
@@ -184,13 +201,12 @@ class SyntheticDataset:
                 f"'{folder}' holds no shard-*.safetensors; generate the dataset again"
             )
         shards = (Shard(folder / f"shard-{k:05d}") for k in range(numbers[-1] + 1))
-        num_vertices, num_joints = self.body.mesh.num_vertices, len(self.joint_names)
+        num_vertices, num_joints = self.body.mesh.num_vertices, len(self.info.joint_names)
         return tuple(s.checked(num_vertices, num_joints) for s in shards)
 
     def _check_counts(self) -> None:
-        expected = self.info.get("counts", {}).get(self.split)
-        expected = expected.get("images") if isinstance(expected, dict) else expected
-        if expected is not None and int(expected) != len(self):
+        expected = self.info.counts.get(self.split)
+        if expected is not None and expected != len(self):
             raise DatasetError(
                 f"'{self.folder / self.split}' holds {len(self)} images in {len(self.shards)} "
                 f"shards, info.json counts {expected}; a shard is missing or generation was "
@@ -244,7 +260,7 @@ class SyntheticDataset:
             label=str(query["label"]),
             slot=int(query["slot"]),
             object=item,
-            contact=shard.contact(int(query["offset"]), int(query["count"]), size),
+            vertices=shard.contact(int(query["offset"]), int(query["count"]), size),
             num_vertices=size,
             parts=tuple(query.get("parts", ())),
             affordances=(),
@@ -265,7 +281,7 @@ class SyntheticDataset:
             label=item.category,
             slot=item.slot,
             object=item,
-            contact=np.unique(np.concatenate(vertices)).astype(np.int32),
+            vertices=np.unique(np.concatenate(vertices)).astype(np.int32),
             num_vertices=mesh.num_vertices,
             parts=parts,
             affordances=affordances,

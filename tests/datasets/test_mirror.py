@@ -59,7 +59,7 @@ def assert_same(a: ImageRecord, b: ImageRecord) -> None:
     np.testing.assert_allclose(a.camera.intrinsics, b.camera.intrinsics)
     np.testing.assert_allclose(a.camera.camera_from_world, b.camera.camera_from_world)
     for s, t in zip(a.targets, b.targets, strict=True):
-        np.testing.assert_array_equal(s.contact, t.contact)
+        np.testing.assert_array_equal(s.vertices, t.vertices)
         assert (s.parts, s.object, s.label, s.template) == (t.parts, t.object, t.label, t.template)
 
 
@@ -76,7 +76,7 @@ def test_left_becomes_right_everywhere(dataset: SyntheticDataset) -> None:
     bottle = mirrored.targets[0]
     assert (record.targets[0].side, bottle.side) == ("left", "right")
     assert mirrored.objects[0].side == "right" and bottle.parts == ("right hand",)
-    np.testing.assert_array_equal(np.sort(bottle.contact), parts["right hand"])
+    np.testing.assert_array_equal(np.sort(bottle.vertices), parts["right hand"])
     held = BODY_PARTS.index("right hand") + 1
     assert set(mirrored.part_map[mirrored.contact_map & 1 == 1]) == {held}
     wrist = mirrored.joint_names.index("right wrist")
@@ -120,11 +120,11 @@ def test_mirrored_mesh_keeps_vertex_order_and_outside() -> None:
 
 def test_samples_mirror_as_records_do(dataset: SyntheticDataset) -> None:
     record = dataset.record(2, mirrored=True)
-    samples = dataset.samples(2, mirrored=True)
-    for sample, plain, target in zip(samples, dataset.samples(2), record.targets, strict=True):
+    samples = dataset.samples_of(2, mirrored=True)
+    for sample, plain, target in zip(samples, dataset.samples_of(2), record.targets, strict=True):
         by_hand = mirror_sample(plain, MIRROR)
         for other in (by_hand.target, target):
-            np.testing.assert_array_equal(sample.contact, other.contact)
+            np.testing.assert_array_equal(sample.vertices, other.vertices)
             assert sample.parts == other.parts
         np.testing.assert_array_equal(sample.image, record.image)
         np.testing.assert_array_equal(by_hand.image, record.image)

@@ -53,12 +53,13 @@ def test_targets_of_an_image(folder: Path) -> None:
     dataset = SyntheticDataset(folder)
     body = load_body("anny")
     bottle, bottle_surface, chair, _, scene, absent, *affordances = dataset.targets(0)
+    assert bottle.details == bottle.parts and affordances[0].details == ("grasp",)
     assert (bottle.label, bottle.side, bottle.parts) == ("bottle", "left", ("left hand",))
     assert not bottle.side_decided_by_label and chair.side_decided_by_label
-    np.testing.assert_array_equal(bottle.contact, body.mesh.parts["left hand"])
-    assert bottle.dense().sum() == len(bottle.contact) and len(bottle.dense()) == 13718
+    np.testing.assert_array_equal(bottle.vertices, body.mesh.parts["left hand"])
+    assert bottle.dense().sum() == len(bottle.vertices) and len(bottle.dense()) == 13718
     assert bottle_surface.num_vertices == 42
-    assert bottle_surface.contact.max() < 42
+    assert bottle_surface.vertices.max() < 42
     assert (scene.slot, scene.side, scene.instance) == (-1, "none", None)
     assert absent.is_empty and absent.label == "phone" and absent.dense().sum() == 0
     assert [a.task for a in affordances] == ["object_affordance"] * 2
@@ -69,7 +70,7 @@ def test_affordance_is_the_parts_of_the_main_affordance(folder: Path) -> None:
     target = dataset.targets(0)[-1]
     upper = np.flatnonzero(object_mesh().vertices[:, 1] > 0)
     assert (target.label, target.affordances, target.parts) == ("chair", ("sit",), ("seat",))
-    np.testing.assert_array_equal(target.contact, upper)
+    np.testing.assert_array_equal(target.vertices, upper)
 
 
 def test_affordance_is_the_one_that_the_interaction_names(own_folder: Path) -> None:
@@ -83,7 +84,7 @@ def test_affordance_is_the_one_that_the_interaction_names(own_folder: Path) -> N
 
 def test_samples_carry_image_and_mesh(folder: Path) -> None:
     dataset = SyntheticDataset(folder)
-    samples = dataset.samples(0)
+    samples = dataset.samples_of(0)
     assert len({id(s.image) for s in samples}) == 1
     np.testing.assert_array_equal(samples[0].image, dataset.record(0).image)
     for sample in samples:
@@ -92,9 +93,11 @@ def test_samples_carry_image_and_mesh(folder: Path) -> None:
         else:
             assert sample.mesh is not None
             assert sample.mesh.num_vertices == sample.target.num_vertices
-    tasks = {s.task for s in dataset.samples(0, tasks=("object_contact",))}
+    tasks = {s.task for s in dataset.samples_of(0, tasks=("object_contact",))}
     assert tasks == {"object_contact"}
     assert dataset.sample(0, 2).label == "chair"
+    assert set(dataset.instances) == {"bottle-1", "phone-1", "chair-1"}
+    assert dataset.object_mesh("chair-1") is dataset.samples_of(0)[3].mesh
     assert len(dataset.pairs) == sum(len(dataset.targets(i)) for i in range(8))
     assert len(list(dataset.iterate(limit=2))) == sum(1 for i, _ in dataset.pairs if i < 2)
     assert dataset.labels == ("bottle", "chair", "phone", "scene")
@@ -136,7 +139,7 @@ def test_missing_files_are_named(own_folder: Path, tmp_path: Path) -> None:
         SyntheticDataset(own_folder)
     (own_folder / "objects" / "bottle-1.safetensors").unlink()
     with pytest.raises(FileNotFoundError, match=r"bottle-1.safetensors' is missing"):
-        SyntheticDataset(own_folder, "test").samples(0)
+        SyntheticDataset(own_folder, "test").samples_of(0)
     (own_folder / "info.json").unlink()
     with pytest.raises(FileNotFoundError, match="info.json' is missing"):
         SyntheticDataset(own_folder)
@@ -147,6 +150,29 @@ def test_a_missing_last_shard_is_noticed(own_folder: Path) -> None:
         path.unlink()
     with pytest.raises(DatasetError, match="holds 6 images in 2 shards, info.json counts 8"):
         SyntheticDataset(own_folder)
+
+
+def test_info_is_checked(own_folder: Path) -> None:
+    info = json.loads((own_folder / "info.json").read_text())
+    (own_folder / "info.json").write_text(json.dumps({**info, "part_names": ["nose"]}))
+    with pytest.raises(DatasetError, match=r"other body parts \(nose\)"):
+        SyntheticDataset(own_folder)
+    del info["joint_names"]
+    (own_folder / "info.json").write_text(json.dumps(info))
+    with pytest.raises(DatasetError, match=r"lacks \['joint_names'\]"):
+        SyntheticDataset(own_folder)
+
+
+def test_object_questions_need_their_object(own_folder: Path) -> None:
+    path = own_folder / "train" / "shard-00000.jsonl"
+    path.write_text(
+        path.read_text().replace(
+            '"object_contact", "label": "bottle", "slot": 0',
+            '"object_contact", "label": "bottle", "slot": 4',
+        )
+    )
+    with pytest.raises(DatasetError, match="names object slot 4, image 0 has slots"):
+        SyntheticDataset(own_folder).targets(0)
 
 
 def test_an_empty_split_is_refused(own_folder: Path) -> None:

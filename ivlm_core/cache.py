@@ -16,6 +16,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 import safetensors.torch
@@ -204,9 +205,9 @@ def _status(path: Path) -> os.stat_result | None:
         return None
 
 
-def _tensor_bytes(tensor: Tensor) -> memoryview:
-    """The raw bytes of a CPU tensor of any type."""
-    return memoryview(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy())
+def _tensor_bytes(tensor: Tensor) -> np.ndarray:
+    """The raw bytes of a tensor of any type, uint8 [N]."""
+    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
 
 
 def _checksum(key: str, tensors: Mapping[str, Tensor]) -> int:
@@ -219,7 +220,7 @@ def _checksum(key: str, tensors: Mapping[str, Tensor]) -> int:
     return crc
 
 
-def _feed(update: Callable[[bytes], None], part: object) -> None:
+def _feed(update: Callable[[Any], None], part: object) -> None:
     """Feed one part to a hash, with its type and length so that different parts never meet."""
     if isinstance(part, Tensor):
         update(f"tensor|{part.dtype}|{tuple(part.shape)}|".encode())

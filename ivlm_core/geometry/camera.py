@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 
 @dataclass(frozen=True)
@@ -102,7 +103,7 @@ class Camera:
         return rays
 
 
-def look_at(eye: np.ndarray, target: np.ndarray, up: np.ndarray = (0.0, 1.0, 0.0)) -> np.ndarray:
+def look_at(eye: ArrayLike, target: ArrayLike, up: ArrayLike = (0.0, 1.0, 0.0)) -> np.ndarray:
     """Pose of a camera at ``eye`` that looks at ``target`` with ``up`` upwards in the image.
 
     Args:
@@ -119,7 +120,7 @@ def look_at(eye: np.ndarray, target: np.ndarray, up: np.ndarray = (0.0, 1.0, 0.0
     if np.linalg.norm(forward) < 1e-12 or np.linalg.norm(right) < 1e-9 * np.linalg.norm(forward):
         raise ValueError(
             f"look_at needs eye and target apart and 'up' not along the view direction; got "
-            f"eye {eye.tolist()}, target {np.asarray(target).tolist()}, up {list(up)}."
+            f"eye {eye.tolist()}, target {np.asarray(target).tolist()}, up {np.asarray(up).tolist()}."
         )
     forward /= np.linalg.norm(forward)
     right /= np.linalg.norm(right)

@@ -128,7 +128,7 @@ def _read_model(path: Path) -> dict[str, np.ndarray]:
             with path.open("rb") as file:
                 loaded = _ModelUnpickler(file, encoding="latin1").load()
             data = {key: _to_numpy(loaded[key]) for key in _KEYS if key in loaded}
-    except (ValueError, TypeError, EOFError, OSError, pickle.UnpicklingError) as error:
+    except Exception as error:  # damaged archives and pickles raise many unrelated types
         raise ValueError(
             f"'{path.name}' cannot be read as a body model ({error}). Give the npz or pkl file as "
             "downloaded from the model's website."

@@ -35,6 +35,11 @@ class LiftOperator(nn.Module):
     pixels that hit the surface, and only for the (view, vertex) pairs that occur.
     """
 
+    pixels: Tensor
+    pair_vertex: Tensor
+    pair_view: Tensor
+    seen: Tensor
+
     def __init__(
         self,
         image_shape: tuple[int, int, int],
@@ -158,12 +163,12 @@ class LiftOperator(nn.Module):
     @classmethod
     def from_tensors(cls, tensors: Mapping[str, Tensor]) -> "LiftOperator":
         """Inverse of ``to_tensors``."""
-        *image_shape, num_vertices = (int(n) for n in tensors["shape"])
+        views, height, width, num_vertices = (int(n) for n in tensors["shape"])
         rows = SparseRows(
             tensors["columns"], tensors["weights"], tensors["offsets"], len(tensors["pixels"])
         )
         return cls(
-            tuple(image_shape),
+            (views, height, width),
             num_vertices,
             tensors["pixels"],
             rows,

@@ -1,5 +1,7 @@
 """A constant sparse matrix times a dense one, with a fast gradient on CPU and GPU."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn.functional import embedding_bag
@@ -11,6 +13,10 @@ class SparseRows(nn.Module):
     Written with ``embedding_bag``, which is quick on every device, where torch's CSR product
     needs MKL. The transposed matrix for the gradient is made when first needed.
     """
+
+    columns: Tensor
+    weights: Tensor
+    offsets: Tensor
 
     def __init__(self, columns: Tensor, weights: Tensor, offsets: Tensor, num_columns: int) -> None:
         """Row r owns the entries ``offsets[r]`` to ``offsets[r + 1]``.
@@ -79,10 +85,10 @@ class _Product(torch.autograd.Function):
     """Product of ``SparseRows`` whose gradient is the product of its transpose."""
 
     @staticmethod
-    def forward(ctx, dense: Tensor, matrix: SparseRows) -> Tensor:
+    def forward(ctx: Any, dense: Tensor, matrix: SparseRows) -> Tensor:
         ctx.matrix = matrix
         return matrix.product(dense)
 
     @staticmethod
-    def backward(ctx, gradient: Tensor) -> tuple[Tensor, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         return ctx.matrix.transposed().product(gradient), None

@@ -63,11 +63,10 @@ def rasterize(mesh: Mesh, cameras: Sequence[Camera]) -> PixelMap:
         raise ImportError(OPEN3D_REMEDY.format(error=error)) from error
 
     scene = o3d.t.geometry.RaycastingScene()
-    scene.add_triangles(
-        o3d.core.Tensor(mesh.vertices), o3d.core.Tensor(mesh.faces.astype(np.uint32))
-    )
+    tensor = o3d.core.Tensor.from_numpy
+    scene.add_triangles(tensor(mesh.vertices), tensor(mesh.faces.astype(np.uint32)))
     rays = np.stack([camera.pixel_rays() for camera in cameras])
-    answer = scene.cast_rays(o3d.core.Tensor(rays))
+    answer = scene.cast_rays(tensor(rays))
 
     face_ids = answer["primitive_ids"].numpy().astype(np.int32)  # uint32 max becomes -1
     hit = face_ids >= 0

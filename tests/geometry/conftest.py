@@ -14,7 +14,7 @@ CUBE_FACES = [
 
 @pytest.fixture()
 def cube() -> Mesh:
-    """Unit cube [0, 1]^3, normals outwards; vertex i has coordinates (i & 1, i >> 1 & 1, i >> 2)."""
+    """Unit cube [0, 1]^3, normals outwards; the bits of a vertex number are its x, y and z."""
     vertices = [[i & 1, i >> 1 & 1, i >> 2] for i in range(8)]
     return Mesh(np.array(vertices), np.array(CUBE_FACES), name="cube")
 

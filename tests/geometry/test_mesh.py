@@ -128,8 +128,14 @@ def test_missing_file_and_unknown_format_are_refused(tmp_path: Path):
 
 @pytest.mark.parametrize(
     ("name", "content"),
-    [("a.ply", b"ply\nformat nonsense\n"), ("a.glb", b"glTF\x02\x00\x00"), ("a.stl", b""),
-     ("a.obj", b""), ("a.off", b"OFF\n3 1"), ("a.dae", b"<xml")],
+    [
+        ("a.ply", b"ply\nformat nonsense\n"),
+        ("a.glb", b"glTF\x02\x00\x00"),
+        ("a.stl", b""),
+        ("a.obj", b""),
+        ("a.off", b"OFF\n3 1"),
+        ("a.dae", b"<xml"),
+    ],
 )
 def test_damaged_and_empty_files_are_refused_with_their_name(tmp_path: Path, name, content):
     (tmp_path / name).write_bytes(content)

@@ -1,0 +1,195 @@
+"""The SMPL family, with tiny model files in the format its authors distribute."""
+
+import pickle
+import sys
+import types
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from scipy.sparse import csc_matrix
+
+from ivlm_core.geometry.body import BODY_PARTS, load_body
+from ivlm_core.geometry.smpl_family import NUM_JOINTS
+
+# Parents of the 22 joints that all three models share, and where those joints stand.
+PARENTS = [-1, 0, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 9, 9, 12, 13, 14, 16, 17, 18, 19]
+PLACES = [
+    *([0, 0, 0], [0.1, -0.1, 0], [-0.1, -0.1, 0], [0, 0.1, 0], [0.1, -0.5, 0], [-0.1, -0.5, 0]),
+    *([0, 0.2, 0], [0.1, -0.9, 0], [-0.1, -0.9, 0], [0, 0.3, 0], [0.1, -0.95, 0.1]),
+    *([-0.1, -0.95, 0.1], [0, 0.5, 0], [0.1, 0.45, 0], [-0.1, 0.45, 0], [0, 0.6, 0]),
+    *([0.2, 0.45, 0], [-0.2, 0.45, 0], [0.45, 0.45, 0], [-0.45, 0.45, 0], [0.7, 0.45, 0]),
+    *([-0.7, 0.45, 0],),
+]
+
+
+def tiny_model(topology: str) -> dict[str, np.ndarray]:
+    """A model of octahedra, one around each joint; the joint's vertices move with it alone."""
+    count = NUM_JOINTS[topology]
+    parents, places = list(PARENTS), [np.array(place, dtype=float) for place in PLACES]
+    extra = {"smpl": [20, 21], "smplh": [20] * 15 + [21] * 15}.get(
+        topology, [15] * 3 + [20] * 15 + [21] * 15
+    )
+    left_right = {20: 1.0, 21: -1.0, 15: 0.0}
+    for parent in extra:
+        number = parents[22:].count(parent)  # the same on both sides
+        parents.append(parent)
+        step = 0.01 * (number + 1)
+        up = 0.02 * (number % 3 - 1) if parent != 15 else step
+        places.append(places[parent] + [left_right[parent] * (0.05 + step), up, 0.0])
+    offsets = 0.04 * np.array(
+        [[1, 0, 0], [-1, 0, 0], [0, 1, 0], [0, -1, 0], [0, 0, 1], [0, 0, -1]], dtype=float
+    )
+    octahedron = np.array(
+        [[0, 2, 4], [2, 1, 4], [1, 3, 4], [3, 0, 4], [2, 0, 5], [1, 2, 5], [3, 1, 5], [0, 3, 5]]
+    )
+    vertices = np.concatenate([place + offsets for place in places])
+    weights = np.repeat(np.eye(count), 6, axis=0)
+    rng = np.random.default_rng(0)
+    return {
+        "v_template": vertices,
+        "f": np.concatenate([octahedron + 6 * joint for joint in range(count)]).astype(np.uint32),
+        "weights": weights,
+        "shapedirs": rng.normal(size=(len(vertices), 3, 20 if topology == "smplx" else 10)),
+        "posedirs": 1e-3 * rng.normal(size=(len(vertices), 3, 9 * (count - 1))),
+        "J_regressor": weights.T / 6,
+        "kintree_table": np.array([[2**32 - 1, *parents[1:]], range(count)]).astype(np.uint32),
+        "hands_componentsl": np.eye(45),
+        "hands_componentsr": np.eye(45),
+        "hands_meanl": rng.normal(size=45),
+        "hands_meanr": rng.normal(size=45),
+    }
+
+
+def write_pickle(path: Path, data: dict) -> Path:
+    path.write_bytes(pickle.dumps(data, protocol=2))
+    return path
+
+
+def write_npz(path: Path, data: dict) -> Path:
+    np.savez(path, **data)
+    return path
+
+
+@pytest.fixture(autouse=True)
+def _fresh_cache():
+    load_body.cache_clear()
+    yield
+    load_body.cache_clear()
+
+
+@pytest.mark.parametrize("topology", list(NUM_JOINTS))
+@pytest.mark.parametrize("suffix", ["npz", "pkl"])
+def test_body_stands_as_a_star_with_named_parts(tmp_path: Path, topology: str, suffix: str):
+    data = tiny_model(topology)
+    data["posedirs"] *= 0
+    write = write_npz if suffix == "npz" else write_pickle
+    if suffix == "pkl":
+        data["J_regressor"] = csc_matrix(data["J_regressor"])
+    body = load_body(topology, write(tmp_path / f"model.{suffix}", data))
+    vertices = body.mesh.vertices
+    assert body.topology == topology
+    assert vertices.shape == data["v_template"].shape
+    np.testing.assert_array_equal(body.mesh.faces, data["f"])
+    assert [name for name in BODY_PARTS if not len(body.mesh.parts[name])] == []
+
+    def middle(joint: int) -> np.ndarray:
+        return vertices[6 * joint : 6 * joint + 6].mean(axis=0)
+
+    turned = 0.4 * np.array([np.sin(np.pi / 6), -np.cos(np.pi / 6), 0])  # knee below the hip
+    np.testing.assert_allclose(middle(4), PLACES[1] + turned, atol=1e-6)
+    np.testing.assert_allclose(middle(5), PLACES[2] + turned * [-1, 1, 1], atol=1e-6)
+    for joint in (0, 12, 15, 18, 21):
+        np.testing.assert_allclose(middle(joint), PLACES[joint], atol=1e-6)  # arms stay in T pose
+
+    parts = [BODY_PARTS[index] for index in body.part_index]
+    expected = {0: "hips", 1: "left thigh", 5: "right shin", 8: "right foot", 12: "neck",
+                13: "left shoulder", 15: "head", 17: "right upper arm", 18: "left forearm",
+                20: "left hand", 21: "right hand"}  # fmt: skip
+    for joint, part in expected.items():
+        assert set(parts[6 * joint : 6 * joint + 6]) == {part}
+    assert (
+        parts[6 * 9 + 4] == "chest" and parts[6 * 3 + 4] == "belly" and parts[6 * 9 + 5] == "back"
+    )
+    assert parts[-1] == "right hand"
+
+    mirror = body.mirror
+    np.testing.assert_array_equal(mirror[mirror], np.arange(len(mirror)))
+    np.testing.assert_allclose(
+        data["v_template"][mirror], data["v_template"] * [-1, 1, 1], atol=1e-9
+    )
+
+
+@pytest.mark.parametrize("topology", ["smpl", "smplh"])
+def test_vertices_equal_the_layers_of_smplx(tmp_path: Path, topology: str, recwarn):
+    import smplx
+
+    path = write_pickle(tmp_path / "model.pkl", tiny_model(topology))
+    names = ["nose", "reye", "leye", "rear", "lear", "LBigToe", "LSmallToe", "LHeel", "RBigToe"]
+    names += ["RSmallToe", "RHeel"]
+    names += [f"{side}{tip}" for side in "lr" for tip in ("thumb", "index", "middle", "ring")]
+    names += ["lpinky", "rpinky"]
+    layer = {"smpl": smplx.SMPLLayer, "smplh": smplx.SMPLHLayer}[topology](
+        model_path=str(path), vertex_ids=dict.fromkeys(names, 0)
+    )
+    angle = np.deg2rad(30)
+    pose = torch.eye(3).repeat(1, layer.NUM_BODY_JOINTS, 1, 1)
+    for joint, sign in ((0, 1), (1, -1)):
+        cosine, sine = np.cos(angle), sign * np.sin(angle)
+        pose[0, joint, :2, :2] = torch.tensor([[cosine, -sine], [sine, cosine]])
+    with torch.no_grad():
+        expected = layer(body_pose=pose).vertices[0].numpy()
+    np.testing.assert_allclose(load_body(topology, path).mesh.vertices, expected, atol=1e-5)
+
+
+def test_pickles_of_the_old_chumpy_package_are_read_without_it(tmp_path: Path):
+    fake = types.ModuleType("chumpy.ch")
+
+    class Ch:
+        def __init__(self, x):
+            self.x = x
+
+    Ch.__module__, Ch.__qualname__ = "chumpy.ch", "Ch"
+    fake.Ch = Ch
+    data = tiny_model("smpl")
+    try:
+        sys.modules["chumpy"], sys.modules["chumpy.ch"] = types.ModuleType("chumpy"), fake
+        path = write_pickle(
+            tmp_path / "chumpy.pkl",
+            {**data, "v_template": Ch(data["v_template"]), "shapedirs": Ch(data["shapedirs"])},
+        )
+    finally:
+        sys.modules.pop("chumpy"), sys.modules.pop("chumpy.ch")
+    body = load_body("smpl", path)
+    assert body.mesh.num_vertices == len(data["v_template"])
+
+
+class Evil:
+    def __reduce__(self):
+        return (exec, ("import pathlib; pathlib.Path('/tmp/ivlm_evil').touch()",))
+
+
+def test_a_pickle_that_would_run_code_is_refused(tmp_path: Path):
+    path = write_pickle(tmp_path / "evil.pkl", {**tiny_model("smpl"), "extra": Evil()})
+    with pytest.raises(ValueError, match="exec"):
+        load_body("smpl", path)
+    assert not Path("/tmp/ivlm_evil").exists()
+
+
+def test_wrong_files_are_refused(tmp_path: Path):
+    smplh = write_npz(tmp_path / "smplh.npz", tiny_model("smplh"))
+    with pytest.raises(ValueError, match="52 joints but 'smplx' has 55.*Load it as 'smplh'"):
+        load_body("smplx", smplh)
+    data = tiny_model("smpl")
+    data["weights"] = data["weights"][:, :7]
+    with pytest.raises(ValueError, match="7 joints"):
+        load_body("smpl", write_npz(tmp_path / "odd.npz", data))
+    with pytest.raises(ValueError, match="lacks.*weights"):
+        load_body("smpl", write_npz(tmp_path / "other.npz", {"v_template": np.zeros((3, 3))}))
+    for name, content in (("broken.npz", b"PK\x03\x04nope"), ("broken.pkl", b"\x80\x02nope")):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(ValueError, match="cannot be read as a body model"):
+            load_body("smpl", tmp_path / name)
+    with pytest.raises(FileNotFoundError, match="the npz or pkl file itself"):
+        load_body("smpl", tmp_path)

@@ -144,8 +144,8 @@ def suitcase(rng: np.random.Generator) -> Assembly:
     on the +x side, axis along y, palm outside) and grip_pull (bar of the pulled-out handle, palm
     above) where there are such, palm_left and palm_right (narrow sides), top (+y up, +z forward).
     """
-    made = Assembly(edge=0.027)
     style = pick(rng, "trolley", "trolley", "soft", "vintage")
+    made = Assembly(edge=0.027 if style == "vintage" else 0.030)
     if style == "vintage":
         width, height, depth = rng.uniform((0.42, 0.28, 0.13), (0.60, 0.40, 0.19))
     else:
@@ -156,11 +156,11 @@ def suitcase(rng: np.random.Generator) -> Assembly:
     middle, top = base + height / 2, base + height
     made.add("shell", Box((width, height, depth), rounding), at=(0, middle, 0))
     if style == "trolley":
-        count = int(rng.integers(3, 7))
+        count = int(rng.integers(3, 6))
         for k in range(count):
             x = ((k + 0.5) / count - 0.5) * (width - 2 * rounding)
             size = (width / count * 0.35, height - 1.6 * rounding, depth + 0.010)
-            made.add("ridges", Box(size, 0.004), at=(x, middle, 0), edge=0.028)
+            made.add("ridges", Box(size, 0), at=(x, middle, 0), edge=0.028)
         made.colours["ridges"] = paint(rng)
     elif style == "soft":
         tall = height * rng.uniform(0.35, 0.6)

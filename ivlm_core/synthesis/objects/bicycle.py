@@ -27,7 +27,7 @@ def _wheel(made: Assembly, radius: float, tyre: float, z: float) -> None:
     """Add tyre, rim, hub and spokes of a wheel in the plane x = 0."""
     at = (0, radius, z)
     made.add("tyres", Torus(radius - tyre, tyre), at=at, rotation=Y_TO_X, edge=0.034)
-    made.add("rims", Torus(radius - 2 * tyre, 0.009, sides=6), at=at, rotation=Y_TO_X, edge=0.05)
+    made.add("rims", Torus(radius - 2 * tyre, 0.009, sides=4), at=at, rotation=Y_TO_X, edge=0.06)
     made.add("rims", cylinder(0.020, 0.08), at=at, rotation=Y_TO_X, edge=0.05)
     spoke = np.array([(0, 0, 0.012), (0, 0, radius - 2 * tyre)])
     made.add("rims", Spokes(Tube(spoke, 0.0022, sides=3), 12), at=at, rotation=Y_TO_X, edge=0.11)
@@ -118,9 +118,10 @@ def bicycle(rng: np.random.Generator) -> Assembly:
     long, wide = rng.uniform(0.25, 0.28), rng.uniform(0.13, 0.20)
     share = np.array([0, 0.06, 0.22, 0.4, 0.58, 0.8, 0.95, 1])
     half = wide / 2 * np.array([0.55, 0.85, 1.0, 0.85, 0.45, 0.27, 0.22, 0.10])
+    half = np.maximum(half, 0.022)
     seat_z = seat_top[2] + 0.02
     seat_at = (0, saddle_height - 0.025, seat_z)
-    made.add("saddle", Plate((share - 0.5) * long, -half, half, 0.05, 0.02), at=seat_at, edge=0.03)
+    made.add("saddle", Plate((share - 0.5) * long, -half, half, 0.05, 0.018), at=seat_at, edge=0.03)
     made.frame("saddle", (0, saddle_height, seat_z - 0.05), (0, 1, 0), (0, 0, 1))
     nose = (0, saddle_height - 0.025, seat_z + 0.36 * long)
     made.frame("grip_saddle", nose, (0, 0, 1), (0, -1, 0), 0.025)

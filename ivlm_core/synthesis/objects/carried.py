@@ -24,7 +24,7 @@ BOX_AFFORDANCES = {
 def ball(rng: np.random.Generator) -> Assembly:
     """Centred sphere; frames palm_left (+x side), palm_right and grip (palm at -z)."""
     radius = rng.uniform(0.10, 0.16) if rng.uniform() < 0.75 else rng.uniform(0.034, 0.10)
-    made = Assembly(edge=radius / 5)
+    made = Assembly(edge=radius / 5.6)
     pattern = pick(rng, "plain", "belt", "octants", "caps", "meridians")
     axis = rng.normal(size=3)
     axis /= np.linalg.norm(axis)
@@ -65,7 +65,7 @@ def box(rng: np.random.Generator) -> Assembly:
     forward, +z up into the box), top (on the closed lid or between the rims, +y up, +z forward).
     """
     width, height, depth = rng.uniform((0.22, 0.14, 0.20), (0.50, 0.40, 0.42))
-    made = Assembly(edge=float(np.clip(max(width, height, depth) / 16, 0.018, 0.028)))
+    made = Assembly(edge=float(np.clip(max(width, height, depth) / 15, 0.018, 0.028)))
     style = pick(rng, "closed", "closed", "flaps", "crate")
     sides = ("side_left", "side_right", "side_front", "side_back")
     if style == "closed":
@@ -84,17 +84,17 @@ def box(rng: np.random.Generator) -> Assembly:
             made.colours["tape"] = paint(rng, pick(rng, "light", "any", "wood"))
     else:
         wall = 0.006 if style == "flaps" else 0.012
-        made.add("bottom", Box((width, wall, depth), 0.002), at=(0, wall / 2, 0))
+        made.add("bottom", Box((width, wall, depth), 0), at=(0, wall / 2, 0))
         for name, sign in (("side_left", 1), ("side_right", -1)):
             made.add(
                 name,
-                Box((wall, height, depth), 0.002),
+                Box((wall, height, depth), 0),
                 at=(sign * (width - wall) / 2, height / 2, 0),
             )
         for name, sign in (("side_front", 1), ("side_back", -1)):
             made.add(
                 name,
-                Box((width, height, wall), 0.002),
+                Box((width, height, wall), 0),
                 at=(0, height / 2, sign * (depth - wall) / 2),
             )
         if style == "flaps":
@@ -103,7 +103,7 @@ def box(rng: np.random.Generator) -> Assembly:
                 c, s = np.cos(angle) * flap / 2, np.sin(angle) * flap / 2
                 made.add(
                     "lid",
-                    Box((flap, wall * 0.7, depth * 0.98), 0.001),
+                    Box((flap, wall * 0.7, depth * 0.98), 0),
                     at=(sign * (width / 2 + c), height + s - 0.002, 0),
                     rotation=turn("z", sign * np.degrees(angle)),
                 )
@@ -111,7 +111,7 @@ def box(rng: np.random.Generator) -> Assembly:
                 c, s = np.cos(angle) * flap / 2, np.sin(angle) * flap / 2
                 made.add(
                     "lid",
-                    Box((width * 0.98, wall * 0.7, flap), 0.001),
+                    Box((width * 0.98, wall * 0.7, flap), 0),
                     at=(0, height + s - 0.002, sign * (depth / 2 + c)),
                     rotation=turn("x", -sign * np.degrees(angle)),
                 )

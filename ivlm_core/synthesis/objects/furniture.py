@@ -220,7 +220,7 @@ def stool(rng: np.random.Generator) -> Assembly:
     Frames: seat, palm_left and palm_right (sides of the seat), carry (its -x edge, palm outside,
     axis along z), footrest (front of the foot rail, +y up, +z forward).
     """
-    made = Assembly(edge=0.032)
+    made = Assembly(edge=0.028)
     seat_height = rng.uniform(0.42, 0.52) if rng.uniform() < 0.5 else rng.uniform(0.60, 0.76)
     width = rng.uniform(0.29, 0.40)
     thickness = rng.uniform(0.025, 0.075)
@@ -238,10 +238,10 @@ def stool(rng: np.random.Generator) -> Assembly:
     rest = seat_height * rng.uniform(0.28, 0.45)
     if base == "pedestal":
         disc = rng.uniform(0.18, 0.23)
-        made.add("legs", cylinder(0.025, below), at=(0, below / 2, 0), edge=0.04)
+        made.add("legs", cylinder(0.025, below), at=(0, below / 2, 0), edge=0.035)
         made.add("legs", cylinder(disc, 0.016, 0.005), at=(0, 0.008, 0), edge=0.035)
         ring = rng.uniform(0.13, 0.16)
-        made.add("footrest", Torus(ring, 0.010), at=(0, rest, 0), edge=0.035)
+        made.add("footrest", Torus(ring, 0.010), at=(0, rest, 0), edge=0.034)
         spoke = np.array([(0, 0, 0), (0, 0, ring)])
         made.add("footrest", Spokes(Tube(spoke, 0.008, sides=6), 3), at=(0, rest, 0))
         rest_z = ring
@@ -253,11 +253,11 @@ def stool(rng: np.random.Generator) -> Assembly:
             count = 3 if base == "tripod" else 4
             foot = radius * 0.8
             leg = np.array([(0, below + 0.01, inner), (0, foot, inner + splay)])
-            phase = 0.0 if base == "tripod" else np.pi / 4
+            phase = np.pi if base == "tripod" else np.pi / 4
             legs = Spokes(Tube(leg, (radius, foot), sides=8), count, phase)
-            made.add("legs", legs, edge=0.04)
+            made.add("legs", legs, edge=0.035)
             ring = inner + splay * (1 - rest / below)
-            made.add("footrest", Torus(ring, 0.009), at=(0, rest, 0), edge=0.035)
+            made.add("footrest", Torus(ring, 0.009), at=(0, rest, 0), edge=0.034)
             rest_z = ring
         else:
             half = (inner + 0.035, inner * depth / width + 0.035)

@@ -77,7 +77,9 @@ def bottle(rng: np.random.Generator) -> Assembly:
         inside_label = (y > label_low) & (y < label_high)
         return np.where(y > shoulder + 1e-6, 1, np.where(inside_label, 2, 0))
 
-    made.add(("body", "neck", "label"), Revolution(profile), split=split)
+    made.add(
+        ("body", "neck", "label"), Revolution(profile, rows=(label_low, label_high)), split=split
+    )
     cap_height = rng.uniform(0.012, 0.022) if style != "flask" else rng.uniform(0.025, 0.045)
     cap_radius = neck + (0.003 if style != "flask" else 0.002)
     made.add("cap", cylinder(cap_radius, cap_height, 0.002), at=(0, height + 0.4 * cap_height, 0))
@@ -129,7 +131,11 @@ def mug(rng: np.random.Generator) -> Assembly:
         inner = (radius < edge - 1e-4) & (y > floor - 1e-6)
         return np.where(y > height - 0.006, 1, np.where(inner, 2, 0))
 
-    made.add(("body", "rim", "inside"), Revolution(profile, around=24), split=split)
+    made.add(
+        ("body", "rim", "inside"),
+        Revolution(profile, around=24, rows=(height - 0.006,)),
+        split=split,
+    )
     thick = rng.uniform(0.0045, 0.0065)
     reach = rng.uniform(0.030, 0.040)
     low, high = height * rng.uniform(0.14, 0.26), height * rng.uniform(0.76, 0.90)

@@ -55,8 +55,8 @@ def hat(rng: np.random.Generator, inner: tuple[float, float] | None = None) -> A
         profile = np.concatenate([outside[::-1], inside])
         edge = mean + wall
     else:
-        reach = {"fedora": (0.05, 0.07), "bucket": (0.045, 0.065), "sun": (0.09, 0.15)}
-        wide = rng.uniform(*reach.get(style, (0.04, 0.06)))
+        widths = {"fedora": (0.05, 0.07), "bucket": (0.045, 0.065), "sun": (0.09, 0.15)}
+        wide = rng.uniform(*widths.get(style, (0.04, 0.06)))
         slope = {"bucket": -0.7, "sun": rng.uniform(-0.3, 0.05)}.get(style, rng.uniform(-0.1, 0.25))
         edge = mean + wall + wide
         share = np.array([[0.0], [0.5], [1.0]])
@@ -77,10 +77,11 @@ def hat(rng: np.random.Generator, inner: tuple[float, float] | None = None) -> A
         low = y < band
         return np.where(inner_side, 1, np.where(brim, 2, np.where(low, 3, 0)))
 
+    outwards, reach = np.array([0, 0, 1.0]), 0.02
     if style in ("cap", "helmet"):
         made.add(
             ("crown", "inside", "crown", "band"),
-            Revolution(profile, False, stretch, 32),
+            Revolution(profile, False, stretch, 32, (band,)),
             split=split,
         )
         if style == "cap" or rng.uniform() < 0.6:
@@ -97,8 +98,8 @@ def hat(rng: np.random.Generator, inner: tuple[float, float] | None = None) -> A
             pivot = np.array([0, 0, half_z])
             at = pivot - tilt @ pivot + np.array([0, 0.006, 0])
             made.add("brim", visor, at=at, rotation=tilt @ flat)
-            _, at_y, grip_z = at + tilt @ np.array([0, 0, half_z + long - 0.02])
-            front = grip_z + 0.02
+            outwards = tilt @ np.array([0, 0, 1.0])
+            front = at + outwards * (half_z + long)
         else:
             lip = np.array(
                 [
@@ -109,14 +110,13 @@ def hat(rng: np.random.Generator, inner: tuple[float, float] | None = None) -> A
                 ]
             )
             made.add("brim", Revolution(lip, True, stretch, 32))
-            grip_z, at_y = (edge + 0.002) * stretch[1], 0.005
-            front = (edge + 0.010) * stretch[1]
+            front, reach = np.array([0, 0.005, (edge + 0.010) * stretch[1]]), 0.008
         if style == "cap":
             made.add("crown", Ellipsoid((0.008, 0.005, 0.008)), at=(0, deep + wall, 0), edge=0.006)
     elif style == "beanie":
         made.add(
             ("crown", "inside", "crown", "crown"),
-            Revolution(profile, False, stretch, 32),
+            Revolution(profile, False, stretch, 32, (band,)),
             split=split,
         )
         tall = rng.uniform(0.04, 0.06)
@@ -133,20 +133,19 @@ def hat(rng: np.random.Generator, inner: tuple[float, float] | None = None) -> A
             size = rng.uniform(0.02, 0.032)
             made.add("bobble", Ellipsoid((size, size, size)), at=(0, deep + size * 0.8, 0))
             made.colours["bobble"] = paint(rng)
-        grip_z, at_y = (mean + 0.007) * stretch[1], tall / 2
-        front = (mean + 0.013) * stretch[1]
+        front, reach = np.array([0, tall / 2, (mean + 0.0125) * stretch[1]]), 0.006
     else:
         made.add(
             ("crown", "inside", "brim", "band"),
-            Revolution(profile, False, stretch, 32),
+            Revolution(profile, False, stretch, 32, (band,)),
             split=split,
         )
-        front = edge * stretch[1]
-        grip_z = front - 0.02
-        at_y = 0.004 + (slope * wide - 0.004) * (1 - 0.02 / stretch[1] / wide) - 0.0017
+        outwards = np.array([0, slope * wide - 0.004, wide * stretch[1]])
+        front = np.array([0, slope * wide - 0.00175, edge * stretch[1]])
     made.frame("crown", (0, deep, 0), (0, 1, 0), (0, 0, 1))
     made.frame("rim", (0, 0, 0), (0, 1, 0), (0, 0, 1))
-    made.frame("brim", (0, at_y, grip_z), (1, 0, 0), (0, 0, -1), front - grip_z)
+    outwards /= np.linalg.norm(outwards)
+    made.frame("brim", front - reach * outwards, (1, 0, 0), -outwards, reach)
     main = paint(rng, pick(rng, "any", "any", "dark", "light"))
     made.colours |= {
         "crown": main,

@@ -287,7 +287,7 @@ def union_distance(
     samples = columns[:, near] if len(near) < columns.shape[1] else columns
     best = np.full(len(near), np.inf, np.float32)
     bounds = _sphere_bounds(samples, spheres)
-    for (solid, bound) in zip(solids, bounds, strict=True):
+    for solid, bound in zip(solids, bounds, strict=True):
         closer = np.flatnonzero(bound < best)
         if 3 * len(closer) > 2 * len(near):
             np.minimum(best, solid.distance(samples), out=best)

@@ -92,7 +92,7 @@ def polygon_offset(
             continue
         wu, wv = u - au, v - av
         if ev != 0.0:
-            spans = (wv >= min(ev, 0)) & (wv < max(ev, 0))
+            spans = (v >= min(av, bv)) & (v < max(av, bv))
             left = wu * ev < wv * eu if ev > 0 else wu * ev > wv * eu
             inside ^= spans & left
         t = wu * (eu / length)
@@ -117,6 +117,18 @@ def _extrude_distance(plane: Distance, across: Distance, rounding: float) -> Dis
     a, b = np.maximum(plane, 0.0), np.maximum(across, 0.0)
     outside = np.sqrt(a * a + b * b)
     return np.minimum(np.maximum(plane, across), 0.0) + outside - np.float32(rounding)
+
+
+def _cut_line(points: Array, heights: Sequence[float]) -> Array:
+    """Return the polyline [K, 2] with a point added wherever it crosses one of the heights."""
+    pieces = [points[:1]]
+    for start, end in zip(points[:-1], points[1:], strict=True):
+        rise = end[1] - start[1]
+        shares = [(h - start[1]) / rise for h in heights] if abs(rise) > 1e-9 else []
+        cuts = sorted(share for share in shares if 1e-3 < share < 1 - 1e-3)
+        pieces.append(np.array([start + share * (end - start) for share in cuts]).reshape(-1, 2))
+        pieces.append(end[None])
+    return np.concatenate(pieces)
 
 
 @dataclass(frozen=True)
@@ -249,12 +261,14 @@ class Revolution:
         closed: whether the last corner joins the first.
         stretch: factors of x and z that make the section an ellipse (first order then).
         around: least number of vertices around.
+        rows: heights at which the mesh gets a ring of vertices (boundaries between parts).
     """
 
     profile: Array
     closed: bool = False
     stretch: tuple[float, float] = (1.0, 1.0)
     around: int = 16
+    rows: tuple[float, ...] = ()
 
     def mesh(self, edge: float) -> tuple[Array, Faces]:
         """See `Solid.mesh`."""
@@ -262,7 +276,8 @@ class Revolution:
         following = np.roll(points, -1, axis=0)
         area = np.sum(points[:, 0] * following[:, 1] - points[:, 1] * following[:, 0])
         points = points if area > 0 else points[::-1]
-        line = _split_line(np.concatenate([points, points[:1]]) if self.closed else points, edge)
+        line = np.concatenate([points, points[:1]]) if self.closed else points
+        line = _split_line(_cut_line(line, self.rows), edge)
         line = line[:-1] if self.closed else line
         wide = points[:, 0].max() * max(self.stretch)
         around = int(np.clip(np.ceil(2 * np.pi * wide / edge), self.around, 64))
@@ -453,6 +468,9 @@ class Plate:
         z = middle + (z - middle) * scale_z
         inset = np.minimum(radius, (high - low) / 2)
         low, high = low + inset, high - inset
+        wide = np.flatnonzero(high > low)
+        kept = slice(max(wide[0] - 1, 0), wide[-1] + 2)
+        z, low, high = z[kept], low[kept], high[kept]
         return np.stack([z, low, high]), self.thickness / 2 - radius, radius
 
     def mesh(self, edge: float) -> tuple[Array, Faces]:
@@ -470,13 +488,10 @@ class Plate:
         faces = [cap, cap[:, ::-1] + top[..., 0].size]
         rim = np.concatenate([top[0], top[1:, -1], top[-1, ::-1][1:], top[::-1, 0][1:-1]])
         rim = rim[np.linalg.norm(rim - np.roll(rim, 1, axis=0), axis=1) > 1e-7]
-        step = np.roll(rim, -1, axis=0) - rim
-        normal = np.stack([step[:, 2], 0 * step[:, 0], -step[:, 0]], 1)
-        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
-        normal += np.roll(normal, 1, axis=0)
-        normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-12)
+        rim, normal = _round_corners(rim)
         tall = max(1, int(np.ceil((2 * half + 1.5 * radius) / edge)))
-        arc = np.linspace(np.pi / 2, 0, 3 if radius > 0 else 1)
+        bends = int(np.clip(np.ceil(radius * np.pi / 2 / edge), 2, 6)) if radius > 0 else 0
+        arc = np.linspace(np.pi / 2, 0, bends + 1)
         if half > 1e-9:
             levels = [(half, t) for t in arc]
             levels += [(half - 2 * half * k / tall, 0.0) for k in range(1, tall)]
@@ -509,6 +524,27 @@ class Plate:
         else:
             plane = polygon_distance(x, z, np.concatenate([right, left]), closed=True)
         return _extrude_distance(plane, np.abs(y) - np.float32(half), radius)
+
+
+def _round_corners(rim: Array) -> tuple[Array, Array]:
+    """Return a closed line [M, 3] in a plane y = const with its outward normals [M, 3].
+
+    The line turns from z to x seen from above. Its sharp outward corners are repeated, with
+    normals that turn by at most 30 degrees from one to the next.
+    """
+    step = np.roll(rim, -1, axis=0) - rim
+    after = np.arctan2(-step[:, 0], step[:, 2])
+    before = np.roll(after, 1)
+    bend = (after - before + np.pi) % (2 * np.pi) - np.pi
+    points, angles = [], []
+    for point, start, change in zip(rim, before, bend, strict=True):
+        pieces = int(np.ceil(change / np.radians(30))) if change > np.radians(15) else 0
+        shares = np.linspace(0, 1, pieces + 1) if pieces else np.array([0.5])
+        points.append(np.repeat(point[None], len(shares), axis=0))
+        angles.append(start + shares * change)
+    angle = np.concatenate(angles)
+    normal = np.stack([np.cos(angle), np.zeros_like(angle), np.sin(angle)], 1)
+    return np.concatenate(points), normal
 
 
 @dataclass(frozen=True)
@@ -585,6 +621,7 @@ class Mirrored:
         if self.rotation is not None:
             vertices = vertices @ self.rotation.T
         vertices = vertices + np.asarray(self.at)
+        faces = faces[~(vertices[faces, 0] < -1e-6).all(1)]
         other = vertices * np.array([-1.0, 1.0, 1.0])
         return np.concatenate([vertices, other]), np.concatenate(
             [faces, faces[:, ::-1] + len(vertices)]

@@ -71,7 +71,7 @@ def hammer(rng: np.random.Generator) -> Assembly:
     cover = length * rng.uniform(0.4, 0.52)
     made.add(
         ("handle", "grip"),
-        Revolution(profile, stretch=(0.88, 1.08)),
+        Revolution(profile, stretch=(0.88, 1.08), rows=(cover,)),
         split=lambda vertices: (vertices[:, 1] < cover).astype(int),
     )
     y = length - 0.012
@@ -260,9 +260,9 @@ def umbrella(rng: np.random.Generator) -> Assembly:
         canopy = Revolution(np.concatenate([outer, inner[::-1]]), around=48)
         slider = length - dome - 0.10
         rib = np.stack([np.zeros(8), outer[:, 1] - 0.006, out * 0.99], 1)[::2]
-        made.add("ribs", Spokes(Tube(rib, 0.0025, sides=4), count), edge=0.08)
+        made.add("ribs", Spokes(Tube(rib, 0.0025, sides=4), count), edge=0.06)
         stay = np.array([(0, slider, 0.006), (0, rib[2, 1] - 0.002, rib[2, 2])])
-        made.add("ribs", Spokes(Tube(stay, 0.0022, sides=4), count), edge=0.08)
+        made.add("ribs", Spokes(Tube(stay, 0.0022, sides=4), count), edge=0.06)
     else:
         start, end = grip_top + 0.05, length - 0.03
         bulk = rng.uniform(0.026, 0.040)
@@ -339,7 +339,6 @@ def racket(rng: np.random.Generator) -> Assembly:
         )
         rubber = Revolution(cylinder(tall * 0.985, 0.011, 0.001).profile, stretch=stretch)
         made.add("strings", rubber, at=(0, centre + 0.001, 0), rotation=Y_TO_Z, edge=0.014)
-        made.add("throat", Box((0.030, 0.03, 0.007), 0.002), at=(0, handle + 0.008, 0))
     else:
         bar = rng.uniform(0.0085, 0.0115) if style == "tennis" else 0.0055
         centre = handle + throat + tall

@@ -1,6 +1,7 @@
 """Predictions as things to look at: colours, overlays, one overview picture, one offline page."""
 
 from ivlm_core.visualize.colours import UNSEEN_GREY, ramp, score_colours, shaded
+from ivlm_core.visualize.mesh_file import save_coloured_mesh
 from ivlm_core.visualize.mesh_picture import render_scores
 from ivlm_core.visualize.overlay import overlay_image, view_overlays, view_sheet
 from ivlm_core.visualize.overview import overview, save_overview
@@ -23,6 +24,7 @@ __all__ = [
     "question_line",
     "ramp",
     "render_scores",
+    "save_coloured_mesh",
     "save_html",
     "save_overview",
     "score_colours",

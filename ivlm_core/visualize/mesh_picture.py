@@ -141,9 +141,7 @@ def creases(mesh: Mesh) -> np.ndarray:
     return out
 
 
-def _whole(
-    mesh: Mesh, azimuth_deg: float, elevation_deg: float, size: tuple[int, int]
-) -> _Picture:
+def _whole(mesh: Mesh, azimuth_deg: float, elevation_deg: float, size: tuple[int, int]) -> _Picture:
     """A picture of the whole mesh, kept for the next prediction on it."""
     key = (mesh.content_hash, azimuth_deg, elevation_deg, size)
     with _lock:

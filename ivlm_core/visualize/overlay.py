@@ -102,5 +102,3 @@ def view_sheet(prediction: "Prediction", size: int = 256, columns: int = 4) -> n
         row, column = divmod(index, columns)
         sheet[row * size : (row + 1) * size, column * size : (column + 1) * size] = picture
     return sheet
-
-

@@ -80,9 +80,7 @@ def sides(prediction: "Prediction") -> tuple[tuple[str, float, float], ...]:
 def _draw_title(canvas: Image.Image, prediction: "Prediction") -> int:
     """Question, answer and parts; return y where the panels begin."""
     room = _WIDTH - 2 * _MARGIN
-    y = draw_lines(
-        canvas, (_MARGIN, 22), wrapped(question_line(prediction), 38, room, 2), 38, _INK
-    )
+    y = draw_lines(canvas, (_MARGIN, 22), wrapped(question_line(prediction), 38, room, 2), 38, _INK)
     answer = answer_line(prediction)
     if answer:
         y = draw_lines(canvas, (_MARGIN, y + 2), wrapped(answer, 26, room, 3), 26, _INK)

@@ -138,11 +138,13 @@ def _card(photo: np.ndarray, prediction: "Prediction") -> str:
         for name, score in top_parts(prediction, count=6, least=0.05)
     )
     if not parts:
-        parts = f"<span>{'none above 0.05' if prediction.part_scores else 'the mesh names none'}</span>"
+        parts = (
+            f"<span>{'none above 0.05' if prediction.part_scores else 'the mesh names none'}</span>"
+        )
     answer = answer_line(prediction)
     total = prediction.timings.get("total")
     took = f", {1000 * total:.0f} ms" if total is not None else ""
-    unseen = "#%02x%02x%02x" % UNSEEN_GREY
+    unseen = "#{:02x}{:02x}{:02x}".format(*UNSEEN_GREY)
     return f"""<section class="card">
 <h2>{question}</h2>
 <p class="answer">{html.escape(answer)}</p>

@@ -1,0 +1,108 @@
+"""Measurements behind `ivlm bench predict`."""
+
+import os
+import platform
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from ivlm_core.cache import ArtifactCache
+from ivlm_core.geometry.mesh import load_mesh
+from ivlm_core.inputs import read_image
+from ivlm_core.pipeline import Pipeline, Query
+
+if TYPE_CHECKING:
+    from ivlm_core.commands.bench import BenchPredict
+
+_WARM_UP = 2
+
+
+def measure(config: "BenchPredict") -> dict[str, Any]:
+    """Time predictions.
+
+    * `cold_ms`: the first prediction with empty caches: renders and encodes the views.
+    * `disk_cache_ms`: the first prediction of a new pipeline that finds them on disk.
+    * `warm_ms`: later ones, which find them in memory.
+    * `uncached_ms`: every prediction renders and encodes anew, as without this design.
+
+    Returns:
+        Plain JSON data; times in milliseconds by stage, `total` included.
+    """
+    before = torch.get_num_threads()
+    if config.threads:
+        torch.set_num_threads(config.threads)
+    try:
+        return _measure(config)
+    finally:
+        torch.set_num_threads(before)
+
+
+def _measure(config: "BenchPredict") -> dict[str, Any]:
+    image = read_image(config.image) if config.image else example_image()
+    mesh = load_mesh(config.mesh) if config.mesh else None
+    query = Query(image, config.label, config.task, mesh)
+    with tempfile.TemporaryDirectory(prefix="ivlm-bench-") as name:
+        cached = Pipeline.from_pretrained(config.model, config.device, Path(name))
+        cold = _once(cached, query)
+        again = Pipeline(cached.model, cached.processor, ArtifactCache(Path(name)))
+        from_disk = _once(again, query)
+        for _ in range(_WARM_UP):
+            _once(cached, query)
+        warm = [_once(cached, query) for _ in range(config.runs)]
+        off = ArtifactCache(Path(name), memory_items=0, max_bytes=0)
+        plain = Pipeline(cached.model, cached.processor, off)
+        uncached = [_once(plain, query) for _ in range(config.uncached_runs)]
+    warm_ms, uncached_ms = _statistics(warm), _statistics(uncached)
+    return {
+        "command": "bench predict",
+        "model": config.model,
+        "device": str(cached.device),
+        "threads": torch.get_num_threads(),
+        "cpu": {"cores": os.cpu_count(), "machine": platform.machine()},
+        "torch": torch.__version__,
+        "task": config.task,
+        "label": config.label,
+        "image_size": f"{image.shape[1]}x{image.shape[0]}",
+        "runs": config.runs,
+        "uncached_runs": config.uncached_runs,
+        "cold_ms": {stage: round(1000 * s, 3) for stage, s in cold.items()},
+        "disk_cache_ms": {stage: round(1000 * s, 3) for stage, s in from_disk.items()},
+        "warm_ms": warm_ms,
+        "uncached_ms": uncached_ms,
+        "speedup": round(uncached_ms["total"]["p50"] / warm_ms["total"]["p50"], 3),
+    }
+
+
+def example_image() -> np.ndarray:
+    """A smooth colourful picture, uint8 RGB [480, 640, 3]."""
+    rows, columns = np.mgrid[0:480, 0:640]
+    waves = [np.sin(columns / 37 + rows / 91), np.sin(rows / 53), np.cos((rows - columns) / 71)]
+    return np.stack([127.5 + 127.5 * w for w in waves], axis=-1).astype(np.uint8)
+
+
+def _once(pipeline: Pipeline, query: Query) -> dict[str, float]:
+    """Seconds by stage of one prediction; on a GPU its queue is empty before and after."""
+    on_gpu = pipeline.device.type == "cuda"
+    if on_gpu:
+        torch.cuda.synchronize(pipeline.device)
+    timings = pipeline.predict_batch([query])[0].timings
+    if on_gpu:
+        torch.cuda.synchronize(pipeline.device)
+    return timings
+
+
+def _statistics(runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+    """Milliseconds by stage: p50, p99, mean and smallest over the runs."""
+    out = {}
+    for stage in runs[0]:
+        values = 1000 * np.array([run[stage] for run in runs])
+        out[stage] = {
+            "p50": round(float(np.percentile(values, 50)), 3),
+            "p99": round(float(np.percentile(values, 99)), 3),
+            "mean": round(float(values.mean()), 3),
+            "min": round(float(values.min()), 3),
+        }
+    return out

@@ -1,0 +1,201 @@
+"""`ivlm predict`: images to contact and affordance on meshes, as files."""
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import tyro
+
+from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say
+from ivlm_core.model.prompts import SCENE_LABEL, Task, clean_label
+
+if TYPE_CHECKING:
+    from ivlm_core.geometry.mesh import Mesh
+    from ivlm_core.inputs import InputError, Sample
+    from ivlm_core.pipeline import Pipeline, Prediction
+
+_PAGE = "index.html"
+_PAGE_LIMIT = 50
+
+
+@dataclass(frozen=True)
+class Predict:
+    """Predict where people and objects touch, for images, folders or videos.
+
+    Writes per image NAME.json (scores in short, parts, answer, timings), NAME.npz (scores, seen),
+    NAME.ply and NAME.glb (coloured mesh, your vertex order) and NAME.png (an overview).
+    Exit code: 0 all done, 1 some inputs failed (each is named), 2 wrong usage.
+    """
+
+    images: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")]
+    """Image files; video files; folders of images or videos named label__name.jpg; folders with
+    one sub-folder a sample, which holds an image and optionally the object's mesh."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder for the results; it is made."""
+    label: Annotated[str | None, tyro.conf.arg(metavar="LABEL")] = None
+    """The object asked about, e.g. bottle; 'scene' asks for the ground and other support. Left
+    out, it comes from the names of files and folders."""
+    task: Task = "human_contact"
+    """On the body: human_contact. On the object's mesh: object_contact, object_affordance."""
+    mesh: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Mesh of the object, for object tasks (obj, ply, stl, off, glb, dae); without it, a shipped
+    mesh of the label."""
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")] = "nano"
+    """'nano' (shipped) or a model folder."""
+    device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
+    """A torch device, e.g. cpu or cuda:0; without it, CUDA where there is one."""
+    cache_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Where renders and view embeddings are kept; default $IVLM_CACHE_DIR or ~/.cache/ivlm."""
+    every: int = 1
+    """Of a video, predict on the frames 0, EVERY, 2 x EVERY, ..."""
+    html: bool = False
+    """Also write index.html, a page with all results and meshes that can be turned (first 50)."""
+    json: bool = False
+    """Print a report as JSON, as the last line."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no image could make right."""
+        if not self.images:
+            raise ValueError("give at least one IMAGE: an image file, a folder or a video")
+        if self.label is not None:
+            clean_label(self.label)
+        if self.every < 1:
+            raise ValueError(f"--every must be 1 or more, got {self.every}")
+        if self.mesh is not None and self.task == "human_contact":
+            raise ValueError(
+                "human_contact is predicted on the body, so --mesh has no use; for contact on the "
+                "object's mesh add --task object_contact or --task object_affordance"
+            )
+        if self.label == SCENE_LABEL and self.task != "human_contact":
+            raise ValueError(f"label '{SCENE_LABEL}' has no mesh; it goes with human_contact only")
+
+    def run(self) -> int:
+        """Predict on everything; return the exit code."""
+        from ivlm_core.inputs import count_images, find_samples, read_images
+
+        start = time.perf_counter()
+        samples, problems = find_samples(self.images, self.label, self.mesh)
+        batch = _Batch(self, [(p.source, p.reason) for p in problems])
+        for source, reason in batch.failures:
+            complain(f"failed: {source}: {reason}")
+        if samples:
+            _make_folder(self.out)
+            shared = _load_shared_mesh(self.mesh)
+            pipeline = _load_pipeline(self)
+            batch.start_up = time.perf_counter() - start
+            images = read_images(samples, self.every)
+            for sample, image in _with_progress(images, count_images(samples, self.every)):
+                batch.do(pipeline, sample, image, shared)
+        if self.html and batch.page:
+            from ivlm_core.visualize.page import save_html
+
+            save_html(batch.page, self.out / _PAGE, f"ivlm predict: {self.task}")
+        return batch.close(time.perf_counter() - start)
+
+
+class _Batch:
+    """What has been done and what failed so far."""
+
+    def __init__(self, config: Predict, failures: list[tuple[str, str]]) -> None:
+        self.config = config
+        self.failures = failures
+        self.reports: list[dict[str, Any]] = []
+        self.page: list[tuple[np.ndarray, Prediction]] = []
+        self.start_up = 0.0
+        self._meshes: dict[Path, Mesh] = {}
+
+    def do(
+        self,
+        pipeline: "Pipeline",
+        sample: "Sample",
+        image: "np.ndarray | InputError",
+        shared: "Mesh | None",
+    ) -> None:
+        """Predict on one image and write its files, or note why that failed."""
+        from ivlm_core.commands.prediction_files import write_prediction
+        from ivlm_core.visualize.wording import contact_line, top_parts
+
+        try:
+            if isinstance(image, ValueError):
+                raise image
+            mesh = shared or self._sample_mesh(sample)
+            prediction = pipeline.predict(image, sample.label, self.config.task, mesh)
+            facts = {"image": str(sample.source), "frame": sample.frame, "model": self.config.model}
+            report = write_prediction(prediction, image, self.config.out, sample.name, facts)
+        except (ValueError, OSError) as error:  # this input's fault, or its files': go on
+            self.failures.append((sample.title, str(error)))
+            complain(f"failed: {sample.title}: {error}")
+            return
+        self.reports.append(report)
+        if self.config.html and len(self.page) < _PAGE_LIMIT:
+            self.page.append((image, prediction))
+        parts = ", ".join(name for name, _ in top_parts(prediction)) or contact_line(prediction)
+        say(f"{sample.title}: {prediction.label}: {parts} -> {self.config.out / sample.name}.png")
+
+    def close(self, seconds: float) -> int:
+        """Say how it went and return the exit code."""
+        done, failed = len(self.reports), len(self.failures)
+        if done + failed > 1:
+            say(f"{done} done, {failed} failed, {seconds:.1f} s; results in {self.config.out}")
+        if self.config.json:
+            emit(
+                {
+                    "command": "predict",
+                    "task": self.config.task,
+                    "model": self.config.model,
+                    "out": str(self.config.out),
+                    "done": done,
+                    "failed": [{"input": name, "reason": why} for name, why in self.failures],
+                    "start_up_s": round(self.start_up, 3),
+                    "total_s": round(seconds, 3),
+                    "results": self.reports,
+                }
+            )
+        return FAILED if self.failures else OK
+
+    def _sample_mesh(self, sample: "Sample") -> "Mesh | None":
+        """The mesh that came with a sample; the body needs none."""
+        if sample.mesh_path is None or self.config.task == "human_contact":
+            return None
+        from ivlm_core.geometry.mesh import load_mesh
+
+        if sample.mesh_path not in self._meshes:
+            self._meshes = {sample.mesh_path: load_mesh(sample.mesh_path)}
+        return self._meshes[sample.mesh_path]
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--out {folder} cannot be made: {error}") from error
+
+
+def _load_shared_mesh(path: Path | None) -> "Mesh | None":
+    if path is None:
+        return None
+    from ivlm_core.geometry.mesh import load_mesh
+
+    try:
+        return load_mesh(path)
+    except (ValueError, OSError) as error:
+        raise UsageError(f"--mesh: {error}") from error
+
+
+def _load_pipeline(config: Predict) -> "Pipeline":
+    from ivlm_core.pipeline import Pipeline
+
+    try:
+        return Pipeline.from_pretrained(config.model, config.device, config.cache_dir)
+    except (ValueError, OSError) as error:
+        raise UsageError(f"--model {config.model}: {error}") from error
+
+
+def _with_progress(items: Iterator[Any], total: int) -> Iterator[Any]:
+    """A progress bar on standard error when there is more than one image and someone to see it."""
+    from tqdm import tqdm
+
+    return iter(tqdm(items, total=total, unit="image", disable=True if total < 2 else None))

@@ -1,0 +1,84 @@
+"""The files that `ivlm predict` writes for one prediction."""
+
+import json
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from ivlm_core.pipeline import Prediction
+
+FILE_SUFFIXES = (".json", ".npz", ".ply", ".glb", ".png")
+
+
+def write_prediction(
+    prediction: "Prediction",
+    photo: np.ndarray,
+    folder: Path,
+    name: str,
+    facts: dict[str, Any] | None = None,
+) -> dict[str, Any]:
+    """Write JSON, NPZ, coloured PLY and GLB, and the overview PNG.
+
+    Args:
+        prediction: what to write.
+        photo: uint8 [H, W, 3], RGB, the image it was made from.
+        folder: an existing folder.
+        name: file name without suffix.
+        facts: what else the JSON shall say, e.g. the image's path and the model.
+
+    Returns:
+        What the JSON holds.
+    """
+    from ivlm_core.visualize.mesh_file import save_coloured_mesh
+    from ivlm_core.visualize.overview import save_overview
+
+    start = time.perf_counter()
+    paths = {suffix[1:]: folder / f"{name}{suffix}" for suffix in FILE_SUFFIXES}
+    np.savez_compressed(
+        paths["npz"],
+        scores=prediction.scores,
+        seen=prediction.seen,
+        contact=prediction.contact & prediction.seen,
+        threshold=np.float32(prediction.threshold),
+    )
+    save_coloured_mesh(prediction, paths["ply"])
+    save_coloured_mesh(prediction, paths["glb"])
+    save_overview(prediction, photo, paths["png"])
+    report = {
+        **(facts or {}),
+        **summary(prediction),
+        "files": {kind: path.name for kind, path in paths.items()},
+    }
+    report["timings_s"]["write"] = round(time.perf_counter() - start, 4)
+    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+    paths["json"].write_text(text + "\n", encoding="utf-8")
+    return report
+
+
+def summary(prediction: "Prediction") -> dict[str, Any]:
+    """A prediction in plain JSON data, without its arrays; scores are of seen vertices only."""
+    seen = prediction.scores[prediction.seen]
+    contact = prediction.contact & prediction.seen
+    return {
+        "task": prediction.task,
+        "label": prediction.label,
+        "answer": prediction.answer,
+        "topology": prediction.topology,
+        "scores": {
+            "vertices": len(prediction.scores),
+            "seen_vertices": int(prediction.seen.sum()),
+            "contact_vertices": int(contact.sum()),
+            "contact_area_m2": round(float(prediction.mesh.vertex_areas[contact].sum()), 6),
+            "threshold": prediction.threshold,
+            "mean": round(float(seen.mean()), 6) if seen.size else None,
+            "max": round(float(seen.max()), 6) if seen.size else None,
+        },
+        "parts": [
+            {"name": name, "mean_score": round(float(score), 6)}
+            for name, score in prediction.part_scores.items()
+        ],
+        "timings_s": {stage: round(s, 4) for stage, s in prediction.timings.items()},
+    }

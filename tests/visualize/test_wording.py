@@ -1,0 +1,34 @@
+from dataclasses import replace
+
+from ivlm_core.visualize import answer_line, contact_line, parts_line, question_line, top_parts
+
+
+def test_questions_name_the_label_and_the_ground(body_prediction, object_prediction):
+    assert question_line(body_prediction) == "Where does the person touch the bottle?"
+    assert "ground" in question_line(replace(body_prediction, label="scene"))
+    assert question_line(object_prediction) == "Where is the box touched?"
+    assert "box" in question_line(replace(object_prediction, task="object_affordance"))
+
+
+def test_the_contact_token_is_not_shown(body_prediction, object_prediction):
+    assert answer_line(body_prediction) == "Body parts: left hand, right hand."
+    assert answer_line(object_prediction) == ""
+    grasp = replace(object_prediction, answer="Affordance: grasp, contact mask: <OCON>.")
+    assert answer_line(grasp) == "Affordance: grasp."
+    assert answer_line(replace(object_prediction, answer="")) == ""
+
+
+def test_top_parts_are_ranked_and_weak_ones_left_out(body_prediction, object_prediction):
+    parts = top_parts(body_prediction, count=2)
+    assert [name for name, _ in parts] == ["left hand", "right hand"]
+    assert parts[0][1] > parts[1][1]
+    weak = replace(body_prediction, part_scores={"head": 0.01})
+    assert top_parts(weak) == [] and "no part" in parts_line(weak)
+    assert "no named parts" in parts_line(object_prediction)
+
+
+def test_contact_is_counted_on_seen_vertices(object_prediction):
+    assert contact_line(object_prediction).startswith("4 of 8 vertices")
+    half_seen = replace(object_prediction, seen=object_prediction.scores < 0.5)
+    assert contact_line(half_seen).startswith("0 of 8 vertices")
+    assert "50 % seen" in contact_line(half_seen)

@@ -16,6 +16,8 @@ fi
 mkdir -p build install
 printf '%s\n' "$built_with" >build/.built_with
 
+# colcon warns about a prefix without this file, which the wheels do not bring.
+touch "$venv/local_setup.sh"
 # Only the wheels are to be found, not an earlier build of this workspace.
 AMENT_PREFIX_PATH="$venv" CMAKE_PREFIX_PATH="$venv" \
   python -m colcon build --event-handlers console_cohesion- console_direct- "$@" \

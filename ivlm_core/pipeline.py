@@ -69,7 +69,7 @@ class Prediction:
 
     @property
     def contact(self) -> np.ndarray:
-        """bool `[vertex]`: score at or above the threshold."""
+        """Bool `[vertex]`: score at or above the threshold."""
         return self.scores >= self.threshold
 
 
@@ -218,9 +218,12 @@ class Pipeline:
                 probabilities = upscale(logits, size).sigmoid()
             with watch.stage("lift"):
                 lift = self.config.lift
+                weights = None  # every view that sees a vertex counts alike
+                if lift.weighting == "confidence":
+                    weights = iou.clamp(0, 1)[:, :, None] * surface.view_cosines
                 lifted = surface.lift.lift(
                     probabilities,
-                    view_weights=iou.clamp(0, 1) if lift.weighting == "confidence" else None,
+                    view_weights=weights,
                     gate=lift.human_gate if is_human else lift.object_gate,
                 )
             for row, i in enumerate(rows):

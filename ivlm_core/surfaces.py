@@ -10,6 +10,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -26,6 +27,9 @@ from ivlm_core.render.shading import shade
 RENDER_VERSION = 1
 """Part of every cache key; raise it when renders or lift tensors change their meaning."""
 
+_GRAZING = 0.05
+"""Least viewing cosine that a view is weighted by."""
+
 
 @dataclass(frozen=True)
 class Surface:
@@ -40,6 +44,18 @@ class Surface:
     view_embeddings: Tensor
     """`[view, embed_dim, grid, grid]`."""
     lift: LiftOperator
+    view_cosines: Tensor
+    """`[view, vertex]`: cosine between a vertex's normal and the direction to a camera, at least
+    a little, since a seen vertex's own normal may face away."""
+
+
+def view_cosines(mesh: Mesh, rig: ViewRig) -> Tensor:
+    """Return how squarely each camera of a rig looks at each vertex, see `Surface`."""
+    eyes = np.stack([camera.center for camera in rig.cameras(1)])  # [view, 3]
+    rays = eyes[:, None] - mesh.vertices[None]  # [view, vertex, 3]
+    rays /= np.linalg.norm(rays, axis=2, keepdims=True)
+    cosines = np.einsum("jvc,vc->jv", rays, mesh.vertex_normals)
+    return torch.from_numpy(cosines.clip(_GRAZING, 1).astype(np.float32))
 
 
 def render_views(
@@ -113,6 +129,7 @@ class SurfaceStore:
             view_images=parts["view_images"],
             view_embeddings=parts["view_embeddings"].to(self._device),
             lift=LiftOperator.from_tensors(lift).to(self._device),
+            view_cosines=parts["view_cosines"].to(self._device),
         )
 
     @torch.inference_mode()
@@ -125,5 +142,6 @@ class SurfaceStore:
         return {
             "view_images": images,
             "view_embeddings": embeddings.cpu(),
+            "view_cosines": view_cosines(placed, rig),
             **{f"lift.{name}": tensor for name, tensor in lift.items()},
         }

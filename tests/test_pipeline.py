@@ -1,5 +1,6 @@
 """Image and label to scores on vertices, through every real part at tiny size."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,9 +88,20 @@ def test_batch_equals_one_by_one(pipeline: Pipeline, photo: np.ndarray) -> None:
     assert pipeline.predict_batch([]) == []
 
 
-def test_second_process_finds_the_surfaces(
-    folder: Path, photo: np.ndarray, tmp_path: Path
+def test_confident_views_can_count_more(
+    pipeline: Pipeline, folder: Path, photo: np.ndarray
 ) -> None:
+    other = Pipeline.from_pretrained(folder, "cpu")
+    lift = replace(other.config.lift, weighting="confidence")
+    other.config = replace(other.config, lift=lift)
+    weighted = other.predict(photo, "bottle", "human_contact")
+    plain = pipeline.predict(photo, "bottle", "human_contact")
+    assert (weighted.scores >= 0).all() and (weighted.scores <= 1).all()
+    assert not np.allclose(weighted.scores, plain.scores)
+    np.testing.assert_array_equal(weighted.seen, plain.seen)
+
+
+def test_second_process_finds_the_surfaces(folder: Path, photo: np.ndarray, tmp_path: Path) -> None:
     first = Pipeline.from_pretrained(folder, "cpu", tmp_path)
     cold = first.predict(photo, "bottle", "human_contact")
     files = {f: f.stat().st_mtime_ns for f in tmp_path.rglob("*.safetensors")}
@@ -152,7 +164,11 @@ def test_model_folders(folder: Path, tmp_path: Path) -> None:
     weights.write_bytes(weights.read_bytes()[:-1000])
     with pytest.raises(CheckpointError, match="cannot be read"):
         Pipeline.from_pretrained(damaged)
-    other = (damaged / "config.json").read_text().replace('"intermediate_size": 64', '"intermediate_size": 96')
+    other = (
+        (damaged / "config.json")
+        .read_text()
+        .replace('"intermediate_size": 64', '"intermediate_size": 96')
+    )
     weights.write_bytes((folder / "model.safetensors").read_bytes())
     (damaged / "config.json").write_text(other)
     with pytest.raises(CheckpointError, match="do not fit its config.json"):

@@ -1,4 +1,4 @@
-"""A model on disk: a folder with config.json, model.safetensors, tokenizer files, provenance.json."""
+"""A model on disk: a folder of configuration, safetensors, tokenizer files and provenance."""
 
 import json
 from pathlib import Path
@@ -50,7 +50,9 @@ def load_checkpoint(folder: Path) -> tuple[IvlmModel, Processor]:
         CheckpointError: the weights are damaged, or do not fit the configuration.
     """
     if not folder.is_dir():
-        raise FileNotFoundError(f"model folder {folder} does not exist; expected 'nano' or a folder")
+        raise FileNotFoundError(
+            f"model folder {folder} does not exist; expected 'nano' or a folder"
+        )
     for name in (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE):
         if not (folder / name).is_file():
             raise FileNotFoundError(f"model folder {folder} has no {name}; it is incomplete")

@@ -34,9 +34,13 @@ class IvlmModel(nn.Module):
         self.tokens = tokens
         self.vlm = Vlm(config.vision, config.language)
         hidden, dim = config.language.hidden_size, config.sam.embed_dim
-        self.projection = nn.Sequential(nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, dim))
+        self.projection = nn.Sequential(
+            nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, dim)
+        )
         human, condition = get_rig(config.views.human_rig), get_rig(config.views.object_condition)
-        self.view_encoder = build_view_encoder(config.views, dim, len(human.views))
+        self.view_encoder = build_view_encoder(
+            config.views, dim, max(len(human.views), len(condition.views))
+        )
         self.splitter = TokenSplitter(dim, dim // 2) if config.tokens.splitter else None
         self.image_encoder = build_image_encoder(config.sam)
         self.localizer = Localizer(config.sam)

@@ -47,7 +47,7 @@ def dice(probabilities: Tensor, target: Tensor, weight: Tensor | None = None) ->
 
 
 def vertex_bce(scores: Tensor, target: Tensor, seen: Tensor) -> Tensor:
-    """Return cross-entropy of lifted scores `[batch, vertex]` over the seen vertices, per sample."""
+    """Return the cross-entropy of scores `[batch, vertex]` over the seen vertices, per sample."""
     clamped = scores.clamp(_EPS, 1 - _EPS)
     loss = torch.nn.functional.binary_cross_entropy(clamped, target, reduction="none")
     return loss[:, seen].mean(dim=1)

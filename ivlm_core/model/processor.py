@@ -55,7 +55,9 @@ def _crop(image: Image.Image, size: int) -> Image.Image:
     """Shortest edge to `size` (bicubic), then the central square, as CLIP does."""
     width, height = image.size
     new = (
-        (size, int(size * height / width)) if width <= height else (int(size * width / height), size)
+        (size, int(size * height / width))
+        if width <= height
+        else (int(size * width / height), size)
     )
     image = image.resize(new, Image.Resampling.BICUBIC)
     left, top = (new[0] - size) // 2, (new[1] - size) // 2
@@ -101,7 +103,9 @@ class Processor:
         size = self.config.vision.image_size
         fit = _crop if self.config.vision.fit == "crop" else _pad
         squares = [
-            image if image.shape[:2] == (size, size) else np.asarray(fit(Image.fromarray(image), size))
+            image
+            if image.shape[:2] == (size, size)
+            else np.asarray(fit(Image.fromarray(image), size))
             for image in images
         ]
         return normalise_images(torch.from_numpy(np.stack(squares)))
@@ -113,7 +117,12 @@ class Processor:
         text = prompts.conversation(style.conversation, question, style.mark_image)
         before, after = text.split(IMAGE_TEXT)
         bos = [self.tokenizer.bos_token_id]
-        return [*bos, *self._encode(before.strip()), IMAGE_PLACEHOLDER, *self._encode(after.strip())]
+        return [
+            *bos,
+            *self._encode(before.strip()),
+            IMAGE_PLACEHOLDER,
+            *self._encode(after.strip()),
+        ]
 
     def answer_ids(self, task: Task, details: Sequence[str]) -> list[int]:
         """Return the ids of the answer to be learned, end-of-sentence included."""

@@ -21,7 +21,9 @@ def _modeling() -> types.ModuleType:
     if "segment_anything" not in sys.modules and importlib.util.find_spec("torchvision") is None:
         spec = importlib.util.find_spec("segment_anything")
         if spec is None or not spec.submodule_search_locations:
-            raise ImportError("segment-anything is missing; install it: pip install segment-anything")
+            raise ImportError(
+                "segment-anything is missing; install it: pip install segment-anything"
+            )
         package = types.ModuleType("segment_anything")
         package.__path__ = list(spec.submodule_search_locations)
         package.__spec__ = spec

@@ -56,7 +56,8 @@ class GatedEncoder(nn.Module):
     def gates(self, cameras: Tensor) -> Tensor:
         """Return the multipliers `[view, dim]`."""
         code = self.spatial_encoder(cameras)  # [view, hidden]
-        gates = torch.stack([t(c) for t, c in zip(self.view_transforms, code, strict=True)])
+        transforms = self.view_transforms[: len(code)]  # rigs may differ in their number of views
+        gates = torch.stack([t(c) for t, c in zip(transforms, code, strict=True)])
         return gates.sigmoid() if self.kind == "two_layer" else gates
 
     def forward(self, embedding: Tensor, cameras: Tensor) -> Tensor:

@@ -1,33 +1,19 @@
 """A synthetic split as whole arrays, so that a batch is one index and no Python loop."""
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from ivlm_core.datasets.mirror import mirrored_joints
+from ivlm_core.datasets.sample import Target
 from ivlm_core.datasets.synthetic import SyntheticDataset
-from ivlm_core.geometry.body import swap_side
-from ivlm_core.model.prompts import SCENE_LABEL, Task
+from ivlm_core.model.prompts import SCENE_LABEL
 from ivlm_core.training.augment import Affine, warp_map
 from ivlm_core.training.dense import IGNORE, DenseTargets
 
 GROUND_BIT = 7
-
-
-@dataclass(frozen=True)
-class TrainQuery:
-    """A question with its answer."""
-
-    image: int
-    task: Task
-    label: str
-    details: tuple[str, ...]
-    vertices: np.ndarray
-    """int32: vertices in contact, of the body or of the object's mesh."""
-    instance: str = ""
-    """Object instance whose mesh the vertices index (object tasks)."""
 
 
 @dataclass
@@ -47,48 +33,41 @@ class TrainingArrays:
     """uint8: 0 none, i + 1 the category in contact there, `len(categories) + 1` the ground."""
     joints: Tensor
     """float32 `[image, joint, 5]`: see `DenseTargets.joints`."""
-    queries: list[TrainQuery] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
 
     @classmethod
     def load(cls, dataset: SyntheticDataset) -> "TrainingArrays":
         """Read a whole split."""
         categories = tuple(dataset.info.categories)
         rank = {name: i for i, name in enumerate(categories)}
-        stacks: dict[str, list[np.ndarray]] = defaultdict(list)
-        queries: list[TrainQuery] = []
-        for index in range(len(dataset)):
-            record = dataset[index]
-            slots = np.zeros(256, dtype=np.uint8)
-            for item in record.objects:
-                slots[item.slot + 1] = rank[item.category] + 1
-            stacks["images"].append(record.image)
-            stacks["parts"].append(record.part_map)
-            stacks["objects"].append(slots[record.object_map])
-            stacks["contacts"].append(
-                _contact_categories(record.contact_map, slots, len(categories) + 1)
-            )
-            size = record.image.shape[0]
-            relative = record.joints_3d - record.joints_3d[:1]
-            flat = record.joints_2d / size * 2 - 1
-            stacks["joints"].append(np.concatenate([relative, flat], axis=1, dtype=np.float32))
-            queries += [
-                TrainQuery(
-                    image=index,
-                    task=sample.task,
-                    label=sample.label,
-                    details=sample.details,
-                    vertices=sample.vertices,
-                    instance=sample.instance or "",
-                )
-                for sample in dataset.samples_of(index)
-            ]
-        arrays = {name: torch.from_numpy(np.stack(items)) for name, items in stacks.items()}
+        everything = range(len(dataset))
+
+        slots = np.zeros((len(dataset), GROUND_BIT + 2), dtype=np.uint8)  # category of slot - 1
+        targets = [target for index in everything for target in dataset.targets(index)]
+        for index in everything:
+            for item in dataset.scene_objects(index):
+                slots[index, item.slot + 1] = rank[item.category] + 1
+        images = dataset.stack("images", everything)
+        objects = np.take_along_axis(
+            slots, dataset.stack("object_map", everything).reshape(len(dataset), -1), axis=1
+        )
+        joints_3d = dataset.stack("joints_3d", everything)
+        joints_2d = dataset.stack("joints_2d", everything) / images.shape[1] * 2 - 1
+        joints = np.concatenate([joints_3d - joints_3d[:, :1], joints_2d], axis=2)
         return cls(
             categories,
             tuple(dataset.info.part_names),
             tuple(dataset.info.joint_names),
-            queries=queries,
-            **arrays,
+            images=torch.from_numpy(images),
+            parts=torch.from_numpy(dataset.stack("part_map", everything)),
+            objects=torch.from_numpy(objects.reshape(images.shape[:3])),
+            contacts=torch.from_numpy(
+                _contact_categories(
+                    dataset.stack("contact_map", everything), slots, len(categories) + 1
+                )
+            ),
+            joints=torch.from_numpy(joints.astype(np.float32)),
+            targets=targets,
         )
 
     @property
@@ -98,7 +77,7 @@ class TrainingArrays:
 
     def dense_targets(self, index: Tensor, affine: Affine, side: int) -> DenseTargets:
         """Return the stage 1 targets of some images under an augmentation."""
-        swap = torch.from_numpy(swap_sides(self.part_names))
+        swap = torch.tensor(mirrored_joints(self.part_names))
         mirrored = affine.mirrored
 
         def cells(maps: Tensor) -> Tensor:
@@ -110,7 +89,7 @@ class TrainingArrays:
         parts = torch.where(mirrored[:, None, None], lookup[parts], parts)
 
         joints = self.joints[index].clone()
-        order = torch.from_numpy(swap_sides(self.joint_names))
+        order = torch.tensor(mirrored_joints(self.joint_names))
         joints[mirrored] = joints[mirrored][:, order]
         joints[mirrored, :, 0] *= -1
         joints[:, :, 3:] = affine.points(self._image_points(index, mirrored, order))
@@ -133,25 +112,26 @@ class TrainingArrays:
             table = torch.full(
                 (len(self.images), len(self.labels), len(part)), -1, dtype=torch.int8
             )
-            for query in self.queries:
-                if query.task == "human_contact" and query.label in rank:
-                    table[query.image, rank[query.label]] = 0
-                    for name in query.details:
-                        table[query.image, rank[query.label], part[name]] = 1
+            for target in self.targets:
+                if target.task == "human_contact" and target.label in rank:
+                    row = table[target.image_index, rank[target.label]]
+                    row[:] = 0
+                    row[[part[name] for name in target.parts]] = 1
             self._touched = table
         return self._touched
 
 
-def swap_sides(names: tuple[str, ...]) -> np.ndarray:
-    """Return, for each name, the index of its mirror image ("left hand" for "right hand")."""
-    rank = {name: i for i, name in enumerate(names)}
-    return np.array([rank[swap_side(name)] for name in names])
-
-
 def _contact_categories(bits: np.ndarray, slots: np.ndarray, ground: int) -> np.ndarray:
-    """Turn the bit field of slots into one category per pixel; objects win over the ground."""
+    """Turn bit fields `[image, height, width]` into one category a pixel; objects win over ground.
+
+    Args:
+        bits: bit k set where the body touches the object of slot k, the last where the ground.
+        slots: `[image, slot + 1]` categories.
+        ground: what stands for the ground.
+    """
     result = np.where(bits >> GROUND_BIT & 1, ground, 0).astype(np.uint8)
     for slot in reversed(range(GROUND_BIT)):
         touched = (bits >> slot & 1).astype(bool)
-        result[touched] = slots[slot + 1]
+        category = np.broadcast_to(slots[:, slot + 1, None, None], bits.shape)
+        result[touched] = category[touched]
     return result

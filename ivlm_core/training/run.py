@@ -101,7 +101,7 @@ class StageRun:
             if not bool(torch.isfinite(total)):
                 raise FloatingPointError(
                     f"{self.name}: loss is not finite at step {self.step}: "
-                    f"{ {k: float(v) for k, v in parts.items()} }; lower the learning rate"
+                    f"{ {k: v.item() for k, v in parts.items()} }; lower the learning rate"
                 )
             self.optimizer.zero_grad(set_to_none=True)
             total.backward()
@@ -111,7 +111,8 @@ class StageRun:
             self.step += 1
             bar.update()
             for key, value in parts.items():
-                averages[key] = 0.98 * averages.get(key, float(value)) + 0.02 * float(value)
+                new = float(value.detach())
+                averages[key] = 0.98 * averages.get(key, new) + 0.02 * new
             last = self.step == self.schedule.steps
             if self.step % 50 == 0 or last:
                 bar.set_postfix({k: f"{v:.3f}" for k, v in averages.items()})

@@ -3,20 +3,23 @@
 import random
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from ivlm_core.geometry.body import Body, swap_side
+from ivlm_core.datasets.mirror import mirror_target
+from ivlm_core.datasets.sample import Target
+from ivlm_core.geometry.body import BODY_PARTS, Body
+from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.model import prompts
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.losses import dice, focal_bce, vertex_bce
 from ivlm_core.model.processor import Processor, normalise_images
 from ivlm_core.model.vlm import text_loss
 from ivlm_core.pipeline import upscale
-from ivlm_core.training.arrays import TrainingArrays, TrainQuery
+from ivlm_core.training.arrays import TrainingArrays
 from ivlm_core.training.augment import Affine, jitter_colours, warp_images
 from ivlm_core.training.dense import DenseHeads, DenseSizes
 from ivlm_core.training.surfaces import TrainingSurface
@@ -112,12 +115,12 @@ class ContactStage:
         self.side = heads.sizes.grid * heads.sizes.cells_per_patch
         allowed = set(images)
         self.human = [
-            q for q in arrays.queries if q.task == "human_contact" and q.image in allowed
+            q for q in arrays.targets if q.task == "human_contact" and q.image_index in allowed
         ]
-        self.by_instance: dict[str, list[TrainQuery]] = defaultdict(list)
-        for query in arrays.queries:
-            if query.task != "human_contact" and query.image in allowed:
-                self.by_instance[query.instance].append(query)
+        self.by_instance: dict[str, list[Target]] = defaultdict(list)
+        for query in arrays.targets:
+            if query.task != "human_contact" and query.image_index in allowed:
+                self.by_instance[query.instance or ""].append(query)
         self.instance_names = sorted(self.by_instance)
 
     def losses(self, step: int) -> dict[str, Tensor]:
@@ -130,8 +133,8 @@ class ContactStage:
             groups.append(rng.choices(self.by_instance[name], k=per_instance))
         queries = [q for group in groups for q in group]
 
-        index = torch.tensor([q.image for q in queries])
-        may_mirror = torch.tensor([q.task != "object_contact" for q in queries])
+        index = torch.tensor([q.image_index for q in queries])
+        may_mirror = torch.tensor([q.task == "human_contact" for q in queries])
         affine = Affine.draw(len(queries), generator, may_mirror)
         pixels = augmented(self.arrays.images[index], affine, generator)
         features = self.model.vlm.tower(pixels)
@@ -147,7 +150,7 @@ class ContactStage:
         parts["text"] = self.weights.text * text_loss(scored.logits, scored.labels)
         prompts_ = self.model.contact_prompts(scored, ids)
 
-        views = [self.surface.views, *(self.objects[g[0].instance].views for g in groups[1:])]
+        views = [self.surface.views, *(self._object(g[0]).views for g in groups[1:])]
         embeddings = self.model.embed_views(torch.cat(views)).split([len(v) for v in views])
         total: dict[str, list[Tensor]] = defaultdict(list)
         start = 0
@@ -155,7 +158,7 @@ class ContactStage:
             rows = slice(start, start + len(group))
             start += len(group)
             on_object = group[0].task != "human_contact"
-            surface = self.objects[group[0].instance] if on_object else self.surface
+            surface = self._object(group[0]) if on_object else self.surface
             logits, iou = self.model.localize(
                 [p for p in prompts_[rows] if p is not None], embedding, on_object
             )
@@ -164,6 +167,10 @@ class ContactStage:
                 total[key].append(value)
         parts |= {key: torch.cat(values).mean() for key, values in total.items()}
         return parts
+
+    def _object(self, target: Target) -> TrainingSurface:
+        assert target.instance is not None
+        return self.objects[target.instance]
 
     def _contact(
         self, logits: Tensor, iou: Tensor, target: Tensor, surface: TrainingSurface
@@ -182,22 +189,12 @@ class ContactStage:
             "mask_iou": w.mask_iou * _iou_error(probabilities.detach(), masks, valid, iou),
         }
 
-    def _mirror(self, query: TrainQuery) -> TrainQuery:
-        """Return the query about the mirrored image; objects keep their mesh."""
-        vertices = query.vertices
-        if query.task == "human_contact":
-            vertices = self.body.mirror[vertices]
-        details = sorted((swap_side(d) for d in query.details), key=self._part_rank)
-        return TrainQuery(
-            query.image, query.task, query.label, tuple(details), vertices, query.instance
-        )
-
-    def _part_rank(self, name: str) -> int:
-        names = self.arrays.part_names
-        return names.index(name) if name in names else -1
+    def _mirror(self, target: Target) -> Target:
+        mirrored = mirror_target(target, self.body.mirror)
+        return replace(mirrored, parts=tuple(sorted(mirrored.parts, key=BODY_PARTS.index)))
 
     def _ids(
-        self, queries: Sequence[TrainQuery], rng: random.Random
+        self, queries: Sequence[Target], rng: random.Random
     ) -> tuple[list[list[int]], list[int]]:
         ids, starts = [], []
         for query in queries:
@@ -219,12 +216,11 @@ def _iou_error(probabilities: Tensor, masks: Tensor, valid: Tensor, iou: Tensor)
 
 
 def object_surfaces(
-    meshes: dict[str, "object"], model: IvlmModel, lift_size: int
+    meshes: dict[str, Mesh], model: IvlmModel, lift_size: int
 ) -> dict[str, TrainingSurface]:
     """Return training surfaces of object meshes by instance name."""
     return {
-        name: TrainingSurface.object(mesh, model.config, lift_size)  # type: ignore[arg-type]
-        for name, mesh in meshes.items()
+        name: TrainingSurface.object(mesh, model.config, lift_size) for name, mesh in meshes.items()
     }
 
 

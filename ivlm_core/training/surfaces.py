@@ -24,6 +24,7 @@ class TrainingSurface:
         rig: ViewRig,
         config: IvlmConfig,
         lift_size: int,
+        fine: int,
         style: Literal["normal", "position"],
     ) -> None:
         self.num_vertices = len(mesh.vertices)
@@ -33,20 +34,20 @@ class TrainingSurface:
         self._hit = torch.from_numpy(coarse.hit)  # [view, low, low]
         self._ids = torch.from_numpy(coarse.vertex_ids[coarse.hit]).long()  # [pixel, 3]
         self._weights = torch.from_numpy(coarse.barycentric[coarse.hit])
-        fine = config.sam.image_size * config.lift.pool  # the same vertices are seen as later
-        self.lift = make_lift(mesh, rig, lift_size, fine // lift_size)
+        self.lift = make_lift(mesh, rig, lift_size, max(1, fine // lift_size))
         self.lift_size = lift_size
 
     @classmethod
     def body(cls, mesh: Mesh, config: IvlmConfig, lift_size: int) -> "TrainingSurface":
-        """Return the body's surface."""
-        return cls(mesh, get_rig(config.views.human_rig), config, lift_size, "normal")
+        """Return the body's surface; its lift sees the vertices that inference sees."""
+        rig, fine = get_rig(config.views.human_rig), config.sam.image_size * config.lift.pool
+        return cls(mesh, rig, config, lift_size, fine, "normal")
 
     @classmethod
     def object(cls, mesh: Mesh, config: IvlmConfig, lift_size: int) -> "TrainingSurface":
-        """Return an object's surface."""
-        rig = get_rig(config.views.object_rig)
-        return cls(mesh.normalised()[0], rig, config, lift_size, "position")
+        """Return an object's surface; there are hundreds, so its lift is made from less."""
+        rig, fine = get_rig(config.views.object_rig), config.sam.image_size
+        return cls(mesh.normalised()[0], rig, config, lift_size, fine, "position")
 
     @property
     def views(self) -> Tensor:
@@ -55,7 +56,7 @@ class TrainingSurface:
 
     @property
     def on_surface(self) -> Tensor:
-        """bool `[view, low, low]`: pixels that a mask target exists for."""
+        """Bool `[view, low, low]`: pixels that a mask target exists for."""
         return self._hit
 
     def vertex_targets(self, vertices: Sequence[np.ndarray]) -> Tensor:

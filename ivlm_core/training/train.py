@@ -7,21 +7,23 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
 from ivlm_core import __version__
 from ivlm_core.cache import ArtifactCache
 from ivlm_core.config import IvlmConfig
+from ivlm_core.datasets.sample import Target
 from ivlm_core.datasets.synthetic import SyntheticDataset
-from ivlm_core.evaluation.metrics import f1_score
-from ivlm_core.geometry.body import Body, load_body
+from ivlm_core.evaluation.metrics import contact_scores
+from ivlm_core.geometry.body import load_body
 from ivlm_core.model.build import build
 from ivlm_core.model.checkpoint import save_checkpoint
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.presets import NANO
 from ivlm_core.model.processor import Processor
 from ivlm_core.pipeline import Pipeline, Query
-from ivlm_core.training.arrays import TrainingArrays, TrainQuery
+from ivlm_core.training.arrays import TrainingArrays
 from ivlm_core.training.run import Schedule, StageRun, Trained
 from ivlm_core.training.stages import (
     ContactStage,
@@ -66,7 +68,6 @@ class TrainConfig:
     threads: int = 0
     """CPU threads; 0 leaves torch's default."""
     seed: int = 0
-    sheet: bool = True
 
 
 def train(config: TrainConfig) -> Path:
@@ -83,7 +84,7 @@ def train(config: TrainConfig) -> Path:
     dataset = SyntheticDataset(config.data, "train")
     arrays = TrainingArrays.load(dataset)
     training, validation = split_validation(len(arrays.images))
-    LOG.info("%d images, %d questions", len(arrays.images), len(arrays.queries))
+    LOG.info("%d images, %d questions", len(arrays.images), len(arrays.targets))
 
     model, processor = build(config.model, arrays.labels, _details(arrays))
     model.vlm.tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -101,7 +102,8 @@ def train(config: TrainConfig) -> Path:
     check = DenseStage(model, heads, arrays, validation, 128, config.seed + 1)
     run1.run(stage1.losses, lambda step: _dense_figures(model, check), config.validate_every)
 
-    meshes = {name: dataset.object_mesh(name) for name in dataset.instances}
+    instances = sorted({t.instance for t in arrays.targets if t.task != "human_contact"} - {None})
+    meshes = {name: dataset.objects.mesh(name) for name in instances}
     stage2 = ContactStage(
         model,
         processor,
@@ -122,7 +124,7 @@ def train(config: TrainConfig) -> Path:
     held = _validation_queries(arrays, validation, config.validation_queries)
 
     def validate(step: int) -> dict[str, float]:
-        figures = contact_figures(model, processor, arrays, held, load_body(config.model.body))
+        figures = contact_figures(model, processor, arrays, held)
         save_checkpoint(config.out / "last", model, processor, {"step": step, **figures})
         return figures
 
@@ -142,29 +144,26 @@ def contact_figures(
     model: IvlmModel,
     processor: Processor,
     arrays: TrainingArrays,
-    queries: list[TrainQuery],
-    body: Body,
+    targets: list[Target],
 ) -> dict[str, float]:
     """Return the contact F1 of autoregressive answers, through the pipeline that users call."""
     model.eval()
     pipeline = Pipeline(model, processor, ArtifactCache(None))
-    names = arrays.part_names
-    scores, sides = [], []
-    for start in range(0, len(queries), 25):
-        batch = queries[start : start + 25]
+    scores, answers = [], []
+    for start in range(0, len(targets), 25):
+        batch = targets[start : start + 25]
         found = pipeline.predict_batch(
-            [Query(arrays.images[q.image].numpy(), q.label, q.task) for q in batch]
+            [Query(arrays.images[t.image_index].numpy(), t.label, t.task) for t in batch]
         )
-        for query, prediction in zip(batch, found, strict=True):
-            truth = torch.zeros(len(body.mesh.vertices), dtype=torch.bool)
-            truth[torch.from_numpy(query.vertices).long()] = True
-            scores.append(float(f1_score(truth.numpy()[None], prediction.contact[None])[0]))
-            said = {n for n in names if n in prediction.answer}
-            sides.append(float(said == set(query.details)))
+        truth = np.stack([t.dense() for t in batch])
+        scores += contact_scores(truth, np.stack([p.contact for p in found])).f1.tolist()
+        for target, prediction in zip(batch, found, strict=True):
+            said = {name for name in arrays.part_names if name in prediction.answer}
+            answers.append(said == set(target.parts))
     model.train()
     return {
         "f1": sum(scores) / len(scores),
-        "answers_right": sum(sides) / len(sides),
+        "answers_right": sum(answers) / len(answers),
     }
 
 
@@ -193,17 +192,15 @@ def _dense_figures(model: IvlmModel, stage: DenseStage) -> dict[str, float]:
     return {key: float(sum(x[key] for x in losses)) / len(losses) for key in losses[0]}
 
 
-def _validation_queries(
-    arrays: TrainingArrays, images: list[int], count: int
-) -> list[TrainQuery]:
+def _validation_queries(arrays: TrainingArrays, images: list[int], count: int) -> list[Target]:
     held = set(images)
-    found = [q for q in arrays.queries if q.task == "human_contact" and q.image in held]
+    found = [q for q in arrays.targets if q.task == "human_contact" and q.image_index in held]
     stride = max(1, len(found) // count)
     return found[::stride][:count]
 
 
 def _details(arrays: TrainingArrays) -> list[str]:
-    return sorted({d for q in arrays.queries for d in q.details} | set(arrays.part_names))
+    return sorted({d for t in arrays.targets for d in t.details} | set(arrays.part_names))
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,131 @@
+"""Both stages run, learn, stop and go on, and give a folder that the pipeline loads."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ivlm_core.datasets.synthetic import SyntheticDataset
+from ivlm_core.geometry.body import BODY_PARTS
+from ivlm_core.model.presets import TINY
+from ivlm_core.pipeline import Pipeline
+from ivlm_core.training.arrays import TrainingArrays
+from ivlm_core.training.augment import Affine
+from ivlm_core.training.dense import IGNORE
+from ivlm_core.training.run import Schedule
+from ivlm_core.training.train import TrainConfig, train
+from tests.datasets.fixtures import write_tiny_dataset
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_dataset(tmp_path_factory.mktemp("data") / "tiny", train=12, test=4)
+
+
+def _config(data: Path, out: Path, dense: int = 4, contact: int = 4) -> TrainConfig:
+    return TrainConfig(
+        data=data,
+        out=out,
+        model=TINY,
+        dense=Schedule(steps=dense, learning_rate=1e-3, warmup=2),
+        contact=Schedule(steps=contact, learning_rate=1e-3, warmup=2),
+        dense_batch=4,
+        human_batch=3,
+        object_batch=2,
+        instances=1,
+        lift_size=32,
+        validate_every=4,
+        validation_queries=2,
+        save_every=2,
+    )
+
+
+def _log(out: Path, stage: str) -> list[dict]:
+    return [json.loads(line) for line in (out / f"{stage}.jsonl").read_text().splitlines()]
+
+
+def test_train_gives_a_model_the_pipeline_loads(data: Path, tmp_path: Path) -> None:
+    folder = train(_config(data, tmp_path / "run"))
+    pipeline = Pipeline.from_pretrained(folder, "cpu", tmp_path / "cache")
+    image = SyntheticDataset(data, "test").image(0)
+    assert pipeline.predict(image, "bottle", "human_contact").scores.shape == (13718,)
+    figures = [e["validation"] for e in _log(tmp_path / "run", "contact") if "validation" in e]
+    assert set(figures[-1]) == {"f1", "answers_right"}
+    provenance = json.loads((folder / "provenance.json").read_text())
+    assert provenance["data"]["images"] == 12
+
+
+def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(data: Path, tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    config = _config(data, whole, dense=6, contact=2)
+    train(config)
+
+    class Stopped(Exception):
+        pass
+
+    from ivlm_core.training import run
+
+    def stop(self: run.StageRun) -> None:
+        original(self)
+        if self.name == "dense" and self.step == 4:
+            raise Stopped
+
+    original = run.StageRun._save
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(run.StageRun, "_save", stop)
+        train(replace(config, out=parts))
+    train(replace(config, out=parts))
+    expected = torch.load(whole / "dense.pt", weights_only=True)
+    got = torch.load(parts / "dense.pt", weights_only=True)
+    assert got["step"] == expected["step"] == 6
+    for ours, theirs in zip(got["modules"], expected["modules"], strict=True):
+        for name, tensor in theirs.items():
+            torch.testing.assert_close(ours[name], tensor, atol=1e-6, rtol=1e-5)
+
+
+def test_dense_stage_learns(data: Path, tmp_path: Path) -> None:
+    train(_config(data, tmp_path, dense=60, contact=1))
+    log = [e for e in _log(tmp_path, "dense") if "validation" in e]
+    total = [sum(e["validation"].values()) for e in log]
+    assert total[-1] < 0.8 * total[0]
+
+
+def test_mirrored_targets_move_together(data: Path) -> None:
+    """A mirrored sample has its parts, joints and touched parts on the other side."""
+    arrays = TrainingArrays.load(SyntheticDataset(data, "train"))
+    index = torch.arange(4)
+    plain = Affine(torch.ones(4), torch.zeros(4, 2), torch.zeros(4, dtype=torch.bool))
+    turned = replace(plain, mirrored=torch.ones(4, dtype=torch.bool))
+    a, b = arrays.dense_targets(index, plain, 32), arrays.dense_targets(index, turned, 32)
+    left, right = BODY_PARTS.index("left hand"), BODY_PARTS.index("right hand")
+    for one, other in ((left, right), (right, left)):
+        assert torch.equal((a.parts == one + 1).flip(2), b.parts == other + 1)
+        assert torch.equal(a.touched[:, :, one], b.touched[:, :, other])
+    wrists = [arrays.joint_names.index(f"{side} wrist") for side in ("left", "right")]
+    flip = torch.tensor([-1.0, 1, 1, -1, 1])
+    torch.testing.assert_close(a.joints[:, wrists[0]], b.joints[:, wrists[1]] * flip)
+    assert (a.parts != IGNORE).all()
+
+
+def test_contact_map_names_categories(data: Path) -> None:
+    arrays = TrainingArrays.load(SyntheticDataset(data, "train"))
+    dataset = SyntheticDataset(data, "train")
+    for index in range(3):
+        record = dataset.record(index)
+        for item in record.objects:
+            bit = (record.contact_map >> item.slot & 1).astype(bool)
+            if bit.any():
+                found = set(np.unique(arrays.contacts[index].numpy()[bit]))
+                assert arrays.categories.index(item.category) + 1 in found
+
+
+def test_diverging_loss_is_an_error(data: Path, tmp_path: Path) -> None:
+    config = _config(data, tmp_path, dense=30)
+    wild = replace(config, dense=Schedule(steps=30, learning_rate=1e30, warmup=1, clip=1e9))
+    with pytest.raises(FloatingPointError, match="lower the learning rate"):
+        train(wild)
+
+

@@ -205,9 +205,10 @@ def _status(path: Path) -> os.stat_result | None:
         return None
 
 
-def _tensor_bytes(tensor: Tensor) -> np.ndarray:
+def _tensor_bytes(tensor: Tensor) -> Any:
     """The raw bytes of a tensor of any type, uint8 [N]."""
-    return tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+    data: Any = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
+    return data
 
 
 def _checksum(key: str, tensors: Mapping[str, Tensor]) -> int:

@@ -93,13 +93,12 @@ class Camera:
             float32 [height, width, 6]: origin and direction. Directions have depth one along the
             camera's z axis, so a ray parameter t is the depth in metres.
         """
-        x = np.arange(self.width) + 0.5
-        y = np.arange(self.height) + 0.5
-        pixels = np.stack([*np.meshgrid(x, y), np.ones((self.height, self.width))], axis=-1)
         to_world = self.camera_from_world[:3, :3].T @ np.linalg.inv(self.intrinsics)
+        x = np.arange(self.width)[None, :, None] + 0.5
+        y = np.arange(self.height)[:, None, None] + 0.5
         rays = np.empty((self.height, self.width, 6), dtype=np.float32)
         rays[..., :3] = self.center
-        rays[..., 3:] = pixels @ to_world.T
+        rays[..., 3:] = x * to_world[:, 0] + (y * to_world[:, 1] + to_world[:, 2])
         return rays
 
 
@@ -120,7 +119,7 @@ def look_at(eye: ArrayLike, target: ArrayLike, up: ArrayLike = (0.0, 1.0, 0.0)) 
     if np.linalg.norm(forward) < 1e-12 or np.linalg.norm(right) < 1e-9 * np.linalg.norm(forward):
         raise ValueError(
             f"look_at needs eye and target apart and 'up' not along the view direction; got "
-            f"eye {eye.tolist()}, target {np.asarray(target).tolist()}, up {np.asarray(up).tolist()}."
+            f"eye {eye.tolist()}, target {np.asarray(target)}, up {np.asarray(up)}."
         )
     forward /= np.linalg.norm(forward)
     right /= np.linalg.norm(right)

@@ -122,7 +122,7 @@ class LiftOperator(nn.Module):
         pixels, column = np.unique(mask_pixel, return_inverse=True)
 
         pair = (view[:, None] * num_vertices + ids.reshape(-1, corners)[fine]).ravel()
-        weight = np.asarray(weights, dtype=np.float64).reshape(-1, corners)[fine].ravel()
+        weight = np.asarray(weights).reshape(-1, corners)[fine].ravel().astype(np.float64)
         total = np.bincount(pair, weights=weight, minlength=views * num_vertices)
         pairs = np.flatnonzero(total > 0)
         row_of_pair = np.full(views * num_vertices, -1)

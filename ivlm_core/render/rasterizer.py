@@ -65,16 +65,22 @@ def rasterize(mesh: Mesh, cameras: Sequence[Camera]) -> PixelMap:
     scene = o3d.t.geometry.RaycastingScene()
     tensor = o3d.core.Tensor.from_numpy
     scene.add_triangles(tensor(mesh.vertices), tensor(mesh.faces.astype(np.uint32)))
-    rays = np.stack([camera.pixel_rays() for camera in cameras])
-    answer = scene.cast_rays(tensor(rays))
 
-    face_ids = answer["primitive_ids"].numpy().astype(np.int32)  # uint32 max becomes -1
-    hit = face_ids >= 0
-    uv = np.clip(answer["primitive_uvs"].numpy(), 0.0, 1.0)
-    first = np.clip(1.0 - uv.sum(axis=-1, keepdims=True), 0.0, 1.0)
-    barycentric = np.concatenate([first, uv], axis=-1)
-    barycentric /= barycentric.sum(axis=-1, keepdims=True)
-    barycentric[~hit] = -1.0
-    vertex_ids = np.where(hit[..., None], mesh.faces[face_ids], np.int32(-1))
-    depth = np.where(hit, answer["t_hit"].numpy(), np.float32(-1.0))
-    return PixelMap(face_ids, vertex_ids, barycentric.astype(np.float32), depth)
+    shape = (len(cameras), cameras[0].height, cameras[0].width)
+    face_ids = np.full(shape, -1, dtype=np.int32)
+    vertex_ids = np.full((*shape, 3), -1, dtype=np.int32)
+    barycentric = np.full((*shape, 3), -1.0, dtype=np.float32)
+    depth = np.full(shape, -1.0, dtype=np.float32)
+    for view, camera in enumerate(cameras):
+        answer = scene.cast_rays(tensor(camera.pixel_rays()))
+        faces = answer["primitive_ids"].numpy()
+        hit = faces < mesh.num_faces  # a miss is the largest uint32
+        faces = faces[hit].astype(np.int32)
+        face_ids[view][hit] = faces
+        vertex_ids[view][hit] = mesh.faces[faces]
+        depth[view][hit] = answer["t_hit"].numpy()[hit]
+        uv = np.clip(answer["primitive_uvs"].numpy()[hit], 0.0, 1.0)
+        first = np.clip(1.0 - uv.sum(axis=-1, keepdims=True), 0.0, 1.0)
+        weights = np.concatenate([first, uv], axis=-1)
+        barycentric[view][hit] = weights / weights.sum(axis=-1, keepdims=True)
+    return PixelMap(face_ids, vertex_ids, barycentric, depth)

@@ -7,7 +7,8 @@ will_do='
 import platform, sys
 ok = (3, 11) <= sys.version_info[:2] <= (3, 13) and platform.python_implementation() == "CPython"
 ok = ok and sys.maxsize > 2**32
-print(sys.executable if ok else "", platform.python_version())
+# Of an active environment its base, so that an environment is never asked to make itself anew.
+print(sys._base_executable if ok else "", platform.python_version())
 sys.exit(0 if ok else 1)'
 
 tried=""

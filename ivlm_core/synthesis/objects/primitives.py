@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 Distance = NDArray[np.float32]
@@ -336,7 +336,7 @@ class Tube:
     """
 
     points: Array
-    radius: float | Sequence[float]
+    radius: ArrayLike
     sides: int = 8
     loop: bool = False
 
@@ -411,7 +411,7 @@ def _sweep(line: Array, radii: Array, sides: int, loop: bool, edge: float) -> tu
 
 
 def tube_mesh(
-    points: Array, radius: float | Sequence[float], sides: int = 8, edge: float = 0.03
+    points: Array, radius: ArrayLike, sides: int = 8, edge: float = 0.03
 ) -> tuple[Array, Faces]:
     """Return vertices [V, 3] and faces [F, 3] of a round tube along points [K, 3], in metres.
 
@@ -421,9 +421,7 @@ def tube_mesh(
     return Tube(_line(points), radius, sides).mesh(edge)
 
 
-def tube_sdf(
-    points: Array, radius: float | Sequence[float]
-) -> Callable[[NDArray[np.floating]], Distance]:
+def tube_sdf(points: Array, radius: ArrayLike) -> Callable[[NDArray[np.floating]], Distance]:
     """Return the signed distance function ([N, 3] -> [N]) of the tube along points [K, 3]."""
     tube = Tube(_line(points), radius)
 
@@ -453,9 +451,9 @@ class Plate:
         rounding: radius of the rim, at most half the thickness. The outline is the outer one.
     """
 
-    stations: Sequence[float]
-    low: Sequence[float]
-    high: Sequence[float]
+    stations: ArrayLike
+    low: ArrayLike
+    high: ArrayLike
     thickness: float
     rounding: float = 0.002
 
@@ -556,8 +554,8 @@ class Bent:
     """
 
     solid: Solid
-    stations: Sequence[float]
-    heights: Sequence[float]
+    stations: Sequence[float] | Array
+    heights: Sequence[float] | Array
 
     def mesh(self, edge: float) -> tuple[Array, Faces]:
         """See `Solid.mesh`."""

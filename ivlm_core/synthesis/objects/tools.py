@@ -209,9 +209,10 @@ def knife(rng: np.random.Generator) -> Assembly:
     _both_grips(made, handle * 0.5, deep)
     made.frame("tip", (0, handle + blade - 0.004, 0), (0, 1, 0), (0, 0, 1))
     steel = paint(rng, "metal")
+    r, g, b = (min(250, channel + 30) for channel in steel)
     made.colours |= {
         "blade": steel,
-        "edge": tuple(min(250, c + 30) for c in steel),
+        "edge": (r, g, b),
         "tip": steel,
         "handle": paint(rng, pick(rng, "wood", "dark", "any")),
     }

@@ -1,27 +1,28 @@
-"""The `ivlm` command: picks the verb; each verb is a dataclass in `ivlm_core.commands`."""
+"""The `ivlm` command: picks the verb; each verb is a dataclass in `ivlm_core.commands`.
 
+Only the module of the chosen verb is imported, so that help and errors come at once.
+"""
+
+import difflib
+import importlib
+import logging
 import sys
 from collections.abc import Sequence
-from typing import Annotated
 
 import tyro
 
-from ivlm_core.commands.bench import Bench
-from ivlm_core.commands.console import USAGE, UsageError, complain
-from ivlm_core.commands.evaluate import Evaluate
-from ivlm_core.commands.info import Info
-from ivlm_core.commands.predict import Predict
-from ivlm_core.commands.synthesize import Synthesize
-from ivlm_core.commands.train import Train
+from ivlm_core import __version__
+from ivlm_core.commands.console import OK, USAGE, UsageError, complain, say, table
 
-Verb = (
-    Annotated[Predict, tyro.conf.subcommand("predict")]
-    | Annotated[Info, tyro.conf.subcommand("info")]
-    | Annotated[Bench, tyro.conf.subcommand("bench")]
-    | Annotated[Synthesize, tyro.conf.subcommand("synthesize")]
-    | Annotated[Train, tyro.conf.subcommand("train")]
-    | Annotated[Evaluate, tyro.conf.subcommand("evaluate")]
-)
+VERBS = {
+    "predict": ("Predict", "images to contact and affordance on meshes, as files"),
+    "info": ("Info", "versions, devices, model files, caches, whether ROS is there"),
+    "bench": ("Bench", "measure speed: of the pipeline, of the ROS node"),
+    "synthesize": ("Synthesize", "generate labelled human-object interactions"),
+    "train": ("Train", "train a model on generated interactions"),
+    "evaluate": ("Evaluate", "judge a model on a labelled split, beside blind guesses"),
+}
+"""Verb to the dataclass in `ivlm_core.commands.<verb>` and its line of help."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -33,21 +34,49 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 something failed (it was named), 2 wrong usage.
     """
+    given = sys.argv[1:] if arguments is None else list(arguments)
+    name = given[0] if given else ""
+    if name in ("-h", "--help"):
+        say(_help())
+        return OK
+    if name == "--version":
+        say(f"ivlm {__version__}")
+        return OK
+    if name not in VERBS:
+        complain(_help() if not given else _unknown(name))
+        return USAGE
+    module = importlib.import_module(f"ivlm_core.commands.{name}")
     verb = tyro.cli(
-        Verb,  # type: ignore[arg-type]
-        prog="ivlm",
-        description="Where people and objects touch, on real 3D surfaces.",
-        args=sys.argv[1:] if arguments is None else list(arguments),
+        getattr(module, VERBS[name][0]),
+        prog=f"ivlm {name}",
+        args=given[1:],
         config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
     )
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
-        return verb.run()
+        return int(verb.run())
     except UsageError as error:
-        complain(f"ivlm: {error}")
+        complain(f"ivlm {name}: {error}")
         return USAGE
     except KeyboardInterrupt:
         complain("ivlm: stopped")
         return 130
+
+
+def _help() -> str:
+    rows = [(name, line) for name, (_, line) in VERBS.items()]
+    return (
+        "usage: ivlm VERB ...\n\n"
+        "Where people and objects touch, on real 3D surfaces.\n\n"
+        f"{table(rows)}\n\n"
+        "ivlm VERB --help shows a verb's options; ivlm --version the version."
+    )
+
+
+def _unknown(name: str) -> str:
+    near = difflib.get_close_matches(name, VERBS, n=1)
+    hint = f"Perhaps you meant '{near[0]}'. " if near else ""
+    return f"ivlm: unknown verb '{name}'. {hint}Verbs: {', '.join(VERBS)}."
 
 
 if __name__ == "__main__":

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from typing import Any
 
 OK = 0
@@ -32,7 +33,7 @@ def emit(report: dict[str, Any]) -> None:
     say(json.dumps(report, ensure_ascii=False, allow_nan=False))
 
 
-def table(rows: list[tuple[str, ...]], indent: str = "  ") -> str:
+def table(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> str:
     """Lay out rows in columns; numbers are the caller's to format."""
     widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
     lines = (

@@ -154,12 +154,12 @@ def _readable(report: dict[str, Any]) -> str:
     lines.append(table(rows))
     devices = report["devices"]
     lines.append("\nDevices")
-    rows = [("cpu", f"{devices['cpu_cores']} cores, {devices.get('torch_threads', '?')} threads")]
+    cores = [("cpu", f"{devices['cpu_cores']} cores, {devices.get('torch_threads', '?')} threads")]
     for index, gpu in enumerate(devices["cuda"]):
-        rows.append((f"cuda:{index}", f"{gpu['name']}, {gpu['memory_bytes'] / 2**30:.0f} GiB"))
+        cores.append((f"cuda:{index}", f"{gpu['name']}, {gpu['memory_bytes'] / 2**30:.0f} GiB"))
     if not devices["cuda"]:
-        rows.append(("cuda", devices["torch_problem"] or "none that torch can use"))
-    lines.append(table(rows))
+        cores.append(("cuda", devices["torch_problem"] or "none that torch can use"))
+    lines.append(table(cores))
     lines.append("\nShipped models")
     models = [(m["name"], megabytes(m["bytes"]), m["folder"]) for m in report["models"]]
     lines.append(table(models) if models else "  none in this installation; train one: ivlm train")
@@ -168,11 +168,11 @@ def _readable(report: dict[str, Any]) -> str:
     lines.append(f"  {cache['folder']}  {cache['files']} files, {megabytes(cache['bytes'])}")
     ros = report["ros"]
     lines.append("\nROS 2")
-    rows = [
+    ros_rows = [
         ("rclpy", "importable" if ros["rclpy"] else _ROS_HINT),
         ("ivlm_ros", "importable" if ros["ivlm_ros"] else _IVLM_ROS_HINT),
         ("distribution", ros["distro"] or "not set (ROS_DISTRO)"),
         ("middleware", ros["rmw"] or "default (RMW_IMPLEMENTATION not set)"),
     ]
-    lines.append(table(rows))
+    lines.append(table(ros_rows))
     return "\n".join(lines)

@@ -4,39 +4,50 @@ import sys
 
 import pytest
 
-from ivlm_core.cli import main
+from ivlm_core.cli import VERBS, main
 
-HEAVY = ("torch", "transformers", "open3d", "trimesh", "PIL", "scipy", "anny", "rclpy")
+HEAVY = ("torch", "transformers", "open3d", "trimesh", "PIL", "anny", "rclpy")
 
 
-@pytest.mark.parametrize(
-    "verb",
-    [[], ["predict"], ["info"], ["bench"], ["bench", "predict"], ["bench", "node"],
-     ["synthesize"], ["train"], ["evaluate"]],
-)  # fmt: skip
+VERB_FORMS = [
+    ["predict"], ["info"], ["bench"], ["bench", "predict"], ["bench", "node"],
+    ["synthesize"], ["train"], ["evaluate"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("verb", VERB_FORMS, ids=" ".join)
 def test_every_verb_has_help(verb, capsys):
     with pytest.raises(SystemExit) as stop:
         main([*verb, "--help"])
     assert stop.value.code == 0
-    assert "usage: ivlm" in capsys.readouterr().out
+    assert f"usage: ivlm {verb[0]}" in capsys.readouterr().out
 
 
-def test_help_imports_nothing_heavy():
+def test_no_help_imports_torch_or_loads_a_mesh_library():
     code = (
         "import sys\n"
         "from ivlm_core.cli import main\n"
-        "try:\n    main(['train', '--help'])\nexcept SystemExit:\n    pass\n"
+        f"for verb in {[[], *VERB_FORMS]}:\n"
+        "    try:\n        main([*verb, '--help'])\n    except SystemExit:\n        pass\n"
         f"print('heavy:', [m for m in {HEAVY} if m in sys.modules])\n"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "heavy: []"
 
 
-def test_no_verb_and_unknown_verbs_are_wrong_usage():
-    for arguments in ([], ["fly"]):
-        with pytest.raises(SystemExit) as stop:
-            main(arguments)
-        assert stop.value.code == 2
+def test_top_level_help_and_version(capsys):
+    assert main(["--help"]) == 0
+    printed = capsys.readouterr().out
+    assert all(f"  {verb} " in printed for verb in VERBS)
+    assert main(["--version"]) == 0
+    assert capsys.readouterr().out.startswith("ivlm ")
+
+
+def test_no_verb_and_unknown_verbs_are_wrong_usage(capsys):
+    assert main([]) == 2
+    assert "usage: ivlm VERB" in capsys.readouterr().err
+    assert main(["predic"]) == 2
+    assert "Perhaps you meant 'predict'" in capsys.readouterr().err
 
 
 def test_info_tells_versions_devices_models_cache_and_ros(capsys, tmp_path, monkeypatch):
@@ -114,3 +125,44 @@ def test_bench_node_runs_in_its_own_process(monkeypatch):
     monkeypatch.setattr(subprocess, "run", fake_run)
     assert main(["bench", "node", "--json", "--", "--frames", "7"]) == 5
     assert seen[1:] == ["-m", "ivlm_ros.bench", "--model", "nano", "--json", "--frames", "7"]
+
+
+def test_train_hands_its_options_to_the_recipe(monkeypatch, tmp_path, capsys):
+    from ivlm_core.training import train as training
+
+    seen = []
+    monkeypatch.setattr(training, "train", lambda config: seen.append(config) or tmp_path / "model")
+    arguments = ["--data", "d", "--out", str(tmp_path), "--seed", "3", "--contact-steps", "7"]
+    assert main(["train", *arguments, "--json"]) == 0
+    assert seen[0].seed == 3 and seen[0].contact.steps == 7
+    assert seen[0].dense == training.TrainConfig(data=seen[0].data, out=tmp_path).dense
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["model"] == str(tmp_path / "model")
+
+    def diverge(config):
+        raise FloatingPointError("the loss is not finite at step 5")
+
+    monkeypatch.setattr(training, "train", diverge)
+    assert main(["train", *arguments]) == 1
+    assert "step 5" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("verb", [["train", "--out", "o"], ["evaluate"]])
+def test_missing_data_is_wrong_usage(verb, tmp_path, capsys):
+    assert main([*verb, "--data", str(tmp_path / "nodata")]) == 2
+    assert "nodata" in capsys.readouterr().err
+
+
+def test_evaluate_prints_the_report(monkeypatch, capsys):
+    from ivlm_core.commands import evaluate
+
+    class Report:
+        def text(self):
+            return "a table"
+
+        def to_json(self):
+            return {"groups": {}}
+
+    monkeypatch.setattr(evaluate, "main", lambda config: Report())
+    assert main(["evaluate", "--data", "d", "--limit", "3", "--json"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "a table" and json.loads(lines[-1])["command"] == "evaluate"

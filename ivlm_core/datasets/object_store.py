@@ -1,6 +1,7 @@
 """Meshes, parts and affordances of a dataset's object instances."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,16 @@ from ivlm_core.datasets.shard import DatasetError, load_json
 from ivlm_core.geometry.mesh import Mesh, check_mesh
 
 
+@dataclass(frozen=True, eq=False)
+class Affordance:
+    """What can be done with an object, and where."""
+
+    names: tuple[str, ...]
+    parts: tuple[str, ...]
+    vertices: np.ndarray
+    """int32 `[vertex of the parts]`, sorted."""
+
+
 class ObjectStore:
     """The `objects` folder of a dataset; meshes are read when they are asked for, then kept.
 
@@ -24,6 +35,7 @@ class ObjectStore:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._meshes: dict[tuple[str, bool], Mesh] = {}
+        self._affordances: dict[tuple[str, tuple[str, ...]], Affordance] = {}
 
     @cached_property
     def index(self) -> dict[str, dict[str, Any]]:
@@ -47,19 +59,23 @@ class ObjectStore:
             self._meshes[key] = found
         return self._meshes[key]
 
-    def used(
-        self, instance: str, affordances: Sequence[str] = ()
-    ) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """Return which affordances an interaction uses, and the parts that offer them.
+    def affordance(self, instance: str, named: tuple[str, ...] = ()) -> Affordance:
+        """Return what an interaction uses an object for, and where that can be done.
 
         Args:
             instance: name of the object.
-            affordances: those the interaction is known to use; none takes the object's main one,
-                the first of its table.
+            named: the affordances that the interaction is known to use; none takes the object's
+                main one, the first of its table.
         """
-        table: dict[str, Sequence[str]] = self._entry(instance)["affordances"]
-        named = tuple(a for a in affordances if a in table) or tuple(table)[:1]
-        return named, tuple(dict.fromkeys(part for a in named for part in table[a]))
+        key = (instance, named)
+        if key not in self._affordances:
+            table: dict[str, Sequence[str]] = self._entry(instance)["affordances"]
+            used = tuple(a for a in named if a in table) or tuple(table)[:1]
+            parts = tuple(dict.fromkeys(part for a in used for part in table[a]))
+            on_parts = [self.mesh(instance).parts.get(p, np.zeros(0, np.int32)) for p in parts]
+            vertices = np.unique(np.concatenate([np.zeros(0, np.int32), *on_parts]))
+            self._affordances[key] = Affordance(used, parts, vertices)
+        return self._affordances[key]
 
     def _entry(self, instance: str) -> dict[str, Any]:
         if instance not in self.index:

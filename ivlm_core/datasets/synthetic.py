@@ -56,6 +56,7 @@ class SyntheticDataset:
         self.info = DatasetInfo.load(self.folder / "info.json")
         self.body: Body = load_body(self.info.topology)
         self.objects = ObjectStore(self.folder / "objects")
+        self._targets: dict[int, tuple[Target, ...]] = {}
         self.shards = self._open_shards()
         self._first = np.cumsum([0] + [len(shard) for shard in self.shards])
         self._check_counts()
@@ -97,12 +98,9 @@ class SyntheticDataset:
 
     def targets(self, index: int) -> tuple[Target, ...]:
         """Return the questions about an image with their answers; reads no pixels."""
-        shard, row = self._place(index)
-        line = shard.lines[row]
-        objects = {item.slot: item for item in self._objects(line)}
-        asked = [self._target(shard, index, query, objects, line) for query in line["queries"]]
-        offered = [self._affordance(index, item) for item in objects.values() if item.in_contact]
-        return (*asked, *(target for target in offered if target is not None))
+        if index not in self._targets:
+            self._targets[index] = self._read_targets(index)
+        return self._targets[index]
 
     def scene_objects(self, index: int) -> tuple[SceneObject, ...]:
         """Return the objects of an image; reads no pixels."""
@@ -219,6 +217,14 @@ class SyntheticDataset:
         number = int(np.searchsorted(self._first, index, side="right")) - 1
         return self.shards[number], index - int(self._first[number])
 
+    def _read_targets(self, index: int) -> tuple[Target, ...]:
+        shard, row = self._place(index)
+        line = shard.lines[row]
+        objects = {item.slot: item for item in self._objects(line)}
+        asked = [self._target(shard, index, query, objects, line) for query in line["queries"]]
+        offered = [self._affordance(index, item) for item in objects.values() if item.in_contact]
+        return (*asked, *(target for target in offered if target is not None))
+
     def _objects(self, line: dict[str, Any]) -> tuple[SceneObject, ...]:
         return tuple(
             SceneObject(
@@ -270,10 +276,8 @@ class SyntheticDataset:
 
     def _affordance(self, index: int, item: SceneObject) -> Target | None:
         """Derive the affordance question about an object that is touched."""
-        affordances, parts = self.objects.used(item.instance, item.affordances)
-        mesh = self.objects.mesh(item.instance)
-        vertices = [mesh.parts[part] for part in parts if part in mesh.parts]
-        if not vertices:
+        used = self.objects.affordance(item.instance, item.affordances)
+        if not len(used.vertices):
             return None
         return Target(
             image_index=index,
@@ -281,10 +285,10 @@ class SyntheticDataset:
             label=item.category,
             slot=item.slot,
             object=item,
-            vertices=np.unique(np.concatenate(vertices)).astype(np.int32),
-            num_vertices=mesh.num_vertices,
-            parts=parts,
-            affordances=affordances,
+            vertices=used.vertices,
+            num_vertices=self.objects.mesh(item.instance).num_vertices,
+            parts=used.parts,
+            affordances=used.names,
             side_decided_by_label=True,
             template=item.template,
         )

@@ -1,0 +1,238 @@
+"""`evaluate(pipeline, dataset)`: what users call, over a labelled split, beside blind guesses."""
+
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+from tqdm import tqdm
+
+from ivlm_core.datasets.sample import Sample, Target
+from ivlm_core.datasets.synthetic import SyntheticDataset
+from ivlm_core.evaluation.baselines import Guess, LabelOnly, MeanContact, TrueSide, TrueTemplate
+from ivlm_core.evaluation.figures import LABEL_ONLY, TRUE_SIDE, TRUE_TEMPLATE
+from ivlm_core.evaluation.metrics import THRESHOLD
+from ivlm_core.evaluation.outcomes import Judge, PairOutcome, TwoLabels
+from ivlm_core.evaluation.report import Report
+from ivlm_core.geometry.body import BODY_PARTS, Body
+from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.model.prompts import TASKS, Task
+
+if TYPE_CHECKING:
+    from ivlm_core.pipeline import Pipeline
+
+
+@dataclass(frozen=True)
+class EvaluateConfig:
+    """One evaluation."""
+
+    data: Path
+    """Folder that `ivlm synthesize` wrote."""
+    model: str = "nano"
+    """`nano` (shipped) or a model folder."""
+    split: str = "test"
+    """Split to answer; the baselines learn from `train`."""
+    out: Path | None = None
+    """Folder for report.json, report.txt, report.md and pairs.jsonl."""
+    limit: int | None = None
+    """Number of images, evenly spread over the split; None takes all."""
+    batch_size: int = 16
+    """Questions answered together."""
+    tasks: tuple[Task, ...] = TASKS
+    threshold: float | None = None
+    """Score from which a vertex counts as in contact; None takes the model's own."""
+    device: str | None = None
+    cache_dir: Path | None = None
+    progress: bool = True
+
+    def __post_init__(self) -> None:
+        if self.batch_size < 1 or (self.limit is not None and self.limit < 1):
+            raise ValueError(
+                f"batch_size and limit must be positive, got {self.batch_size} and {self.limit}"
+            )
+        if self.threshold is not None and not 0 < self.threshold < 1:
+            raise ValueError(f"threshold must be between 0 and 1, got {self.threshold}")
+
+
+def main(config: EvaluateConfig) -> Report:
+    """Load model and data, evaluate, and write the report where `config.out` says.
+
+    Raises:
+        FileNotFoundError, ValueError: model or data are missing, damaged or do not fit.
+    """
+    from ivlm_core.pipeline import Pipeline
+
+    dataset = SyntheticDataset(config.data, config.split)
+    pipeline = Pipeline.from_pretrained(config.model, config.device, config.cache_dir)
+    report = evaluate(
+        pipeline,
+        dataset,
+        limit=config.limit,
+        batch_size=config.batch_size,
+        tasks=config.tasks,
+        threshold=config.threshold,
+        progress=config.progress,
+        about={"model": config.model},
+    )
+    if config.out is not None:
+        report.save(config.out)
+    return report
+
+
+def evaluate(
+    pipeline: "Pipeline",
+    dataset: SyntheticDataset,
+    limit: int | None = None,
+    batch_size: int = 16,
+    tasks: Sequence[Task] = TASKS,
+    threshold: float | None = None,
+    baselines: Mapping[str, MeanContact] | None = None,
+    progress: bool = False,
+    about: Mapping[str, Any] | None = None,
+) -> Report:
+    """Answer a split's questions with a pipeline, as a user would, and judge the answers.
+
+    The text is generated, not given; questions about one image go in one batch.
+
+    Args:
+        pipeline: only its `predict_batch` is called.
+        dataset: the split.
+        limit: number of images, evenly spread over the split; None takes all.
+        batch_size: least number of questions answered together; whole images are taken.
+        tasks: only these.
+        threshold: score from which a vertex is in contact; None takes the model's own.
+        baselines: fitted ones; None fits all three on the folder's training split.
+        progress: shows a bar.
+        about: what else the report should say of itself.
+
+    Raises:
+        ValueError: the model's scores do not fit the data's meshes.
+    """
+    from ivlm_core.pipeline import Query
+
+    judge = Judge(dataset.body, fit_baselines(dataset) if baselines is None else baselines)
+    indices = spread(len(dataset), limit)
+    vocabularies = _vocabularies(dataset)
+    pairs: list[PairOutcome] = []
+    doubles: list[TwoLabels] = []
+    seconds = 0.0
+    bar = tqdm(total=len(indices), desc="evaluate", unit="image", disable=not progress)
+    for samples in _batches(dataset, indices, batch_size, tasks):
+        queries = [Query(s.image, s.label, s.task, s.mesh) for s in samples]
+        started = time.perf_counter()
+        predictions = pipeline.predict_batch(queries)
+        seconds += time.perf_counter() - started
+        answers = []
+        for sample, prediction in zip(samples, predictions, strict=True):
+            answer = Guess(
+                prediction.scores, prediction.threshold if threshold is None else threshold
+            )
+            guesses = judge.guesses(sample.target, sample.mesh, answer)
+            vocabulary = vocabularies.get(sample.task)
+            text = prediction.answer if vocabulary else None
+            pairs.append(judge.pair(sample.target, guesses, sample.mesh, text, vocabulary or ()))
+            answers.append((sample.target, guesses))
+        for _, of_image in groupby(answers, key=lambda a: a[0].image_index):
+            targets, guessed = zip(*of_image, strict=True)
+            doubles += judge.two_labels(targets, guessed)
+        bar.update(len({s.target.image_index for s in samples}))
+    bar.close()
+    return Report.of(
+        pairs,
+        doubles,
+        {
+            **(about or {}),
+            "data": dataset.folder.name,
+            "split": dataset.split,
+            "images": len(indices),
+            "questions": len(pairs),
+            "ms_per_question": round(1000 * seconds / max(1, len(pairs)), 1),
+        },
+    )
+
+
+def evaluate_scores(
+    truth: Sequence[ArrayLike] | ArrayLike,
+    scores: Sequence[ArrayLike] | ArrayLike,
+    records: Sequence[Sample | Target],
+    body: Body,
+    baselines: Mapping[str, MeanContact] | None = None,
+    threshold: float = THRESHOLD,
+) -> Report:
+    """Judge scores that are already there, for instance a training loop's.
+
+    Args:
+        truth: `[sample, vertex]`, or one `[vertex]` per sample where meshes differ; in contact
+            where above 0.
+        scores: the same of the model, in [0, 1].
+        records: what each row asks; its own contact is replaced by `truth`.
+        body: whose vertices human contact is on.
+        baselines: fitted ones to compare with, by name.
+        threshold: score from which a vertex is in contact.
+
+    Raises:
+        ValueError: the numbers of rows or vertices differ.
+    """
+    rows = list(zip(truth, scores, records, strict=True))  # type: ignore[arg-type]
+    judge = Judge(body, baselines)
+    pairs, answers = [], []
+    for true, found, record in rows:
+        mesh: Mesh | None = record.mesh if isinstance(record, Sample) else None
+        target = _with_contact(record.target if isinstance(record, Sample) else record, true)
+        guesses = judge.guesses(target, mesh, Guess(np.asarray(found), threshold))
+        pairs.append(judge.pair(target, guesses, mesh))
+        answers.append((target, guesses))
+    answers.sort(key=lambda a: a[0].image_index)
+    doubles: list[TwoLabels] = []
+    for _, of_image in groupby(answers, key=lambda a: a[0].image_index):
+        targets, guessed = zip(*of_image, strict=True)
+        doubles += judge.two_labels(targets, guessed)
+    return Report.of(pairs, doubles)
+
+
+def fit_baselines(dataset: SyntheticDataset) -> dict[str, MeanContact]:
+    """Fit all baselines on the training split of a dataset's folder."""
+    train = dataset if dataset.split == "train" else SyntheticDataset(dataset.folder, "train")
+    return {
+        LABEL_ONLY: LabelOnly.fit(train),
+        TRUE_SIDE: TrueSide.fit(train),
+        TRUE_TEMPLATE: TrueTemplate.fit(train),
+    }
+
+
+def spread(count: int, limit: int | None) -> list[int]:
+    """Return `limit` of `count` indices, evenly spread; all without a limit."""
+    if limit is None or limit >= count:
+        return list(range(count))
+    return np.linspace(0, count - 1, limit).round().astype(int).tolist()
+
+
+def _batches(
+    dataset: SyntheticDataset, indices: Sequence[int], batch_size: int, tasks: Sequence[Task]
+) -> Iterator[list[Sample]]:
+    batch: list[Sample] = []
+    for index in indices:
+        batch += dataset.samples_of(index, tasks)
+        if len(batch) >= batch_size:
+            yield batch
+            batch = []
+    if batch:
+        yield batch
+
+
+def _vocabularies(dataset: SyntheticDataset) -> dict[str, tuple[str, ...]]:
+    """Return the names that a task's text may hold."""
+    entries = dataset.objects.index.values()
+    affordances = sorted({name for entry in entries for name in entry["affordances"]})
+    return {"human_contact": BODY_PARTS, "object_affordance": tuple(affordances)}
+
+
+def _with_contact(target: Target, truth: ArrayLike) -> Target:
+    dense = np.asarray(truth)
+    return replace(
+        target, vertices=np.flatnonzero(dense > 0).astype(np.int32), num_vertices=len(dense)
+    )

@@ -1,0 +1,243 @@
+"""Outcomes of single questions to figures of groups of them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ivlm_core.evaluation.outcomes import MODEL, Outcome, PairOutcome, TwoLabels
+from ivlm_core.model.prompts import SCENE_LABEL, TASKS
+
+LABEL_ONLY = "label_only"
+TRUE_SIDE = "true_side"
+TRUE_TEMPLATE = "true_template"
+
+BOOTSTRAP_DRAWS = 1000
+SMALLEST_GAP = 0.01
+"""Below this gap between label-only and a reference, its share that is closed means nothing."""
+SMALL_OBJECT = 50
+"""Visible pixels below which an object counts as hardly visible."""
+
+
+@dataclass(frozen=True)
+class Figures:
+    """Means over the questions of a group; None where a figure does not apply."""
+
+    f1: float
+    precision: float
+    recall: float
+    area_f1: float
+    side_accuracy: float | None
+    """Over the questions whose true contact is on one side of the body."""
+    similarity: float | None
+    mean_absolute_error: float | None
+    auc: float | None
+    average_iou: float | None
+
+
+@dataclass(frozen=True)
+class Group:
+    """Figures of some questions, the model's beside those of the baselines."""
+
+    pairs: int
+    images: int
+    by: dict[str, Figures]
+    """Predictor to figures."""
+    f1_interval: tuple[float, float]
+    """95 % of the model's mean F1 when images are drawn again (bootstrap over images)."""
+    gain: float | None
+    """F1 of the model above label-only."""
+    gain_interval: tuple[float, float] | None
+    gap_closed: dict[str, float | None]
+    """Reference to the share of its lead over label-only that the model reaches."""
+
+
+@dataclass(frozen=True)
+class EmptyFigures:
+    """Questions whose true answer is no contact."""
+
+    pairs: int
+    false_positive_rate: dict[str, float]
+    """Predictor to the share of questions with any vertex in contact."""
+    mean_vertices: dict[str, float]
+    """Predictor to vertices in contact, mean."""
+
+
+@dataclass(frozen=True)
+class TwoLabelFigures:
+    """Images asked about two touched objects."""
+
+    pairs: int
+    differ: dict[str, float]
+    """Predictor to the share whose two answers differ."""
+    told_apart: dict[str, float]
+    """Predictor to the share where, besides, each answer fits its own truth better."""
+
+
+@dataclass(frozen=True)
+class TextFigures:
+    """Names in the model's text against the true ones."""
+
+    pairs: int
+    f1: float
+    exact: float
+    """Share with exactly the true names."""
+
+
+def groups_of(pairs: Sequence[PairOutcome]) -> dict[str, dict[str, Group]]:
+    """Return section to name to group, of the questions whose true answer is not empty."""
+    sections: dict[str, dict[str, Group]] = {}
+    for task in TASKS:
+        of_task = [p for p in pairs if p.task == task and not p.is_empty]
+        if not of_task:
+            continue
+        sections[task] = {"all": _group(of_task)}
+        if task == "human_contact":
+            undecided = [p for p in of_task if not p.side_decided_by_label]
+            if undecided:
+                sections[task]["side_undecided"] = _group(undecided)
+        sections[f"{task}/label"] = _split(of_task, lambda p: p.label)
+        if task == "human_contact":
+            sections[f"{task}/template"] = _split(of_task, lambda p: p.template)
+            seen = [p for p in of_task if p.slot >= 0]
+            if seen:
+                sections[f"{task}/visibility"] = _split(seen, _visibility)
+    return sections
+
+
+def _split(pairs: Sequence[PairOutcome], key: Callable[[PairOutcome], str]) -> dict[str, Group]:
+    names = sorted({key(p) for p in pairs})
+    return {name: _group([p for p in pairs if key(p) == name]) for name in names}
+
+
+def _visibility(pair: PairOutcome) -> str:
+    if pair.visible_pixels == 0:
+        return "object hidden"
+    small = pair.visible_pixels < SMALL_OBJECT
+    return f"object under {SMALL_OBJECT} px" if small else f"object {SMALL_OBJECT} px or more"
+
+
+def _group(pairs: Sequence[PairOutcome]) -> Group:
+    by = {name: _figures([p.by[name] for p in pairs]) for name in pairs[0].by}
+    images = np.array([p.image_index for p in pairs])
+    f1 = np.array([p.by[MODEL].f1 for p in pairs])
+    gain = gain_interval = None
+    gap_closed: dict[str, float | None] = {}
+    if LABEL_ONLY in by:
+        over = f1 - np.array([p.by[LABEL_ONLY].f1 for p in pairs])
+        gain, gain_interval = float(over.mean()), bootstrap_interval(over, images)
+        gap_closed = {
+            name: _share(gain, by[name].f1 - by[LABEL_ONLY].f1)
+            for name in by
+            if name not in (MODEL, LABEL_ONLY)
+        }
+    return Group(
+        pairs=len(pairs),
+        images=len(np.unique(images)),
+        by=by,
+        f1_interval=bootstrap_interval(f1, images),
+        gain=gain,
+        gain_interval=gain_interval,
+        gap_closed=gap_closed,
+    )
+
+
+def bootstrap_interval(
+    values: np.ndarray, clusters: np.ndarray, draws: int = BOOTSTRAP_DRAWS, seed: int = 0
+) -> tuple[float, float]:
+    """Return the 2.5th and 97.5th percentile of the mean when clusters are drawn again.
+
+    Args:
+        values: `[sample]`.
+        clusters: `[sample]`, what belongs together (the image of each question).
+        draws: number of resamples.
+        seed: of the random draws.
+    """
+    _, cluster = np.unique(clusters, return_inverse=True)
+    counts = np.bincount(cluster).astype(float)
+    sums = np.bincount(cluster, weights=values)
+    rng = np.random.default_rng(seed)
+    means = np.empty(draws)
+    for start in range(0, draws, 100):
+        drawn = rng.integers(0, len(counts), (min(100, draws - start), len(counts)))
+        means[start : start + 100] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    return float(low), float(high)
+
+
+def _figures(outcomes: Sequence[Outcome]) -> Figures:
+    def mean(name: str) -> float | None:
+        values = np.array([getattr(o, name) for o in outcomes], float)
+        known = values[~np.isnan(values)]
+        return float(known.mean()) if len(known) else None
+
+    return Figures(
+        f1=mean("f1") or 0.0,
+        precision=mean("precision") or 0.0,
+        recall=mean("recall") or 0.0,
+        area_f1=mean("area_f1") or 0.0,
+        side_accuracy=mean("side_match"),
+        similarity=mean("similarity"),
+        mean_absolute_error=mean("mean_absolute_error"),
+        auc=mean("auc"),
+        average_iou=mean("average_iou"),
+    )
+
+
+def _share(gain: float, gap: float) -> float | None:
+    return gain / gap if gap >= SMALLEST_GAP else None
+
+
+def empty_figures(pairs: Sequence[PairOutcome]) -> dict[str, EmptyFigures]:
+    """Return figures of the human-contact questions whose true answer is empty, by reason."""
+    pairs = [p for p in pairs if p.is_empty and p.task == "human_contact"]
+    kinds = {
+        "absent": [p for p in pairs if p.slot < 0 and p.label != SCENE_LABEL],
+        "off_the_ground": [p for p in pairs if p.label == SCENE_LABEL],
+        "untouched": [p for p in pairs if p.slot >= 0],
+    }
+    return {
+        kind: EmptyFigures(
+            pairs=len(found),
+            false_positive_rate={
+                n: float(np.mean([p.by[n].predicted > 0 for p in found])) for n in found[0].by
+            },
+            mean_vertices={
+                n: float(np.mean([p.by[n].predicted for p in found])) for n in found[0].by
+            },
+        )
+        for kind, found in kinds.items()
+        if found
+    }
+
+
+def two_label_figures(outcomes: Sequence[TwoLabels]) -> dict[str, TwoLabelFigures]:
+    """Return figures of all pairs of labels, and of those whose sides no label decides."""
+    kinds = {
+        "all": list(outcomes),
+        "side_undecided": [o for o in outcomes if o.side_undecided],
+    }
+    return {
+        kind: TwoLabelFigures(
+            pairs=len(found),
+            differ={n: float(np.mean([o.differ[n] for o in found])) for n in found[0].differ},
+            told_apart={
+                n: float(np.mean([o.told_apart[n] for o in found])) for n in found[0].told_apart
+            },
+        )
+        for kind, found in kinds.items()
+        if found
+    }
+
+
+def text_figures(pairs: Sequence[PairOutcome]) -> dict[str, TextFigures]:
+    """Return figures of the answers' text by task."""
+    figures = {}
+    for task in ("human_contact", "object_affordance"):
+        values = np.array([p.details_f1 for p in pairs if p.task == task])
+        values = values[~np.isnan(values)]
+        if len(values):
+            figures[task] = TextFigures(
+                len(values), float(values.mean()), float((values == 1).mean())
+            )
+    return figures

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ivlm_core.cache import ArtifactCache
 from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.lift.view_weights import confidence_weights
 from ivlm_core.model import prompts
 from ivlm_core.model.checkpoint import load_checkpoint
 from ivlm_core.model.ivlm import ContactPrompt, IvlmModel
@@ -220,7 +221,7 @@ class Pipeline:
                 lift = self.config.lift
                 weights = None  # every view that sees a vertex counts alike
                 if lift.weighting == "confidence":
-                    weights = iou.clamp(0, 1)[:, :, None] * surface.view_cosines
+                    weights = confidence_weights(iou, surface.angle_weights)
                 lifted = surface.lift.lift(
                     probabilities,
                     view_weights=weights,

@@ -10,7 +10,6 @@ import hashlib
 from dataclasses import dataclass
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -19,6 +18,7 @@ from ivlm_core.geometry.body import load_body
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.geometry.view_rig import ViewRig, get_rig
 from ivlm_core.lift.lift import LiftOperator
+from ivlm_core.lift.view_weights import view_angle_weights
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.sam import normalise_views
 from ivlm_core.render.rasterizer import rasterize
@@ -26,9 +26,6 @@ from ivlm_core.render.shading import shade
 
 RENDER_VERSION = 1
 """Part of every cache key; raise it when renders or lift tensors change their meaning."""
-
-_GRAZING = 0.05
-"""Least viewing cosine that a view is weighted by."""
 
 
 @dataclass(frozen=True)
@@ -44,18 +41,8 @@ class Surface:
     view_embeddings: Tensor
     """`[view, embed_dim, grid, grid]`."""
     lift: LiftOperator
-    view_cosines: Tensor
-    """`[view, vertex]`: cosine between a vertex's normal and the direction to a camera, at least
-    a little, since a seen vertex's own normal may face away."""
-
-
-def view_cosines(mesh: Mesh, rig: ViewRig) -> Tensor:
-    """Return how squarely each camera of a rig looks at each vertex, see `Surface`."""
-    eyes = np.stack([camera.center for camera in rig.cameras(1)])  # [view, 3]
-    rays = eyes[:, None] - mesh.vertices[None]  # [view, vertex, 3]
-    rays /= np.linalg.norm(rays, axis=2, keepdims=True)
-    cosines = np.einsum("jvc,vc->jv", rays, mesh.vertex_normals)
-    return torch.from_numpy(cosines.clip(_GRAZING, 1).astype(np.float32))
+    angle_weights: Tensor
+    """`[view, vertex]`: how squarely a camera looks at a vertex."""
 
 
 def render_views(
@@ -63,7 +50,9 @@ def render_views(
 ) -> Tensor:
     """Render a mesh that stands in its rig's frame: uint8 RGB `[view, size, size, 3]`."""
     cameras = rig.cameras(size)
-    return torch.from_numpy(shade(mesh, rasterize(mesh, cameras), cameras, style=style))
+    lights = rig.light_positions()
+    images = shade(mesh, rasterize(mesh, cameras), cameras, style=style, light_positions=lights)
+    return torch.from_numpy(images)
 
 
 def make_lift(mesh: Mesh, rig: ViewRig, size: int, pool: int) -> LiftOperator:
@@ -129,7 +118,7 @@ class SurfaceStore:
             view_images=parts["view_images"],
             view_embeddings=parts["view_embeddings"].to(self._device),
             lift=LiftOperator.from_tensors(lift).to(self._device),
-            view_cosines=parts["view_cosines"].to(self._device),
+            angle_weights=parts["angle_weights"].to(self._device),
         )
 
     @torch.inference_mode()
@@ -142,6 +131,6 @@ class SurfaceStore:
         return {
             "view_images": images,
             "view_embeddings": embeddings.cpu(),
-            "view_cosines": view_cosines(placed, rig),
+            "angle_weights": view_angle_weights(placed, rig.cameras(size)),
             **{f"lift.{name}": tensor for name, tensor in lift.items()},
         }

@@ -6,7 +6,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+
+from ivlm_core.geometry.mesh import Mesh
 
 # Set before anything is imported, so that processes started by tests inherit it.
 os.environ["HF_HUB_OFFLINE"] = "1"
@@ -30,3 +33,21 @@ def _remove_own_folder() -> Iterator[None]:
 def repository() -> Path:
     """The root folder of the repository."""
     return Path(__file__).resolve().parent.parent
+
+
+@pytest.fixture(scope="session")
+def parity_dir(repository: Path) -> Path:
+    """Numbers of the published implementation, where they are at hand."""
+    folder = Path(os.environ.get("IVLM_PARITY_DIR", repository.parent / "shared" / "parity"))
+    if not folder.is_dir():
+        pytest.skip(f"'{folder}' with the published numbers is missing (set IVLM_PARITY_DIR)")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def sphere() -> Mesh:
+    """Closed sphere of radius 0.5, 162 vertices."""
+    import trimesh
+
+    ball = trimesh.creation.icosphere(subdivisions=2, radius=0.5)
+    return Mesh(np.asarray(ball.vertices), np.asarray(ball.faces), name="sphere")

@@ -1,7 +1,5 @@
 """A tiny model with every real part, made once."""
 
-from pathlib import Path
-
 import pytest
 import torch
 
@@ -16,13 +14,3 @@ def tiny() -> tuple[IvlmModel, Processor]:
     torch.manual_seed(0)
     model, processor = build(TINY, ["bottle", "chair"], ["left hand", "right hand", "grasp"])
     return model.eval(), processor
-
-
-@pytest.fixture(scope="session")
-def parity_dir() -> Path:
-    import os
-
-    folder = Path(os.environ.get("IVLM_PARITY_DIR", "../shared/parity"))
-    if not folder.is_dir():
-        pytest.skip(f"parity targets are not here: {folder} does not exist (IVLM_PARITY_DIR)")
-    return folder

@@ -1,4 +1,4 @@
-"""The whole forward: prompts enter all views, surfaces do not disturb each other, gradients flow."""
+"""The forward pass: prompts enter all views, queries are independent, gradients flow."""
 
 import torch
 

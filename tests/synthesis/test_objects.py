@@ -406,6 +406,7 @@ def test_default_objects_by_label():
         assert default_object(label).num_vertices >= 300
     assert default_object("Cell_Phone") is default_object("phone")
     assert default_object("mug").content_hash == make_object("mug", 0).mesh.content_hash
+    assert "backrest" in default_object("bench").parts
     with pytest.raises(ValueError, match="unicorn.*mesh file.*bottle"):
         default_object("unicorn")
 

@@ -127,5 +127,3 @@ def test_diverging_loss_is_an_error(data: Path, tmp_path: Path) -> None:
     wild = replace(config, dense=Schedule(steps=30, learning_rate=1e30, warmup=1, clip=1e9))
     with pytest.raises(FloatingPointError, match="lower the learning rate"):
         train(wild)
-
-

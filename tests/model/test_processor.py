@@ -1,0 +1,99 @@
+"""Image preparation and tokenisation."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ivlm_core.config import TokenConfig
+from ivlm_core.model.ivlm import IvlmModel
+from ivlm_core.model.presets import TINY
+from ivlm_core.model.processor import CLIP_MEAN, CLIP_STD, Processor, check_image
+from ivlm_core.model.prompts import QUESTIONS, TASKS, clean_label, conversation, question
+from ivlm_core.model.tokens import IMAGE_PLACEHOLDER
+
+Tiny = tuple[IvlmModel, Processor]
+
+
+def test_every_label_can_be_written(tiny: Tiny) -> None:
+    processor = tiny[1]
+    for text in ("zebra crossing", "Ünïcode 椅子 😀", "a/b_c-d"):
+        ids = processor._encode(text)
+        assert processor.tokenizer.unk_token_id not in ids
+        assert processor.decode(ids) == text
+
+
+def test_known_labels_are_single_tokens(tiny: Tiny) -> None:
+    processor = tiny[1]
+    assert len(processor._encode("bottle")) == len(processor._encode("chair")) == 1
+
+
+def test_prompt_has_one_image_and_starts_with_bos(tiny: Tiny) -> None:
+    processor = tiny[1]
+    ids = processor.prompt_ids("human_contact", question("human_contact", "bottle"))
+    assert ids.count(IMAGE_PLACEHOLDER) == 1
+    assert ids[0] == processor.tokenizer.bos_token_id
+    assert ids.count(processor.tokenizer.bos_token_id) == 1
+
+
+def test_answer_holds_the_token_of_its_task(tiny: Tiny) -> None:
+    processor = tiny[1]
+    tokens = processor.contact_tokens
+    for task, wanted in zip(TASKS, (tokens.human, tokens.object, tokens.object), strict=True):
+        ids = processor.answer_ids(task, ["left hand"])
+        assert [i for i in ids if i in tokens.all] == [wanted]
+        assert ids[-1] == processor.tokenizer.eos_token_id
+
+
+def test_tokenizer_and_config_must_belong_together(tiny: Tiny) -> None:
+    other = replace(TINY, tokens=TokenConfig(human="<NOPE>"))
+    with pytest.raises(ValueError, match="no token '<NOPE>'"):
+        Processor(other, tiny[1].tokenizer)
+
+
+def test_padding_keeps_the_whole_picture(tiny: Tiny) -> None:
+    processor = tiny[1]
+    image = np.full((20, 60, 3), 255, np.uint8)
+    pixels = processor.pixel_values([image])[0].numpy()
+    assert pixels.shape == (3, 32, 32)
+    white = (1 - np.array(CLIP_MEAN)) / np.array(CLIP_STD)
+    np.testing.assert_allclose(pixels[:, 16], white[:, None].repeat(32, 1), atol=1e-5)
+    assert np.abs(pixels[:, 0]).max() < 0.02  # the padding is the mean colour
+
+
+def test_crop_takes_the_centre(tiny: Tiny) -> None:
+    config = replace(TINY, vision=replace(TINY.vision, fit="crop"))
+    processor = Processor(config, tiny[1].tokenizer)
+    image = np.zeros((32, 96, 3), np.uint8)
+    image[:, 32:64] = 255
+    pixels = processor.pixel_values([image])[0]
+    assert float(pixels[:, :, 2:-2].min()) > 1
+
+
+@pytest.mark.parametrize("task", TASKS)
+def test_all_wordings_take_the_label(task: str) -> None:
+    assert all("{label}" in wording for wording in QUESTIONS[task])
+    assert "mug" in question(task, "  Mug ")
+
+
+def test_labels_are_cleaned() -> None:
+    assert clean_label("  Water   Bottle ") == "water bottle"
+
+
+def test_conversations() -> None:
+    reference = conversation("llava_v1", "Where?", mark_image=True)
+    assert reference.startswith("A chat between a curious human")
+    assert reference.endswith("USER: <im_start><image><im_end>\nWhere? ASSISTANT:")
+    assert conversation("plain", "Where?", mark_image=False) == "USER: <image>\nWhere? ASSISTANT:"
+
+
+def test_images_of_every_kind(tmp_path: Path) -> None:
+    array = np.arange(16 * 16 * 3, dtype=np.uint8).reshape(16, 16, 3)
+    assert check_image(array) is array
+    path = tmp_path / "a.png"
+    Image.fromarray(array).save(path)
+    np.testing.assert_array_equal(check_image(path), array)
+    grey = Image.fromarray(array[..., 0])
+    assert check_image(grey).shape == (16, 16, 3)

@@ -132,14 +132,15 @@ def chair(rng: np.random.Generator) -> Assembly:
     seat_height = rng.uniform(0.42, 0.50)
     thickness = {"wood": 0.03, "office": 0.07, "shell": 0.025, "metal": 0.035}[style]
     thickness += rng.uniform(0, 0.015)
+    half = (width / 2, depth / 2)
     below, middle = seat_height - thickness, seat_height - thickness / 2
     rounding = min(0.45 * thickness, 0.02)
     if style == "shell" and rng.uniform() < 0.5:
         made.add("seat", cylinder(width / 2, thickness, rounding), at=(0, middle, 0))
         depth = width
+        half = (width * 0.31 + 0.035, width * 0.31 + 0.035)
     else:
         made.add("seat", Box((width, thickness, depth), rounding), at=(0, middle, 0))
-    half = (width / 2, depth / 2)
     if style == "office":
         _star_base(made, below + 0.01, rng.uniform(0.26, 0.32))
     elif style == "wood":
@@ -158,7 +159,7 @@ def chair(rng: np.random.Generator) -> Assembly:
         _framed_back(made, rng, back)
     if rng.uniform() < (0.5 if style == "office" else 0.3):
         height = seat_height + rng.uniform(0.18, 0.24)
-        _armrests(made, half, height, below, None if style == "office" else back)
+        _armrests(made, (width / 2, depth / 2), height, below, None if style == "office" else back)
     seat_top = seat_height
     if style in ("wood", "shell") and rng.uniform() < 0.35:
         cushion = Ellipsoid((width * 0.42, 0.025, depth * 0.42))

@@ -72,10 +72,11 @@ def contact_counts(
 ) -> tuple[Values, Values, Values]:
     """Return per sample how much is in both, predicted, and true: float64 `[sample]` each."""
     both = truth & predicted
-    if weights is None:
-        return tuple(np.count_nonzero(x, axis=1).astype(float) for x in (both, predicted, truth))  # type: ignore[return-value]
-    per_vertex = np.asarray(weights, float)
-    return both @ per_vertex, predicted @ per_vertex, truth @ per_vertex
+    per_vertex = np.ones(truth.shape[1]) if weights is None else np.asarray(weights, float)
+    both, found, true = (
+        np.einsum("sv,v->s", x, per_vertex) for x in (truth & predicted, predicted, truth)
+    )
+    return both, found, true
 
 
 def scores_from_counts(

@@ -153,7 +153,7 @@ class Report:
 
 
 def _two_label_rows(kinds: Mapping[str, TwoLabelFigures]) -> list[tuple[str, ...]]:
-    names = list(next(iter(kinds.values())).differ)
+    names = _shown(next(iter(kinds.values())).differ)
     rows = [("two labels, one image", "pairs", *_spread(names, "differ", "told apart"))]
     for kind, f in kinds.items():
         cells = [(_percent(f.differ[n]), _percent(f.told_apart[n])) for n in names]
@@ -162,7 +162,7 @@ def _two_label_rows(kinds: Mapping[str, TwoLabelFigures]) -> list[tuple[str, ...
 
 
 def _empty_rows(kinds: Mapping[str, EmptyFigures]) -> list[tuple[str, ...]]:
-    names = list(next(iter(kinds.values())).false_positive_rate)
+    names = _shown(next(iter(kinds.values())).false_positive_rate)
     rows = [("nothing touched", "pairs", *_spread(names, "false positive", "vertices"))]
     for kind, f in kinds.items():
         cells = [(_percent(f.false_positive_rate[n]), f"{f.mean_vertices[n]:.0f}") for n in names]
@@ -221,6 +221,11 @@ def _cells(name: str, group: Group) -> dict[str, str]:
 
 def _about_line(about: Mapping[str, Any]) -> str:
     return ", ".join(f"{_words(key)} {value}" for key, value in about.items())
+
+
+def _shown(predictors: Mapping[str, float]) -> list[str]:
+    """Return the predictors that stand in the narrow tables: those that are told nothing."""
+    return [name for name in (MODEL, LABEL_ONLY) if name in predictors]
 
 
 def _spread(names: Iterable[str], *titles: str) -> tuple[str, ...]:

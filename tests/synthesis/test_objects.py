@@ -15,21 +15,19 @@ from ivlm_core.synthesis.objects import (
     tube_mesh,
     tube_sdf,
 )
+from ivlm_core.synthesis.objects.copies import Mirrored, Spokes
 from ivlm_core.synthesis.objects.instance import FAR, ObjectInstance, make_frame, turn
+from ivlm_core.synthesis.objects.meshing import weld
+from ivlm_core.synthesis.objects.plate import Bent, Plate
 from ivlm_core.synthesis.objects.primitives import (
-    Bent,
     Box,
     Ellipsoid,
-    Mirrored,
-    Plate,
     Revolution,
-    Spokes,
     Torus,
-    Tube,
     cylinder,
     frustum,
-    weld,
 )
+from ivlm_core.synthesis.objects.tube import Tube
 
 SEEDS = range(20)
 NAMES = sorted(CATEGORIES)

@@ -11,7 +11,7 @@ from ivlm_core.synthesis.objects.catalogue import (
     make_object,
 )
 from ivlm_core.synthesis.objects.instance import ObjectInstance
-from ivlm_core.synthesis.objects.primitives import tube_mesh, tube_sdf
+from ivlm_core.synthesis.objects.tube import tube_mesh, tube_sdf
 
 __all__ = [
     "CATEGORIES",

@@ -2,8 +2,11 @@
 
 import numpy as np
 
+from ivlm_core.synthesis.objects.copies import Mirrored
 from ivlm_core.synthesis.objects.instance import Y_TO_X, Assembly, paint, pick
-from ivlm_core.synthesis.objects.primitives import Array, Box, Mirrored, Tube, cylinder
+from ivlm_core.synthesis.objects.meshing import Array
+from ivlm_core.synthesis.objects.primitives import Box, cylinder
+from ivlm_core.synthesis.objects.tube import Tube
 
 BACKPACK_AFFORDANCES = {
     "wear": ("strap_left", "strap_right", "back"),

@@ -2,17 +2,12 @@
 
 import numpy as np
 
+from ivlm_core.synthesis.objects.copies import Mirrored, Spokes
 from ivlm_core.synthesis.objects.instance import Y_TO_X, Assembly, paint, pick, turn
-from ivlm_core.synthesis.objects.primitives import (
-    Array,
-    Box,
-    Mirrored,
-    Plate,
-    Spokes,
-    Torus,
-    Tube,
-    cylinder,
-)
+from ivlm_core.synthesis.objects.meshing import Array
+from ivlm_core.synthesis.objects.plate import Plate
+from ivlm_core.synthesis.objects.primitives import Box, Torus, cylinder
+from ivlm_core.synthesis.objects.tube import Tube
 
 BICYCLE_AFFORDANCES = {
     "ride": ("saddle", "grips", "pedals"),

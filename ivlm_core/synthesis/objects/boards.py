@@ -3,7 +3,10 @@
 import numpy as np
 
 from ivlm_core.synthesis.objects.instance import Y_TO_X, Assembly, paint, pick
-from ivlm_core.synthesis.objects.primitives import Array, Bent, Box, Plate, Tube, cylinder
+from ivlm_core.synthesis.objects.meshing import Array
+from ivlm_core.synthesis.objects.plate import Bent, Plate
+from ivlm_core.synthesis.objects.primitives import Box, cylinder
+from ivlm_core.synthesis.objects.tube import Tube
 
 SKATEBOARD_AFFORDANCES = {
     "ride": ("deck",),

@@ -3,7 +3,8 @@
 import numpy as np
 
 from ivlm_core.synthesis.objects.instance import Assembly, paint, pick, turn
-from ivlm_core.synthesis.objects.primitives import Array, Box, Ellipsoid
+from ivlm_core.synthesis.objects.meshing import Array
+from ivlm_core.synthesis.objects.primitives import Box, Ellipsoid
 
 BALL_AFFORDANCES = {
     "grasp": ("panel", "stripe"),

@@ -20,7 +20,7 @@ from ivlm_core.synthesis.objects import (
     tools,
 )
 from ivlm_core.synthesis.objects.instance import Assembly, ObjectInstance
-from ivlm_core.synthesis.objects.primitives import Array
+from ivlm_core.synthesis.objects.meshing import Array
 
 Affordances = Mapping[str, tuple[str, ...]]
 

@@ -4,17 +4,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from ivlm_core.synthesis.objects.copies import Mirrored, Spokes
 from ivlm_core.synthesis.objects.furniture import four_legs
 from ivlm_core.synthesis.objects.instance import Assembly, paint, pick, turn
-from ivlm_core.synthesis.objects.primitives import (
-    Array,
-    Box,
-    Ellipsoid,
-    Mirrored,
-    Spokes,
-    Tube,
-    cylinder,
-)
+from ivlm_core.synthesis.objects.meshing import Array
+from ivlm_core.synthesis.objects.primitives import Box, Ellipsoid, cylinder
+from ivlm_core.synthesis.objects.tube import Tube
 
 CHAIR_AFFORDANCES = {
     "sit": ("seat",),

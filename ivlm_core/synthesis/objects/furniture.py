@@ -2,15 +2,10 @@
 
 import numpy as np
 
+from ivlm_core.synthesis.objects.copies import Mirrored, Spokes
 from ivlm_core.synthesis.objects.instance import Assembly, paint, pick, turn
-from ivlm_core.synthesis.objects.primitives import (
-    Box,
-    Mirrored,
-    Spokes,
-    Torus,
-    Tube,
-    cylinder,
-)
+from ivlm_core.synthesis.objects.primitives import Box, Torus, cylinder
+from ivlm_core.synthesis.objects.tube import Tube
 
 STOOL_AFFORDANCES = {
     "sit": ("seat",),

@@ -3,7 +3,9 @@
 import numpy as np
 
 from ivlm_core.synthesis.objects.instance import Assembly, paint, pick
-from ivlm_core.synthesis.objects.primitives import Array, Box, Revolution, Tube, cylinder
+from ivlm_core.synthesis.objects.meshing import Array
+from ivlm_core.synthesis.objects.primitives import Box, Revolution, cylinder
+from ivlm_core.synthesis.objects.tube import Tube
 
 BOTTLE_AFFORDANCES = {
     "wrapgrasp": ("body", "label"),

@@ -3,7 +3,9 @@
 import numpy as np
 
 from ivlm_core.synthesis.objects.instance import Assembly, paint, pick, turn
-from ivlm_core.synthesis.objects.primitives import Array, Bent, Ellipsoid, Plate, Revolution
+from ivlm_core.synthesis.objects.meshing import Array
+from ivlm_core.synthesis.objects.plate import Bent, Plate
+from ivlm_core.synthesis.objects.primitives import Ellipsoid, Revolution
 
 HAT_AFFORDANCES = {
     "wear": ("inside",),

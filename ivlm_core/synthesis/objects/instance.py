@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivlm_core.geometry.mesh import Mesh
-from ivlm_core.synthesis.objects.primitives import Array, Solid
+from ivlm_core.synthesis.objects.meshing import Array, Solid
 
 Colour = tuple[int, int, int]
 FAR = 0.10
@@ -189,13 +189,15 @@ class Assembly:
         offset = 0
         meshes = [placed.solid.mesh(placed.edge) for placed in self.placed]
         boxes = [placed.box(local) for placed, (local, _) in zip(self.placed, meshes, strict=True)]
+        lower, upper = np.stack(boxes, axis=1)
+        touching = np.all((lower[:, None] < upper) & (lower < upper[:, None]), axis=2)
         for number, placed in enumerate(self.placed):
             local, triangles = meshes[number]
             choice = np.zeros(len(local), int) if placed.split is None else placed.split(local)
             points = placed.to_object(local)
             hidden = np.zeros(len(triangles), bool)
             for other_number, other in enumerate(self.placed):
-                if other_number != number:
+                if other_number != number and touching[number, other_number]:
                     hidden |= _covered(points, triangles, other, boxes[other_number])
             triangles = triangles[~hidden]
             used, compact = np.unique(triangles, return_inverse=True)

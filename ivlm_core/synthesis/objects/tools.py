@@ -6,17 +6,12 @@ the right one, `grip_left_hand` for the left one; fingers point towards +z in bo
 
 import numpy as np
 
+from ivlm_core.synthesis.objects.copies import Spokes
 from ivlm_core.synthesis.objects.instance import Y_TO_Z, Assembly, paint, pick
-from ivlm_core.synthesis.objects.primitives import (
-    Array,
-    Box,
-    Plate,
-    Revolution,
-    Spokes,
-    Tube,
-    cylinder,
-    frustum,
-)
+from ivlm_core.synthesis.objects.meshing import Array
+from ivlm_core.synthesis.objects.plate import Plate
+from ivlm_core.synthesis.objects.primitives import Box, Revolution, cylinder, frustum
+from ivlm_core.synthesis.objects.tube import Tube
 
 HAMMER_AFFORDANCES = {
     "grasp": ("handle", "grip"),

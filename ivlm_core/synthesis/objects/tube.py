@@ -1,0 +1,124 @@
+"""Tubes along a line: handles, straps, frames."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ivlm_core.synthesis.objects.meshing import Array, Distance, Faces, grid_faces, split_line, weld
+
+
+@dataclass(frozen=True)
+class Tube:
+    """Round tube along a polyline: a chain of capsules, optionally of changing radius.
+
+    Args:
+        points: centre line [K, 3] in metres, K >= 2.
+        radius: radius in metres, or one per point (the distance is then to first order).
+        sides: vertices around.
+        loop: whether the last point joins the first.
+    """
+
+    points: Array
+    radius: ArrayLike
+    sides: int = 8
+    loop: bool = False
+
+    def _radii(self) -> Array:
+        return np.broadcast_to(np.asarray(self.radius, float), (len(self.points),))
+
+    def mesh(self, edge: float) -> tuple[Array, Faces]:
+        """See `Solid.mesh`."""
+        line = np.column_stack([np.asarray(self.points, float), self._radii()])
+        line = np.concatenate([line, line[:1]]) if self.loop else line
+        line = split_line(line, edge)
+        line = line[:-1] if self.loop else line
+        return _sweep(line[:, :3], line[:, 3], self.sides, self.loop, edge)
+
+    def distance(self, x: Distance, y: Distance, z: Distance) -> Distance:
+        """See `Solid.distance`."""
+        points = np.asarray(self.points, np.float32)
+        radii = self._radii().astype(np.float32)
+        even = bool(np.all(radii == radii[0]))
+        best = np.full(x.shape, np.inf, np.float32)
+        for i in range(len(points) if self.loop else len(points) - 1):
+            j = (i + 1) % len(points)
+            ex, ey, ez = points[j] - points[i]
+            wx, wy, wz = x - points[i, 0], y - points[i, 1], z - points[i, 2]
+            length = max(float(ex * ex + ey * ey + ez * ez), 1e-12)
+            t = np.clip((wx * ex + wy * ey + wz * ez) / np.float32(length), 0.0, 1.0)
+            wx -= t * ex
+            wy -= t * ey
+            wz -= t * ez
+            squared = wx * wx + wy * wy + wz * wz
+            if even:
+                best = np.minimum(best, squared)
+            else:
+                best = np.minimum(best, np.sqrt(squared) - (radii[i] + t * (radii[j] - radii[i])))
+        return np.sqrt(best) - radii[0] if even else best
+
+
+def _sweep(line: Array, radii: Array, sides: int, loop: bool, edge: float) -> tuple[Array, Faces]:
+    """Sweep a circle along a line [K, 3] with rotation-minimising frames and round ends."""
+    ahead = np.roll(line, -1, axis=0) - line
+    behind = line - np.roll(line, 1, axis=0)
+    if not loop:
+        ahead[-1], behind[0] = behind[-1], ahead[0]
+    unit_ahead = ahead / np.maximum(np.linalg.norm(ahead, axis=1, keepdims=True), 1e-12)
+    unit_behind = behind / np.maximum(np.linalg.norm(behind, axis=1, keepdims=True), 1e-12)
+    tangent = unit_ahead + unit_behind
+    tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-12)
+    side = np.cross(tangent[0], np.eye(3)[np.argmin(np.abs(tangent[0]))])
+    angles = np.arange(sides) * 2 * np.pi / sides
+    rings = np.empty((len(line), sides, 3))
+    for k, direction in enumerate(tangent):
+        side = side - direction * (side @ direction)
+        side /= np.linalg.norm(side)
+        up = np.cross(direction, side)
+        circle = np.cos(angles)[:, None] * side + np.sin(angles)[:, None] * up
+        rings[k] = line[k] + radii[k] * circle
+    if loop:
+        closed = np.concatenate([rings, rings[:1]])
+        turn = int(np.argmin(np.linalg.norm(rings[0] - rings[-1, 0], axis=1)))
+        closed[-1] = np.roll(rings[0], -turn, axis=0)
+        return weld(closed.reshape(-1, 3), grid_faces(len(closed), sides, wrap=True)[:, ::-1])
+    caps = []
+    for end, sign in ((0, -1.0), (-1, 1.0)):
+        steps = max(2, int(np.ceil(radii[end] * np.pi / 2 / edge)))
+        rows = []
+        for angle in np.linspace(0, np.pi / 2, steps + 1)[1:]:
+            spread = (rings[end] - line[end]) * np.cos(angle)
+            rows.append(line[end] + spread + sign * radii[end] * np.sin(angle) * tangent[end])
+        caps.append(rows[::-1] if sign < 0 else rows)
+    grid = np.stack([*caps[0], *rings, *caps[1]])
+    return weld(grid.reshape(-1, 3), grid_faces(len(grid), sides, wrap=True)[:, ::-1])
+
+
+def tube_mesh(
+    points: Array, radius: ArrayLike, sides: int = 8, edge: float = 0.03
+) -> tuple[Array, Faces]:
+    """Return vertices [V, 3] and faces [F, 3] of a round tube along points [K, 3], in metres.
+
+    Raises:
+        ValueError: if fewer than two points are given.
+    """
+    return Tube(_line(points), radius, sides).mesh(edge)
+
+
+def tube_sdf(points: Array, radius: ArrayLike) -> Callable[[NDArray[np.floating]], Distance]:
+    """Return the signed distance function ([N, 3] -> [N]) of the tube along points [K, 3]."""
+    tube = Tube(_line(points), radius)
+
+    def distance(samples: NDArray[np.floating]) -> Distance:
+        x, y, z = np.ascontiguousarray(np.asarray(samples, np.float32).T)
+        return tube.distance(x, y, z)
+
+    return distance
+
+
+def _line(points: Array) -> Array:
+    line = np.asarray(points, float)
+    if line.ndim != 2 or line.shape[1] != 3 or len(line) < 2:
+        raise ValueError(f"a tube needs points of shape [K >= 2, 3], got {line.shape}")
+    return line

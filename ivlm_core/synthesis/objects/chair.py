@@ -130,7 +130,8 @@ def chair(rng: np.random.Generator) -> Assembly:
     half = (width / 2, depth / 2)
     below, middle = seat_height - thickness, seat_height - thickness / 2
     rounding = min(0.45 * thickness, 0.02)
-    if style == "shell" and rng.uniform() < 0.5:
+    disc = style == "shell" and rng.uniform() < 0.5
+    if disc:
         made.add("seat", cylinder(width / 2, thickness, rounding), at=(0, middle, 0))
         depth = width
         half = (width * 0.31 + 0.035, width * 0.31 + 0.035)
@@ -143,9 +144,9 @@ def chair(rng: np.random.Generator) -> Assembly:
     else:
         four_legs(made, half, below + 0.01, rng.uniform(0.02, 0.06), 0.012, square=False)
     back = _Back(
-        foot=np.array([0, seat_height - 0.02, -depth / 2 + 0.02]),
+        foot=np.array([0, seat_height - 0.02, -0.36 * width if disc else -depth / 2 + 0.02]),
         tilt=turn("x", -rng.uniform(4, 14)),
-        span=width * rng.uniform(0.86, 0.98),
+        span=width * (0.66 if disc else rng.uniform(0.86, 0.98)),
         rise=rng.uniform(0.38, 0.55),
     )
     if style == "office":

@@ -16,6 +16,7 @@ from ivlm_core.evaluation.evaluate import (
     evaluate,
     evaluate_scores,
     fit_baselines,
+    main,
     spread,
 )
 from ivlm_core.evaluation.figures import bootstrap_interval
@@ -219,6 +220,24 @@ def test_threshold_and_tasks_can_be_chosen(test_split: SyntheticDataset) -> None
     assert report.about["images"] == 3
     assert {section.split("/")[0] for section in report.groups} == {"human_contact"}
     assert report.groups["human_contact"]["all"].by[MODEL].f1 == 0
+
+
+def test_main_runs_a_model_folder_over_a_split(
+    test_split: SyntheticDataset, tmp_path: Path
+) -> None:
+    """Every real part at tiny size: loaded, asked, judged, written."""
+    from ivlm_core.model.build import save_tiny
+
+    model = save_tiny(tmp_path / "model")
+    config = EvaluateConfig(
+        test_split.folder, str(model), out=tmp_path / "out", limit=2, device="cpu", progress=False
+    )
+    report = main(config)
+    assert report.about["images"] == 2
+    assert {s.split("/")[0] for s in report.groups} == set(config.tasks)
+    assert json.loads((tmp_path / "out" / "report.json").read_text())["about"] == report.about
+    with pytest.raises(FileNotFoundError, match="no split 'dev'"):
+        main(replace(config, split="dev"))
 
 
 def test_limit_is_spread_over_the_split() -> None:

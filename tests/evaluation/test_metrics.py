@@ -1,5 +1,7 @@
 import json
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,26 +14,41 @@ from ivlm_core.evaluation import metrics
 from ivlm_core.evaluation.metrics import contact_scores, f1_score
 from ivlm_core.geometry.body import load_body
 
-HERE = Path(__file__).parent
-EXPECTED = json.loads((HERE / "reference_metrics.json").read_text())
-RECORDED = load_file(HERE / "reference_metrics.safetensors")
-"""Outputs of the reference implementation on made-up inputs."""
+
+def recorded(folder: Path, group: str) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
+    """Yield what the published implementation gives, for which truth and scores."""
+    arrays = load_file(folder / "metrics" / "metrics.safetensors")
+    for case, expected in json.loads((folder / "metrics" / "metrics.json").read_text())[
+        group
+    ].items():
+        yield expected, arrays[f"{group}/{case}/gt"], arrays[f"{group}/{case}/pred"]
 
 
-@pytest.mark.parametrize("case", EXPECTED["contact"])
-def test_reference_contact_scores_equal_the_recorded_ones(case: str) -> None:
-    truth, scores = (RECORDED[f"contact/{case}/{name}"] for name in ("gt", "pred"))
-    found = contact_scores(truth, scores, convention="reference")
-    means = [x.mean() for x in (found.f1, found.precision, found.recall)]
-    np.testing.assert_allclose(means, EXPECTED["contact"][case], atol=1e-6)
+def test_reference_contact_scores_equal_the_published(parity_dir: Path) -> None:
+    for expected, truth, scores in recorded(parity_dir, "contact"):
+        found = contact_scores(truth, scores, convention="reference")
+        means = [x.mean() for x in (found.f1, found.precision, found.recall)]
+        np.testing.assert_allclose(means, expected["h_f1_precision_recall"], atol=1e-6)
 
 
-@pytest.mark.parametrize("case", EXPECTED["affordance"])
-def test_reference_affordance_scores_equal_the_recorded_ones(case: str) -> None:
-    truth, scores = (RECORDED[f"affordance/{case}/{name}"] for name in ("gt", "pred"))
-    found = metrics.reference_affordance(truth, scores)
-    for name, value in EXPECTED["affordance"][case].items():
-        assert getattr(found, name) == pytest.approx(value, abs=1e-6), name
+def test_reference_affordance_scores_equal_the_published(parity_dir: Path) -> None:
+    for expected, truth, scores in recorded(parity_dir, "afford"):
+        found = metrics.reference_affordance(truth, scores)
+        names = ("similarity", "mean_absolute_error", "auc", "average_iou", "valid_samples")
+        for name, key in zip(names, ("sim", "mae", "auc", "iou", "valid_samples"), strict=True):
+            value = float(expected[key])
+            assert getattr(found, name) == pytest.approx(value, abs=1e-6, nan_ok=True), key
+
+
+def test_reference_scores_by_hand() -> None:
+    found = contact_scores(
+        [[0, 0], [1, 0], [1, 1]], [[0, 0], [0, 0], [1, 0]], convention="reference"
+    )
+    np.testing.assert_allclose(found.f1, [0, 0, 2 / 3], atol=1e-9)
+    affordance = metrics.reference_affordance([[1.0, 0, 0, 0]], [[0.5, 0.5, 0, 0]])
+    assert affordance.mean_absolute_error == pytest.approx(1 / 2048)
+    assert (affordance.auc, affordance.valid_samples) == (pytest.approx(5 / 6), 1)
+    assert metrics.reference_affordance([[1.0, 1.0]], [[1.0, 0.2]]).valid_samples == 0
 
 
 def test_plain_scores_by_hand() -> None:

@@ -2,13 +2,18 @@
 
 ```
 folder/
-  info.json                     what was generated and how; joint names, counts
-  objects/index.json            parts and affordances of every instance
-  objects/<instance>.safetensors    vertices, faces, part_index
+  info.json                     what was generated and how: categories, part_names, joint_names,
+                                topology, counts {"train": images, "test": images}, ...
+  objects/index.json            {"instances": {name: {"category", "parts": [...],
+                                "affordances": {affordance: [part, ...]}}}}, main affordance first
+  objects/<instance>.safetensors    vertices, faces, part_index (index into the parts)
   train/shard-00000.safetensors pixels, joints, cameras and vertex lists of some images
-  train/shard-00000.jsonl       one line per image: objects and questions
+  train/shard-00000.jsonl       one line per image: objects (optionally each with the
+                                "affordances" its interaction uses) and queries
   test/...
 ```
+
+Affordance questions are derived: one per touched object, on the parts of what it is used for.
 """
 
 from collections.abc import Iterator, Sequence

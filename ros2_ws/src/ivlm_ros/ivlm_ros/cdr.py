@@ -119,7 +119,7 @@ class CdrWriter:
         packed = np.ascontiguousarray(values, dtype=dtype)
         self.scalars("I", len(packed) if elements is None else elements)
         if packed.size:
-            view = memoryview(packed).cast("B")
+            view = packed.reshape(-1).view(np.uint8).data
             self._append(view, packed.nbytes, packed.dtype.itemsize)
 
     def header(self, header: Stamp) -> None:

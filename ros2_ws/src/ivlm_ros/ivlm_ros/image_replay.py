@@ -5,10 +5,12 @@ before the image it belongs to. The label is parameter `label`, or that of a fil
 `label__name.png`.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import rclpy
+import rclpy.logging
 from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescriptor
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
@@ -16,6 +18,7 @@ from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
+from rclpy.qos import QoSProfile
 from rclpy.timer import Timer
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
@@ -54,8 +57,8 @@ class ImageReplay(Node):
         self._begin_when_heard()
 
     def _declare(
-        self, name: str, default: object, description: str, bounds: tuple | None = None
-    ) -> object:
+        self, name: str, default: Any, description: str, bounds: tuple | None = None
+    ) -> Any:
         descriptor = ParameterDescriptor(description=description, read_only=True)
         if bounds and isinstance(default, float):
             low, high = bounds
@@ -65,8 +68,8 @@ class ImageReplay(Node):
             descriptor.integer_range = [IntegerRange(from_value=low, to_value=high, step=1)]
         return self.declare_parameter(name, default, descriptor).value
 
-    def _make_publisher(self, kind: type, topic: str, profile: object) -> Publisher:
-        def matched(info: object) -> None:
+    def _make_publisher(self, kind: type, topic: str, profile: QoSProfile) -> Publisher:
+        def matched(info: Any) -> None:
             self._listeners[topic] = info.current_count
             self._begin_when_heard()
 
@@ -100,7 +103,7 @@ class ImageReplay(Node):
             self._sent_label = label
 
 
-def main(args: Sequence[str] | None = None) -> int:
+def main(args: list[str] | None = None) -> int:
     """Run until the source ends or the process is told to stop; 2 when the source is unusable."""
     rclpy.init(args=args)
     try:

@@ -5,10 +5,9 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
-from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
-
 # RCLError has no public name in Jazzy's rclpy.
 from rclpy.impl.implementation_singleton import rclpy_implementation
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 Callback = Callable[[Any, LifecycleState], TransitionCallbackReturn]
 

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from ivlm_core.pipeline import Prediction
 
 _TO_LIGHT = np.array([0.35, 0.75, 0.56]) / np.linalg.norm([0.35, 0.75, 0.56])
-"""Towards the light in the mesh's frame (+y up, +z front): above, in front, a little to the side."""
+"""Towards the light in the mesh's frame (+y up, +z front): above, in front, a bit to the side."""
 
 _CAPTION_HEIGHT = 0.07
 _CAPTION_GAP = 0.12

@@ -10,15 +10,15 @@ published last.
 import signal
 import threading
 import time
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import rclpy
+import rclpy.logging
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import State
-import rclpy.logging
+from rcl_interfaces.msg import SetParametersResult
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import SingleThreadedExecutor
@@ -27,7 +27,6 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from rclpy.subscription import Subscription
 from rclpy.time import Time
-from rcl_interfaces.msg import SetParametersResult
 from sensor_msgs.msg import Image
 from std_msgs.msg import String
 
@@ -60,7 +59,7 @@ class Frame(NamedTuple):
 class IvlmNode(LifecycleNode):
     """The node. Configuring loads the model; activating subscribes."""
 
-    def __init__(self, name: str = "ivlm_node", **kwargs: object) -> None:
+    def __init__(self, name: str = "ivlm_node", **kwargs: Any) -> None:
         super().__init__(name, **kwargs)
         refuse_illegal_transitions(self)
         parameters.declare(self)
@@ -100,9 +99,8 @@ class IvlmNode(LifecycleNode):
             p = self._settings
             log.info(f"loading model {p.model!r}")
             self._send_diagnostics("loading the model")
-            self._pipeline = Pipeline.from_pretrained(
-                p.model, device=p.device or None, cache_dir=Path(p.cache_dir) if p.cache_dir else None
-            )
+            cache_dir = Path(p.cache_dir).expanduser() if p.cache_dir else None
+            self._pipeline = Pipeline.from_pretrained(p.model, p.device or None, cache_dir)
             folder = Path(p.object_mesh_dir).expanduser() if p.object_mesh_dir else None
             self._meshes = ObjectMeshes(folder, self._pipeline.default_object_mesh)
             blank = np.full((*_WARM_UP_SIZE, 3), 127, np.uint8)
@@ -230,8 +228,9 @@ class IvlmNode(LifecycleNode):
         if rate and now < self._next_image_s:
             self._statistics.count("over the rate limit")
             return
-        if rate:
-            self._next_image_s = max(self._next_image_s + 1 / rate, now)
+        if rate:  # keep the beat of a camera that is a little irregular; begin anew after a pause
+            in_beat = now - self._next_image_s < 1 / rate
+            self._next_image_s = (self._next_image_s if in_beat else now) + 1 / rate
         label = self._label or self._usable_label(self._settings.label)
         if not label:
             self._statistics.count("without label")
@@ -353,7 +352,7 @@ def _free_gpu_memory() -> None:
         torch.cuda.empty_cache()
 
 
-def main(args: Sequence[str] | None = None) -> int:
+def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM; returns 2 when a parameter cannot be accepted."""
     # Signals are waited for here instead of interrupting rclpy, so that the node can still clear
     # its markers. They are blocked before any thread starts, because threads inherit that.

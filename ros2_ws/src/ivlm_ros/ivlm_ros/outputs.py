@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from ivlm_msgs.msg import ContactMesh
 from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle.publisher import LifecyclePublisher
 from sensor_msgs.msg import Image, PointCloud2
@@ -12,6 +11,7 @@ from visualization_msgs.msg import MarkerArray
 
 from ivlm_core.pipeline import Prediction
 from ivlm_core.visualize.overlay import overlay_image
+from ivlm_msgs.msg import ContactMesh
 from ivlm_ros import qos
 from ivlm_ros.cdr import (
     DELETE,

@@ -177,7 +177,9 @@ def _ros_value(value: Any) -> Any:
 
 
 def _from_values(values: dict[str, Any]) -> NodeParameters:
-    plain = {n: v if isinstance(v, str | bool | float) else tuple(v) for n, v in values.items()}
+    plain: dict[str, Any] = {}
+    for name, value in values.items():
+        plain[name] = value if isinstance(value, str | bool | float) else tuple(value)
     return NodeParameters(**plain)
 
 

@@ -24,7 +24,7 @@ RESULT = QoSProfile(
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.VOLATILE,
 )
-"""Contact meshes, clouds, overlay and replayed images out: what RViz and `ros2 topic echo` expect."""
+"""Contact meshes, clouds, overlay, replayed images out: what RViz and `ros2 topic echo` expect."""
 
 LATCHED = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,

@@ -110,6 +110,8 @@ def _type_problems(
             yield f"{where}: scale has a zero"
         if len(colours) and (colours[:, 3] < 0.9998).any():
             yield f"{where}: translucent corners switch depth writing off"
+        if not np.isfinite(points).all():
+            return
         a, b, c = points.reshape(-1, 3, 3).transpose(1, 0, 2)
         flat = int((np.linalg.norm(np.cross(b - a, c - a), axis=1) == 0).sum())
         if flat:

@@ -1,0 +1,196 @@
+"""A tiny model that answers, and helpers that wait for messages by event."""
+
+import os
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+TIMEOUT_S = 30.0
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An untrained model whose answers always ask for a mask."""
+    import torch
+
+    from ivlm_core.model.build import save_tiny
+    from ivlm_core.model.checkpoint import load_checkpoint, save_checkpoint
+
+    folder = save_tiny(tmp_path_factory.mktemp("model") / "tiny")
+    model, processor = load_checkpoint(folder)
+    with torch.no_grad():
+        torch.manual_seed(0)
+        direction = torch.randn(model.config.language.hidden_size)
+        head = model.vlm.language.lm_head.weight
+        head.zero_()
+        head[model.tokens.human], head[model.tokens.object] = direction, -direction
+    save_checkpoint(folder, model, processor, {"note": "untrained, for tests"})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_pipeline(tiny_model: Path) -> Any:
+    from ivlm_core.pipeline import Pipeline
+
+    return Pipeline.from_pretrained(tiny_model, "cpu")
+
+
+@pytest.fixture(scope="session")
+def photo() -> np.ndarray:
+    """A picture of 80 x 120 pixels with a gradient and a block."""
+    y, x = np.mgrid[:80, :120]
+    picture = np.stack([x * 2, y * 3, (x + y) % 256], axis=-1).astype(np.uint8)
+    picture[20:50, 30:60] = (200, 30, 30)
+    return picture
+
+
+@pytest.fixture(scope="session")
+def prediction(tiny_pipeline: Any, photo: np.ndarray) -> Any:
+    return tiny_pipeline.predict(photo, "bottle", "human_contact")
+
+
+@pytest.fixture(scope="session")
+def object_prediction(tiny_pipeline: Any, photo: np.ndarray) -> Any:
+    return tiny_pipeline.predict(photo, "bottle", "object_affordance")
+
+
+class Listener:
+    """A ROS node of the test with its own executor; everything waits by events with a timeout."""
+
+    def __init__(self, *others: Any) -> None:
+        from rclpy.executors import SingleThreadedExecutor
+        from rclpy.node import Node
+
+        self.node = Node(f"test_{os.getpid()}_{time.monotonic_ns() % 10**9}")
+        self.executor = SingleThreadedExecutor()
+        for node in (self.node, *others):
+            self.executor.add_node(node)
+        self.messages: dict[str, list[Any]] = defaultdict(list)
+        self.sent: dict[str, list[int]] = defaultdict(list)
+
+    def listen(self, topic: str, kind: type, profile: Any = 10, raw: bool = False) -> None:
+        """Keep messages in `messages[topic]` and their times of publication in `sent[topic]`.
+
+        Raw messages stay bytes, because a mesh takes Python half a second to read.
+        """
+
+        def keep(message: Any, info: Any) -> None:
+            self.messages[topic].append(message)
+            self.sent[topic].append(info["source_timestamp"])
+
+        self.node.create_subscription(kind, topic, keep, profile, raw=raw)
+
+    def until(self, condition: Callable[[], Any], what: str, timeout_s: float = TIMEOUT_S) -> Any:
+        """Spin until the condition holds, and return its value."""
+        end = time.monotonic() + timeout_s
+        while not (value := condition()):
+            left = end - time.monotonic()
+            assert left > 0, f"waited {timeout_s} s in vain for {what}"
+            self.executor.spin_once(timeout_sec=min(left, 0.5))
+        return value
+
+    def call(self, kind: type, name: str, request: Any) -> Any:
+        """Call a service and return its answer."""
+        client = self.node.create_client(kind, name)
+        self.until(client.service_is_ready, f"service {name}")
+        future = client.call_async(request)
+        self.until(future.done, f"answer of {name}")
+        self.node.destroy_client(client)
+        return future.result()
+
+    def close(self) -> None:
+        self.executor.shutdown()
+        self.node.destroy_node()
+
+
+@pytest.fixture(scope="session")
+def ros() -> Iterator[None]:
+    """A running rclpy."""
+    rclpy = pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
+    rclpy.init()
+    yield
+    rclpy.try_shutdown()
+
+
+@pytest.fixture
+def listener(ros: None) -> Iterator[Listener]:
+    listener = Listener()
+    yield listener
+    listener.close()
+
+
+@pytest.fixture(scope="session")
+def make_listener(ros: None) -> type[Listener]:
+    return Listener
+
+
+class Process:
+    """A Python module of ours in a process of its own, as `ros2 run` would start it."""
+
+    def __init__(self, module: str, *parameters: str, log: Path, remaps: tuple = ()) -> None:
+        arguments = [a for p in parameters for a in ("-p", p)]
+        arguments += [a for r in remaps for a in ("-r", r)]
+        ros_arguments = ["--ros-args", *arguments] if arguments else []
+        self.log = log
+        with log.open("w") as out:
+            self.popen = subprocess.Popen(
+                [sys.executable, "-m", module, *ros_arguments],
+                stdout=out,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "OMP_NUM_THREADS": "1"},
+            )
+
+    def stop(self, signal_number: int) -> int:
+        """Send a signal and return the exit code."""
+        self.popen.send_signal(signal_number)
+        return self.wait()
+
+    def wait(self) -> int:
+        return self.popen.wait(TIMEOUT_S)
+
+    def kill(self) -> None:
+        if self.popen.poll() is None:
+            self.popen.kill()
+            self.popen.wait()
+
+    @property
+    def output(self) -> str:
+        return self.log.read_text()
+
+
+@pytest.fixture
+def start(tmp_path: Path) -> Iterator[Callable[..., Process]]:
+    """Start modules; what still runs after the test is ended."""
+    started: list[Process] = []
+
+    def start_one(module: str, *parameters: str, remaps: tuple = ()) -> Process:
+        log = tmp_path / f"{len(started)}.log"
+        started.append(Process(module, *parameters, log=log, remaps=remaps))
+        return started[-1]
+
+    yield start_one
+    for process in started:
+        process.kill()
+
+
+@pytest.fixture(scope="module")
+def node_process(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Process]:
+    """The real node, active, in its own process."""
+    pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
+    process = Process(
+        "ivlm_ros.node",
+        "autostart:=true",
+        f"model:={tiny_model}",
+        "device:=cpu",
+        "label:=bottle",
+        log=tmp_path_factory.mktemp("node") / "node.log",
+    )
+    yield process
+    process.kill()

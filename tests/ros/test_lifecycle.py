@@ -1,0 +1,293 @@
+"""The node inside the test's process: transitions, their failures, and parameters at work."""
+
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
+
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from lifecycle_msgs.msg import State  # noqa: E402
+from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from sensor_msgs.msg import Image  # noqa: E402
+from std_msgs.msg import String  # noqa: E402
+
+from ivlm_core.geometry.mesh import Mesh, save_mesh  # noqa: E402
+from ivlm_msgs.msg import ContactMesh  # noqa: E402
+from ivlm_ros import node as node_module  # noqa: E402
+from ivlm_ros import qos  # noqa: E402
+from ivlm_ros.conversions import fill_image  # noqa: E402
+from ivlm_ros.node import IvlmNode  # noqa: E402
+
+SUCCESS, FAILURE, ERROR = (
+    TransitionCallbackReturn.SUCCESS,
+    TransitionCallbackReturn.FAILURE,
+    TransitionCallbackReturn.ERROR,
+)
+
+
+@pytest.fixture
+def make_node(ros: None, tiny_model: Path) -> Iterator[Callable[..., IvlmNode]]:
+    nodes: list[IvlmNode] = []
+
+    def make(**values: Any) -> IvlmNode:
+        values = {"model": str(tiny_model), "device": "cpu", "label": "bottle", **values}
+        overrides = [Parameter(name, value=value) for name, value in values.items()]
+        nodes.append(IvlmNode(f"node_{len(nodes)}", parameter_overrides=overrides))
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        node.shut_down()
+        node.destroy_node()
+
+
+def state(node: IvlmNode) -> int:
+    return node._state_machine.current_state[0]
+
+
+def inference_threads() -> int:
+    return sum(thread.name == "inference" for thread in threading.enumerate())
+
+
+def test_up_and_down_many_times_leaves_nothing(make_node: Callable[..., IvlmNode]) -> None:
+    node = make_node()
+    before = inference_threads()
+    publishers = len(list(node.publishers))
+    for _ in range(5):
+        assert node.trigger_configure() == SUCCESS
+        assert inference_threads() == before + 1
+        assert node.trigger_activate() == SUCCESS
+        assert len(list(node.subscriptions)) >= 2
+        assert node.trigger_deactivate() == SUCCESS
+        assert node.trigger_cleanup() == SUCCESS
+        assert state(node) == State.PRIMARY_STATE_UNCONFIGURED
+        assert inference_threads() == before
+        assert len(list(node.publishers)) == publishers
+        assert node._pipeline is None
+
+
+def test_shutdown_from_active(make_node: Callable[..., IvlmNode]) -> None:
+    node = make_node()
+    node.trigger_configure()
+    node.trigger_activate()
+    node.shut_down()
+    assert state(node) == State.PRIMARY_STATE_FINALIZED
+    assert node._outputs is None and node._worker is None
+    node.shut_down()  # nothing more to do
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"model": "/missing/model"}, "/missing/model"),
+        ({"device": "cuda:99"}, "cuda:99"),
+        ({"device": "toaster"}, "toaster"),
+        ({"object_mesh_dir": "/missing/meshes"}, "object_mesh_dir '/missing/meshes'"),
+        ({"tasks": ["dance"]}, "tasks must name"),
+    ],
+)
+def test_what_can_be_mended_is_a_failure_with_a_reason(
+    make_node: Callable[..., IvlmNode],
+    tiny_model: Path,
+    capfd: pytest.CaptureFixture[str],
+    values: dict[str, Any],
+    said: str,
+) -> None:
+    node = make_node(**values)
+    assert node.trigger_configure() == FAILURE
+    assert state(node) == State.PRIMARY_STATE_UNCONFIGURED
+    logged = "".join(capfd.readouterr())
+    assert "cannot configure" in logged and said in logged
+    good = {"model": str(tiny_model), "device": "cpu", "object_mesh_dir": ""}
+    mended = [Parameter(n, value=good.get(n, ["human_contact"])) for n in values]
+    assert all(result.successful for result in node.set_parameters(mended))
+    assert node.trigger_configure() == SUCCESS
+
+
+def test_unexpected_errors_are_logged_and_leave_nothing(
+    make_node: Callable[..., IvlmNode],
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    def broken(*_: Any) -> None:
+        raise RuntimeError("the card fell out")
+
+    node = make_node()
+    with monkeypatch.context() as patch:
+        patch.setattr(node_module, "Outputs", broken)
+        assert node.trigger_configure() == ERROR
+    assert state(node) == State.PRIMARY_STATE_UNCONFIGURED
+    assert "on_configure failed" in (logged := "".join(capfd.readouterr()))
+    assert "the card fell out" in logged
+    assert node.trigger_configure() == SUCCESS
+    with monkeypatch.context() as patch:
+        patch.setattr(node, "create_subscription", broken)
+        assert node.trigger_activate() == ERROR
+    assert state(node) == State.PRIMARY_STATE_UNCONFIGURED
+    assert node._outputs is None and node._worker is None and not node._active
+    assert node.trigger_configure() == SUCCESS
+    assert node.trigger_activate() == SUCCESS
+
+
+def test_start_up_parameters_are_locked_while_configured(
+    make_node: Callable[..., IvlmNode],
+) -> None:
+    node = make_node()
+    node.trigger_configure()
+    (refused,) = node.set_parameters([Parameter("model", value="nano")])
+    assert not refused.successful and "clean up the node first" in refused.reason
+    (taken,) = node.set_parameters([Parameter("label", value="chair")])
+    assert taken.successful and node._settings.label == "chair"
+
+
+class Rig:
+    """A node and a camera on one executor."""
+
+    def __init__(self, make_listener: Callable[..., Any], node: IvlmNode) -> None:
+        self.node = node
+        self.listener = make_listener(node)
+        self.images = self.listener.node.create_publisher(Image, "image", qos.RESULT)
+        self.labels = self.listener.node.create_publisher(String, "label", qos.LABEL)
+        self.name = node.get_name()
+        for task in ("human_contact", "object_contact", "object_affordance"):
+            self.listener.listen(f"/{self.name}/{task}", ContactMesh)
+        self.listener.listen("/diagnostics", DiagnosticArray)
+        assert node.trigger_configure() == SUCCESS
+        assert node.trigger_activate() == SUCCESS
+        self.listener.until(self.images.get_subscription_count, "the node to subscribe")
+
+    def send(self, photo: np.ndarray, seconds_old: float = 0.0, frame_id: str = "camera") -> None:
+        message = fill_image(Image(), photo, "rgb8")
+        now = self.listener.node.get_clock().now().nanoseconds - int(seconds_old * 1e9)
+        message.header.stamp.sec, message.header.stamp.nanosec = divmod(now, 10**9)
+        message.header.frame_id = frame_id
+        self.images.publish(message)
+
+    def counted(self, event: str, at_least: int = 1) -> None:
+        """Wait until the node has counted an event."""
+        counts = self.node._statistics.counts
+        self.listener.until(lambda: counts().get(event, 0) >= at_least, f"{event} x {at_least}")
+
+    def got(self, task: str) -> list[ContactMesh]:
+        return self.listener.messages[f"/{self.name}/{task}"]
+
+
+@pytest.fixture
+def make_rig(
+    make_listener: Callable[..., Any], make_node: Callable[..., IvlmNode]
+) -> Iterator[Callable[..., Rig]]:
+    rigs: list[Rig] = []
+
+    def make(**values: Any) -> Rig:
+        rigs.append(Rig(make_listener, make_node(**values)))
+        return rigs[-1]
+
+    yield make
+    for rig in rigs:
+        rig.node.shut_down()
+        rig.listener.close()
+
+
+def test_meshes_of_the_users_folder_are_used(
+    make_rig: Callable[..., Rig], tmp_path: Path, photo: np.ndarray
+) -> None:
+    """The user's vertices come back in the user's order, for every task that was asked for."""
+    import trimesh
+
+    box = trimesh.creation.box(extents=(0.1, 0.2, 0.3)).subdivide()
+    order = np.random.default_rng(0).permutation(len(box.vertices))
+    mesh = Mesh(box.vertices[order].astype(np.float32), np.argsort(order)[box.faces])
+    save_mesh(mesh, tmp_path / "Tea_Box.ply")
+    rig = make_rig(
+        object_mesh_dir=str(tmp_path),
+        tasks=["object_contact", "object_affordance"],
+        label="tea box",
+    )
+    rig.send(photo)
+    rig.listener.until(lambda: rig.got("object_affordance"), "the affordance")
+    for task in ("object_contact", "object_affordance"):
+        message = rig.got(task)[-1]
+        vertices = np.array([(v.x, v.y, v.z) for v in message.mesh.vertices], np.float32)
+        np.testing.assert_allclose(vertices, mesh.vertices, atol=1e-6)
+        assert (message.topology, message.label) == ("mesh", "tea box")
+        assert len(message.scores) == len(order)
+    assert rig.got("human_contact") == []
+
+
+def test_label_without_mesh_still_gives_human_contact(
+    make_rig: Callable[..., Rig], photo: np.ndarray, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rig = make_rig(label="flux capacitor")
+    for _ in range(2):
+        rig.send(photo)
+        rig.counted("received")
+    rig.listener.until(lambda: rig.got("human_contact"), "human contact")
+    logged = "".join(capfd.readouterr())
+    assert logged.count("object_affordance left out: no mesh for label 'flux capacitor'") == 1
+    assert rig.got("object_affordance") == []
+
+
+def test_no_label_no_guess(
+    make_rig: Callable[..., Rig], photo: np.ndarray, capfd: pytest.CaptureFixture[str]
+) -> None:
+    rig = make_rig(label="")
+    rig.send(photo)
+    rig.counted("without label")
+    assert "no label is set" in "".join(capfd.readouterr())
+    rig.node.set_parameters([Parameter("label", value="chair")])
+    rig.send(photo)
+    rig.listener.until(lambda: rig.got("human_contact"), "human contact")
+    assert rig.got("human_contact")[0].label == "chair"
+
+
+def test_old_and_too_many_images_are_dropped(
+    make_rig: Callable[..., Rig], photo: np.ndarray
+) -> None:
+    rig = make_rig(discard_msg_older_than_ms=60_000.0)
+    rig.send(photo, seconds_old=3600)
+    rig.counted("too old")
+    rig.send(photo)
+    rig.counted("published")
+    rig.node.set_parameters([Parameter("max_rate_hz", value=0.001)])
+    rig.send(photo)
+    rig.counted("published", 2)
+    rig.send(photo)
+    rig.counted("over the rate limit")
+    assert rig.node._statistics.counts()["published"] == 2
+
+
+def test_silence_is_reported(make_rig: Callable[..., Rig]) -> None:
+    rig = make_rig(input_timeout_s=0.1)
+
+    def told() -> bool:
+        statuses = [s for m in rig.listener.messages["/diagnostics"] for s in m.status]
+        return any(s.level == b"\1" and "no image on /image" in s.message for s in statuses)
+
+    rig.listener.until(told, "a warning about missing images")
+
+
+def test_an_image_in_work_is_not_published_after_deactivation(
+    make_rig: Callable[..., Rig], photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig()
+    working, go_on = threading.Event(), threading.Event()
+    predict = rig.node._predict
+
+    def slow(*arguments: Any) -> Any:
+        working.set()
+        assert go_on.wait(20)
+        return predict(*arguments)
+
+    monkeypatch.setattr(rig.node, "_predict", slow)
+    rig.send(photo)
+    rig.listener.until(working.is_set, "the image to be taken")
+    assert rig.node.trigger_deactivate() == SUCCESS  # does not wait for the model
+    go_on.set()
+    assert rig.node.trigger_cleanup() == SUCCESS
+    assert rig.node._statistics.counts().get("published", 0) == 0

@@ -1,0 +1,95 @@
+"""Parameters: one declaration, enforced by ROS, explained when refused."""
+
+import dataclasses
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
+
+from rclpy.exceptions import InvalidParameterTypeException  # noqa: E402
+from rclpy.node import Node  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+
+from ivlm_core.pipeline import TASKS as PIPELINE_TASKS  # noqa: E402
+from ivlm_ros import parameters  # noqa: E402
+from ivlm_ros.parameters import NodeParameters, ParameterError, markdown_table  # noqa: E402
+
+
+@pytest.fixture
+def make_node(ros: None) -> Iterator[Callable[..., Node]]:
+    nodes = []
+
+    def make(**values: Any) -> Node:
+        overrides = [Parameter(name, value=value) for name, value in values.items()]
+        node = Node("parameters_test", parameter_overrides=overrides)
+        nodes.append(node)
+        parameters.declare(node)
+        return node
+
+    yield make
+    for node in nodes:
+        node.destroy_node()
+
+
+def test_defaults_come_back(make_node: Callable[..., Node]) -> None:
+    assert parameters.read(make_node()) == NodeParameters()
+
+
+def test_values_come_back(make_node: Callable[..., Node]) -> None:
+    node = make_node(tasks=["object_contact"], label="cup", body_position=[1.0, 2.0, 3.0])
+    read = parameters.read(node)
+    assert read.tasks == ("object_contact",)
+    assert read.label == "cup"
+    assert read.body_position == (1.0, 2.0, 3.0)
+
+
+def test_tasks_are_those_of_the_pipeline() -> None:
+    assert parameters.TASKS == PIPELINE_TASKS
+
+
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ({"tasks": ("dance",)}, "human_contact, object_contact, object_affordance"),
+        ({"tasks": ()}, "one or more"),
+        ({"tasks": ("human_contact", "human_contact")}, "each once"),
+        ({"body_position": (1.0,)}, "three numbers"),
+        ({"max_rate_hz": -1.0}, r"max_rate_hz must be in \[0.0, 1000.0\]"),
+        ({"input_timeout_s": 0.0}, "input_timeout_s"),
+    ],
+)
+def test_wrong_values_are_named(values: dict[str, Any], said: str) -> None:
+    with pytest.raises(ParameterError, match=said):
+        NodeParameters(**values)
+
+
+def test_ros_enforces_types_and_ranges(make_node: Callable[..., Node]) -> None:
+    with pytest.raises(InvalidParameterTypeException, match="max_rate_hz"):
+        make_node(max_rate_hz="fast")
+    node = make_node()
+    (result,) = node.set_parameters([Parameter("max_rate_hz", value=5000.0)])
+    assert not result.successful and "max_rate_hz" in result.reason
+    (result,) = node.set_parameters([Parameter("autostart", value=True)])
+    assert not result.successful
+
+
+def test_changes_are_judged_by_when_they_are_read(make_node: Callable[..., Node]) -> None:
+    node = make_node()
+    label, model = Parameter("label", value="cup"), Parameter("model", value="big")
+    assert parameters.check_change(node, [label], configured=True) is None
+    assert parameters.check_change(node, [model], configured=False) is None
+    assert "clean up the node first" in parameters.check_change(node, [model], configured=True)
+    bad = Parameter("body_position", value=[1.0])
+    assert "three numbers" in parameters.check_change(node, [bad], configured=True)
+    foreign = Parameter("use_sim_time", value=True)
+    assert parameters.check_change(node, [foreign], configured=True) is None
+
+
+def test_every_parameter_is_described() -> None:
+    table = markdown_table()
+    for spec in dataclasses.fields(NodeParameters):
+        assert spec.metadata["description"]
+        assert f"| `{spec.name}` |" in table
+    assert "| `max_rate_hz` | double | `0.0` | any time |" in table

@@ -1,0 +1,358 @@
+"""The real node in its own process, spoken to over DDS."""
+
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from struct import unpack_from
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as PilImage
+
+pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
+
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from lifecycle_msgs.msg import State, Transition  # noqa: E402
+from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
+from rclpy.serialization import deserialize_message  # noqa: E402
+from sensor_msgs.msg import Image, PointCloud2  # noqa: E402
+from std_msgs.msg import String  # noqa: E402
+from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
+
+from ivlm_core.visualize.overlay import overlay_image  # noqa: E402
+from ivlm_msgs.msg import ContactMesh  # noqa: E402
+from ivlm_ros import qos  # noqa: E402
+from ivlm_ros.clouds import POINT  # noqa: E402
+from ivlm_ros.conversions import fill_image, image_to_rgb  # noqa: E402
+from ivlm_ros.markers import corner_colours  # noqa: E402
+from ivlm_ros.parameters import NodeParameters  # noqa: E402
+from ivlm_ros.placement import display_pose, place_vertices  # noqa: E402
+from ivlm_ros.rviz_problems import rviz_problems  # noqa: E402
+
+OUTPUTS = {
+    "human_contact": ContactMesh,
+    "object_affordance": ContactMesh,
+    "human_contact_cloud": PointCloud2,
+    "object_affordance_cloud": PointCloud2,
+    "overlay": Image,
+    "markers": MarkerArray,
+}
+Names = tuple[str, ...]
+ALL: Names = tuple(OUTPUTS)
+MESHES: Names = ("human_contact", "object_affordance")
+
+
+class Camera:
+    """Sends images and labels to the node and collects what it says about them."""
+
+    def __init__(self, listener: Any) -> None:
+        self.listener = listener
+        self.number = 0
+        self.labels = listener.node.create_publisher(String, "label", qos.LABEL)
+        self.images = listener.node.create_publisher(Image, "image", qos.RESULT)
+        for name, kind in OUTPUTS.items():
+            profile = qos.LATCHED if name == "markers" else qos.RESULT
+            listener.listen(f"/ivlm_node/{name}", kind, profile, raw=True)
+        listener.listen("/diagnostics", DiagnosticArray, 10)
+        listener.until(
+            lambda: self.images.get_subscription_count() and self.labels.get_subscription_count(),
+            "the node to subscribe",
+        )
+
+    def label(self, label: str) -> None:
+        """Set the label and wait until the node has it."""
+        from rclpy.duration import Duration
+
+        self.labels.publish(String(data=label))
+        assert self.labels.wait_for_all_acked(Duration(seconds=10))
+
+    def image(self, pixels: np.ndarray) -> Image:
+        """Make an image message with a stamp of its own."""
+        self.number += 1
+        message = fill_image(Image(), pixels, "rgb8")
+        message.header.frame_id = "camera_optical_frame"
+        message.header.stamp = self.listener.node.get_clock().now().to_msg()
+        return message
+
+    def indices(self, name: str, header: Any) -> list[int]:
+        """Places of the messages on a topic that carry a header's stamp."""
+        start = 8 if name == "markers" else 4  # an array begins with its length
+        wanted = (header.stamp.sec, header.stamp.nanosec)
+        messages = self.listener.messages[f"/ivlm_node/{name}"]
+        return [i for i, m in enumerate(messages) if unpack_from("<iI", m, start) == wanted]
+
+    def results(self, header: Any, names: Names = ALL) -> dict[str, Any] | None:
+        """The one output per topic that carries a header, or None while one is missing."""
+        found = {name: self.indices(name, header) for name in names}
+        if not all(found.values()):
+            return None
+        assert all(len(places) == 1 for places in found.values())
+        return {n: self.listener.messages[f"/ivlm_node/{n}"][found[n][0]] for n in names}
+
+    def ask(self, pixels: np.ndarray, names: Names = ALL) -> dict[str, Any]:
+        """Send one image and wait for the outputs that belong to it."""
+        message = self.image(pixels)
+        self.images.publish(message)
+        what = f"outputs of image {self.number}"
+        found = self.listener.until(lambda: self.results(message.header, names), what)
+        return {n: deserialize_message(m, OUTPUTS[n]) for n, m in found.items()}
+
+    def published_at(self, name: str, header: Any) -> int:
+        """When the output with a header left the node, nanoseconds."""
+        (place,) = self.indices(name, header)
+        return self.listener.sent[f"/ivlm_node/{name}"][place]
+
+    def first_contact(self, pixels: np.ndarray) -> None:
+        """Send images until one is answered on every topic: then all endpoints know each other."""
+
+        def answered() -> bool:
+            complete = [h for h in sent if self.results(h)]
+            if not complete:
+                message = self.image(pixels)
+                sent.append(message.header)
+                self.images.publish(message)
+            return bool(complete)
+
+        sent: list[Any] = []
+        self.listener.until(answered, "a first answer on every topic")
+
+
+@pytest.fixture
+def camera(listener: Any, node_process: Any, photo: np.ndarray) -> Iterator[Camera]:
+    camera = Camera(listener)
+    camera.label("bottle")
+    camera.first_contact(photo)
+    yield camera
+
+
+def check_contact_mesh(message: ContactMesh, expected: Any) -> None:
+    assert (message.task, message.label) == (expected.task, expected.label)
+    assert message.answer == expected.answer
+    assert message.topology == expected.topology
+    assert message.threshold == pytest.approx(expected.threshold)
+    vertices = np.array([(v.x, v.y, v.z) for v in message.mesh.vertices])
+    np.testing.assert_array_equal(vertices.astype(np.float32), expected.mesh.vertices)
+    faces = np.array([t.vertex_indices for t in message.mesh.triangles])
+    np.testing.assert_array_equal(faces, expected.mesh.faces)
+    np.testing.assert_allclose(message.scores, expected.scores, atol=1e-5)
+    np.testing.assert_array_equal(message.seen, expected.seen)
+    np.testing.assert_allclose(message.part_scores, list(expected.part_scores.values()), atol=1e-5)
+    assert set(message.part_names) == set(expected.part_scores)
+
+
+def test_every_output_of_one_image(camera: Camera, tiny_pipeline: Any, photo: np.ndarray) -> None:
+    rng = np.random.default_rng(1)
+    picture = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    results = camera.ask(picture)
+    expected = {
+        task: tiny_pipeline.predict(picture, "bottle", task)
+        for task in ("human_contact", "object_affordance")
+    }
+    places = {"human_contact": "body_position", "object_affordance": "object_position"}
+    for task, prediction in expected.items():
+        assert results[task].header.frame_id == "camera_optical_frame"
+        check_contact_mesh(results[task], prediction)
+        cloud = results[f"{task}_cloud"]
+        assert cloud.header == results[task].header
+        rows = np.frombuffer(cloud.data, POINT)
+        np.testing.assert_allclose(rows["score"], prediction.scores, atol=1e-5)
+        vertices = prediction.mesh.vertices
+        pose = display_pose(vertices, getattr(NodeParameters(), places[task]))
+        points = np.stack([rows["x"], rows["y"], rows["z"]], axis=1)
+        np.testing.assert_allclose(points, place_vertices(vertices, pose), atol=1e-5)
+        assert rviz_problems(cloud) == []
+        (marker,) = [m for m in results["markers"].markers if m.ns == task]
+        colours = np.array([(c.r, c.g, c.b, c.a) for c in marker.colors])
+        np.testing.assert_allclose(colours, corner_colours(prediction), atol=2 / 255)
+        assert (marker.pose.position.x, marker.pose.position.z) == pose.position[::2]
+    assert expected["human_contact"].scores.max() > 0
+    assert rviz_problems(results["markers"]) == []
+    assert rviz_problems(results["overlay"]) == []
+    pictures = np.hstack([overlay_image(picture, p) for p in expected.values()])
+    difference = image_to_rgb(results["overlay"]).astype(int) - pictures
+    assert np.abs(difference).max() <= 2
+    header = results["overlay"].header
+    assert max(ALL, key=lambda name: camera.published_at(name, header)) == "markers"
+
+
+def test_two_labels_two_answers(camera: Camera, photo: np.ndarray) -> None:
+    meshes = {}
+    for label in ("Chair", "bottle"):
+        camera.label(label)
+        results = camera.ask(photo, MESHES)
+        assert results["human_contact"].label == label.lower()
+        assert results["object_affordance"].label == label.lower()
+        meshes[label] = len(results["object_affordance"].mesh.vertices)
+    assert meshes["Chair"] != meshes["bottle"]
+
+
+def test_scene_has_no_object(camera: Camera, photo: np.ndarray) -> None:
+    camera.label("scene")
+    results = camera.ask(photo, ("human_contact", "human_contact_cloud", "markers"))
+    assert results["human_contact"].label == "scene"
+    assert {m.ns: m.action for m in results["markers"].markers} == {
+        "human_contact": Marker.ADD,
+        "human_contact_caption": Marker.ADD,
+        "object_affordance": Marker.DELETE,
+        "object_affordance_caption": Marker.DELETE,
+    }
+    assert rviz_problems(results["markers"]) == []
+
+
+def test_unusable_labels_are_ignored(camera: Camera, photo: np.ndarray) -> None:
+    camera.label("chair")
+    camera.label("<img>")
+    assert camera.ask(photo, MESHES)["human_contact"].label == "chair"
+    camera.label("")  # back to the parameter
+    assert camera.ask(photo, MESHES)["human_contact"].label == "bottle"
+
+
+def test_bad_images_are_survived(camera: Camera, photo: np.ndarray) -> None:
+    camera.label("bottle")
+    faults: list[dict[str, Any]] = [
+        {"encoding": "jpeg"},
+        {"step": 1},
+        {"height": 0},
+        {"data": [1, 2, 3]},
+    ]
+    for fault in faults:
+        bad = camera.image(photo)
+        for name, value in fault.items():
+            setattr(bad, name, value)
+        camera.images.publish(bad)
+        assert camera.ask(photo, MESHES)["human_contact"].label == "bottle"
+    bad = camera.image(photo)
+    bad.encoding = "jpeg"
+    camera.images.publish(bad)
+
+    def told() -> bool:
+        for message in camera.listener.messages["/diagnostics"]:
+            for status in message.status:
+                if status.name == "ivlm_node: pipeline" and status.level == b"\2":
+                    return "image encoding 'jpeg' is not known" in status.message
+        return False
+
+    camera.listener.until(told, "the error on /diagnostics")
+
+
+def change_state(listener: Any, transition: int) -> bool:
+    request = ChangeState.Request(transition=Transition(id=transition))
+    return listener.call(ChangeState, "/ivlm_node/change_state", request).success
+
+
+def state(listener: Any) -> int:
+    answer = listener.call(GetState, "/ivlm_node/get_state", GetState.Request())
+    return answer.current_state.id
+
+
+def test_lifecycle_up_down_and_up_again(
+    camera: Camera, make_listener: Callable[..., Any], photo: np.ndarray
+) -> None:
+    listener = camera.listener
+    assert state(listener) == State.PRIMARY_STATE_ACTIVE
+    assert not change_state(listener, Transition.TRANSITION_CONFIGURE)  # rclpy#1209
+    assert camera.ask(photo, MESHES)
+    assert change_state(listener, Transition.TRANSITION_DEACTIVATE)
+    late = make_listener()
+    late.listen("/ivlm_node/markers", MarkerArray, qos.LATCHED)
+    late.until(lambda: late.messages["/ivlm_node/markers"], "what a late RViz is told")
+    (cleared,) = late.messages["/ivlm_node/markers"][-1].markers
+    assert cleared.action == Marker.DELETEALL
+    late.close()
+    assert change_state(listener, Transition.TRANSITION_ACTIVATE)
+    camera.first_contact(photo)
+    assert camera.ask(photo, MESHES)["human_contact"].label == "bottle"
+    assert change_state(listener, Transition.TRANSITION_DEACTIVATE)
+    assert change_state(listener, Transition.TRANSITION_CLEANUP)
+    assert state(listener) == State.PRIMARY_STATE_UNCONFIGURED
+    assert not change_state(listener, Transition.TRANSITION_ACTIVATE)
+    names = dict(listener.node.get_publisher_names_and_types_by_node("ivlm_node", "/"))
+    assert "/ivlm_node/human_contact" not in names
+    assert change_state(listener, Transition.TRANSITION_CONFIGURE)
+    assert change_state(listener, Transition.TRANSITION_ACTIVATE)
+    camera.first_contact(photo)
+    assert camera.ask(photo, MESHES)["human_contact"].label == "bottle"
+
+
+def test_the_interface_is_the_documented_one(camera: Camera) -> None:
+    """Frozen: users build on these names and types."""
+    node = camera.listener.node
+    published = dict(node.get_publisher_names_and_types_by_node("ivlm_node", "/"))
+    ours = {n: t for n, t in published.items() if "transition_event" not in n}
+    assert {n: t for n, t in ours.items() if n not in ("/rosout", "/parameter_events")} == {
+        "/diagnostics": ["diagnostic_msgs/msg/DiagnosticArray"],
+        "/ivlm_node/human_contact": ["ivlm_msgs/msg/ContactMesh"],
+        "/ivlm_node/human_contact_cloud": ["sensor_msgs/msg/PointCloud2"],
+        "/ivlm_node/markers": ["visualization_msgs/msg/MarkerArray"],
+        "/ivlm_node/object_affordance": ["ivlm_msgs/msg/ContactMesh"],
+        "/ivlm_node/object_affordance_cloud": ["sensor_msgs/msg/PointCloud2"],
+        "/ivlm_node/overlay": ["sensor_msgs/msg/Image"],
+    }
+    read = dict(node.get_subscriber_names_and_types_by_node("ivlm_node", "/"))
+    assert {n: t for n, t in read.items() if n != "/parameter_events"} == {
+        "/image": ["sensor_msgs/msg/Image"],
+        "/label": ["std_msgs/msg/String"],
+    }
+
+
+def test_replayed_folder_is_answered_with_its_labels(
+    listener: Any, node_process: Any, start: Callable[..., Any], tmp_path: Path, photo: np.ndarray
+) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    PilImage.fromarray(photo).save(folder / "bottle__one.png")
+    PilImage.fromarray(photo[::-1].copy()).save(folder / "chair__two.png")
+    listener.listen("/ivlm_node/human_contact", ContactMesh)
+    replay = start(
+        "ivlm_ros.image_replay",
+        f"source:={folder}",
+        "rate_hz:=5.0",
+        "wait_for_subscribers:=1",
+        "frame_id:=replayed",
+    )
+    got = listener.messages["/ivlm_node/human_contact"]
+    listener.until(lambda: {m.label for m in got} == {"bottle", "chair"}, "both labels")
+    assert {m.header.frame_id for m in got} == {"replayed"}
+    assert replay.stop(signal.SIGINT) == 0
+
+
+def test_replay_ends_with_its_source(
+    listener: Any, start: Callable[..., Any], tmp_path: Path, photo: np.ndarray
+) -> None:
+    for name in ("a.png", "b.png", "c.png"):
+        PilImage.fromarray(photo).save(tmp_path / name)
+    listener.listen("replayed_image", Image, qos.RESULT)
+    listener.listen("replayed_label", String, qos.RESULT)
+    replay = start(
+        "ivlm_ros.image_replay",
+        f"source:={tmp_path}",
+        "rate_hz:=50.0",
+        "loop:=false",
+        "label:=cup",
+        "wait_for_subscribers:=1",
+        remaps=("image:=replayed_image", "label:=replayed_label"),
+    )
+    listener.until(lambda: len(listener.messages["replayed_image"]) == 3, "three images")
+    assert replay.wait() == 0
+    np.testing.assert_array_equal(image_to_rgb(listener.messages["replayed_image"][0]), photo)
+    assert {m.data for m in listener.messages["replayed_label"]} == {"cup"}
+    missing = start("ivlm_ros.image_replay", "source:=/missing.png")
+    assert missing.wait() == 2
+    assert "/missing.png is neither a file nor a folder" in missing.output
+
+
+def test_sigint_clears_the_markers_and_ends_well(
+    camera: Camera, node_process: Any, photo: np.ndarray
+) -> None:
+    """Last in this file: it ends the shared process."""
+    camera.ask(photo, MESHES)
+    assert node_process.stop(signal.SIGINT) == 0
+    listener = camera.listener
+
+    def cleared() -> bool:
+        last = deserialize_message(listener.messages["/ivlm_node/markers"][-1], MarkerArray)
+        return last.markers[0].action == Marker.DELETEALL
+
+    listener.until(cleared, "the clearing marker")
+    assert "Traceback" not in node_process.output

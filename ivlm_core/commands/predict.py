@@ -10,6 +10,7 @@ import numpy as np
 import tyro
 
 from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say
+from ivlm_core.commands.prediction_files import FILE_KINDS, FileKind, write_prediction
 from ivlm_core.model.prompts import SCENE_LABEL, Task, clean_label
 
 if TYPE_CHECKING:
@@ -51,6 +52,8 @@ class Predict:
     """Where renders and view embeddings are kept; default $IVLM_CACHE_DIR or ~/.cache/ivlm."""
     every: int = 1
     """Of a video, predict on the frames 0, EVERY, 2 x EVERY, ..."""
+    files: tuple[FileKind, ...] = FILE_KINDS
+    """Which files to write per image; for long videos, 'json npz' is quick and small."""
     html: bool = False
     """Also write index.html, a page with all results and meshes that can be turned (first 50)."""
     json: bool = False
@@ -115,7 +118,6 @@ class _Batch:
         shared: "Mesh | None",
     ) -> None:
         """Predict on one image and write its files, or note why that failed."""
-        from ivlm_core.commands.prediction_files import write_prediction
         from ivlm_core.visualize.wording import contact_line, top_parts
 
         try:
@@ -124,8 +126,10 @@ class _Batch:
             mesh = shared or self._sample_mesh(sample)
             prediction = pipeline.predict(image, sample.label, self.config.task, mesh)
             facts = {"image": str(sample.source), "frame": sample.frame, "model": self.config.model}
-            report = write_prediction(prediction, image, self.config.out, sample.name, facts)
-        except (ValueError, OSError) as error:  # this input's fault, or its files': go on
+            report = write_prediction(
+                prediction, image, self.config.out, sample.name, facts, self.config.files
+            )
+        except (ValueError, OSError, ImportError) as error:  # named, then on to the next input
             self.failures.append((sample.title, str(error)))
             complain(f"failed: {sample.title}: {error}")
             return
@@ -133,7 +137,8 @@ class _Batch:
         if self.config.html and len(self.page) < _PAGE_LIMIT:
             self.page.append((image, prediction))
         parts = ", ".join(name for name, _ in top_parts(prediction)) or contact_line(prediction)
-        say(f"{sample.title}: {prediction.label}: {parts} -> {self.config.out / sample.name}.png")
+        names = " ".join(report["files"].values())
+        say(f"{sample.title}: {prediction.label}: {parts} -> {self.config.out}: {names}")
 
     def close(self, seconds: float) -> int:
         """Say how it went and return the exit code."""
@@ -187,7 +192,15 @@ def _load_shared_mesh(path: Path | None) -> "Mesh | None":
 
 def _load_pipeline(config: Predict) -> "Pipeline":
     from ivlm_core.pipeline import Pipeline
+    from ivlm_core.render.rasterizer import OPEN3D_REMEDY
 
+    if {"ply", "glb"} & set(config.files):
+        import trimesh  # noqa: F401  (now, so that it is not part of the first image's time)
+    if "png" in config.files:
+        try:
+            import open3d  # noqa: F401
+        except (ImportError, OSError) as error:
+            raise UsageError(OPEN3D_REMEDY.format(error=error)) from error
     try:
         return Pipeline.from_pretrained(config.model, config.device, config.cache_dir)
     except (ValueError, OSError) as error:

@@ -2,15 +2,17 @@
 
 import json
 import time
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 if TYPE_CHECKING:
     from ivlm_core.pipeline import Prediction
 
-FILE_SUFFIXES = (".json", ".npz", ".ply", ".glb", ".png")
+FileKind = Literal["json", "npz", "ply", "glb", "png"]
+FILE_KINDS: tuple[FileKind, ...] = ("json", "npz", "ply", "glb", "png")
 
 
 def write_prediction(
@@ -19,6 +21,7 @@ def write_prediction(
     folder: Path,
     name: str,
     facts: dict[str, Any] | None = None,
+    kinds: Sequence[FileKind] = FILE_KINDS,
 ) -> dict[str, Any]:
     """Write JSON, NPZ, coloured PLY and GLB, and the overview PNG.
 
@@ -28,6 +31,7 @@ def write_prediction(
         folder: an existing folder.
         name: file name without suffix.
         facts: what else the JSON shall say, e.g. the image's path and the model.
+        kinds: only these.
 
     Returns:
         What the JSON holds.
@@ -36,25 +40,29 @@ def write_prediction(
     from ivlm_core.visualize.overview import save_overview
 
     start = time.perf_counter()
-    paths = {suffix[1:]: folder / f"{name}{suffix}" for suffix in FILE_SUFFIXES}
-    np.savez_compressed(
-        paths["npz"],
-        scores=prediction.scores,
-        seen=prediction.seen,
-        contact=prediction.contact & prediction.seen,
-        threshold=np.float32(prediction.threshold),
-    )
-    save_coloured_mesh(prediction, paths["ply"])
-    save_coloured_mesh(prediction, paths["glb"])
-    save_overview(prediction, photo, paths["png"])
+    paths = {kind: folder / f"{name}.{kind}" for kind in FILE_KINDS if kind in kinds}
+    if "npz" in paths:
+        np.savez_compressed(
+            paths["npz"],
+            scores=prediction.scores,
+            seen=prediction.seen,
+            contact=prediction.contact & prediction.seen,
+            threshold=np.float32(prediction.threshold),
+        )
+    for kind in ("ply", "glb"):
+        if kind in paths:
+            save_coloured_mesh(prediction, paths[kind])
+    if "png" in paths:
+        save_overview(prediction, photo, paths["png"])
     report = {
         **(facts or {}),
         **summary(prediction),
         "files": {kind: path.name for kind, path in paths.items()},
     }
     report["timings_s"]["write"] = round(time.perf_counter() - start, 4)
-    text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
-    paths["json"].write_text(text + "\n", encoding="utf-8")
+    if "json" in paths:
+        text = json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False)
+        paths["json"].write_text(text + "\n", encoding="utf-8")
     return report
 
 

@@ -1,5 +1,6 @@
 """Predicted masks on the rendered views, and the views as an inset on the camera image."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,7 +16,9 @@ if TYPE_CHECKING:
 _OUTLINE = (60, 0, 24)
 
 
-def view_overlays(prediction: "Prediction", size: int | None = None) -> np.ndarray:
+def view_overlays(
+    prediction: "Prediction", size: int | None = None, views: Sequence[int] | None = None
+) -> np.ndarray:
     """Lay each view's mask over its render, with a line around the part above the threshold.
 
     Only pixels that hit the surface are coloured: the others do not count for the scores.
@@ -23,17 +26,22 @@ def view_overlays(prediction: "Prediction", size: int | None = None) -> np.ndarr
     Args:
         prediction: its `view_images` [J, H, W, 3] and `mask_probabilities` [J, h, w] are read.
         size: side of the pictures that come back, pixels; None keeps the size of the renders.
+        views: indices of the views wanted; None takes all J.
 
     Returns:
         uint8 [J, size, size, 3], RGB.
     """
     height, width = prediction.view_images.shape[1:3]
     target = (width, height) if size is None else (size, size)
+    wanted = range(len(prediction.view_images)) if views is None else views
     pictures = [
-        _overlay_view(image, probabilities, target, prediction.threshold)
-        for image, probabilities in zip(
-            prediction.view_images, prediction.mask_probabilities, strict=True
+        _overlay_view(
+            prediction.view_images[view],
+            prediction.mask_probabilities[view],
+            target,
+            prediction.threshold,
         )
+        for view in wanted
     ]
     return np.stack(pictures)
 
@@ -65,6 +73,8 @@ def _shrunk(mask: np.ndarray) -> np.ndarray:
 def overlay_image(photo: np.ndarray, prediction: "Prediction") -> np.ndarray:
     """The camera image with a caption and a column of small views at its right edge.
 
+    Of more than four views, those are shown in which most is marked.
+
     Args:
         photo: uint8 [H, W, 3], RGB.
         prediction: the prediction made from it.
@@ -74,12 +84,12 @@ def overlay_image(photo: np.ndarray, prediction: "Prediction") -> np.ndarray:
     """
     canvas = Image.fromarray(check_photo(photo).copy())
     height, width = photo.shape[:2]
-    views = len(prediction.view_images)
+    shown = _most_marked(prediction, 4)
     text_size = max(10, min(height, width) // 26)
     bar = round(text_size * 1.8)
-    side = min((height - bar) // max(views, 1), width // 4)
+    side = min((height - bar) // max(len(shown), 1), width // 4)
     if side >= 16:
-        for index, picture in enumerate(view_overlays(prediction, side)):
+        for index, picture in enumerate(view_overlays(prediction, side, shown)):
             canvas.paste(Image.fromarray(picture), (width - side, bar + index * side))
     if bar < height // 2:
         canvas.paste((24, 26, 30), (0, 0, width, bar))
@@ -92,11 +102,37 @@ def overlay_image(photo: np.ndarray, prediction: "Prediction") -> np.ndarray:
     return np.asarray(canvas)
 
 
-def view_sheet(prediction: "Prediction", size: int = 256, columns: int = 4) -> np.ndarray:
-    """All views with their masks in rows, uint8 [rows * size, columns * size, 3] on white."""
+def _most_marked(prediction: "Prediction", count: int) -> list[int]:
+    """Indices of the views with most surface above the threshold, in the order of the rig."""
+    marked = prediction.mask_probabilities >= prediction.threshold
+    amount = [
+        int((mask & (small.min(axis=-1) < 250)).sum())
+        for mask, small in zip(marked, _at_mask_size(prediction), strict=True)
+    ]
+    ranked = sorted(range(len(amount)), key=lambda view: -amount[view])
+    return sorted(ranked[:count])
+
+
+def _at_mask_size(prediction: "Prediction") -> np.ndarray:
+    """The renders at the size of the masks, nearest pixels: uint8 [J, h, w, 3]."""
+    height, width = prediction.view_images.shape[1:3]
+    h, w = prediction.mask_probabilities.shape[1:3]
+    return prediction.view_images[:, np.arange(h) * height // h][:, :, np.arange(w) * width // w]
+
+
+def view_sheet(prediction: "Prediction", size: int = 256) -> np.ndarray:
+    """All views with their masks in rows of at most four, on white.
+
+    Args:
+        prediction: what to show.
+        size: side of a view, pixels.
+
+    Returns:
+        uint8 [rows * size, columns * size, 3], RGB.
+    """
     pictures = view_overlays(prediction, size)
-    columns = max(1, min(columns, len(pictures)))
-    rows = -(-len(pictures) // columns)
+    rows = max(1, -(-len(pictures) // 4))
+    columns = max(1, -(-len(pictures) // rows))
     sheet = np.full((rows * size, columns * size, 3), 255, dtype=np.uint8)
     for index, picture in enumerate(pictures):
         row, column = divmod(index, columns)

@@ -44,9 +44,9 @@ def overview(prediction: "Prediction", photo: np.ndarray) -> np.ndarray:
     """
     check_photo(photo)
     cells = _cells(prediction)
-    columns = min(len(cells), 6)
+    rows = -(-len(cells) // 7)
+    columns = -(-len(cells) // rows)
     side = min((_WIDTH - 2 * _MARGIN - _GAP * (columns - 1)) // columns, 380)
-    rows = -(-len(cells) // columns)
     canvas = Image.new("RGB", (_WIDTH, 1000 + rows * (side + 60)), (255, 255, 255))
     top = _draw_title(canvas, prediction)
     _draw_photo(canvas, photo, top)
@@ -148,9 +148,9 @@ def _cells(prediction: "Prediction") -> list[tuple[str, np.ndarray]]:
     cells = []
     near = close_up(prediction)
     if near is not None:
-        cells.append(("close-up of the highest score", near))
+        cells.append(("close-up of the top score", near))
     for name, picture in zip(prediction.view_names, view_overlays(prediction, 380), strict=True):
-        cells.append((f"mask in view {name}", picture))
+        cells.append((f"view {name}", picture))
     return cells
 
 

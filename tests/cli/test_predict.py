@@ -44,6 +44,12 @@ def test_an_image_gives_all_files(run, image, tmp_path):
     assert Image.open(out / "photo.png").width == 1800
 
 
+def test_only_the_files_asked_for_are_written(run, image, tmp_path):
+    code, report, _ = run(image, "--label", "bottle", "--files", "npz", "json")
+    assert code == 0 and set(report["results"][0]["files"]) == {"json", "npz"}
+    assert sorted(p.suffix for p in (tmp_path / "out").iterdir()) == [".json", ".npz"]
+
+
 def test_scores_index_the_users_own_vertices(run, image, box, tmp_path):
     code, report, _ = run(image, "--label", "thing", "--task", "object_contact", "--mesh", box)
     assert code == 0

@@ -129,3 +129,23 @@ def test_text_is_broken_and_cut_to_its_room():
     assert all(font(20).getlength(line) <= 200 for line in lines)
     assert wrapped("w" * 500, 20, 100, 1)[0].endswith("...")
     assert wrapped("", 20, 100, 2) == [""]
+
+
+def test_the_overlay_shows_the_views_in_which_most_is_marked(object_prediction):
+    from dataclasses import replace
+
+    order = [3, 1, 0, 2, 1, 0]
+    masks = object_prediction.mask_probabilities[order].copy()
+    masks[[0, 4]] = 0
+    many = replace(
+        object_prediction,
+        view_names=tuple("abcdef"),
+        view_images=object_prediction.view_images[order],
+        mask_probabilities=masks,
+    )
+    photo = np.full((480, 640, 3), 90, dtype=np.uint8)
+    overlay = overlay_image(photo, many)
+    side = 112
+    inset = [overlay[-480 + 32 :][i * side : (i + 1) * side, -side:] for i in range(4)]
+    for shown, expected in zip(inset, view_overlays(many, side, [1, 2, 3, 5]), strict=True):
+        assert (shown == expected).all()

@@ -29,7 +29,7 @@ from ivlm_core.training.surfaces import TrainingSurface
 class LossWeights:
     """How much each part of the contact stage counts."""
 
-    text: float = 1.0
+    text: float = 2.0
     mask_bce: float = 2.0
     mask_dice: float = 1.0
     vertex_bce: float = 1.0

@@ -39,7 +39,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run; `ivlm_core.training.recipes` has the named ones."""
+    """One training run; the defaults make the shipped model."""
 
     data: Path
     """Folder that `ivlm synthesize` wrote."""

@@ -1,10 +1,11 @@
 """`ivlm predict`: images to contact and affordance on meshes, as files."""
 
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import numpy as np
 import tyro
@@ -131,14 +132,16 @@ class _Batch:
             )
         except (ValueError, OSError, ImportError) as error:  # named, then on to the next input
             self.failures.append((sample.title, str(error)))
-            complain(f"failed: {sample.title}: {error}")
+            _beside_bar(f"failed: {sample.title}: {error}", sys.stderr)
             return
         self.reports.append(report)
         if self.config.html and len(self.page) < _PAGE_LIMIT:
             self.page.append((image, prediction))
         parts = ", ".join(name for name, _ in top_parts(prediction)) or contact_line(prediction)
         names = " ".join(report["files"].values())
-        say(f"{sample.title}: {prediction.label}: {parts} -> {self.config.out}: {names}")
+        _beside_bar(
+            f"{sample.title}: {prediction.label}: {parts} -> {self.config.out}: {names}", sys.stdout
+        )
 
     def close(self, seconds: float) -> int:
         """Say how it went and return the exit code."""
@@ -205,6 +208,13 @@ def _load_pipeline(config: Predict) -> "Pipeline":
         return Pipeline.from_pretrained(config.model, config.device, config.cache_dir)
     except (ValueError, OSError) as error:
         raise UsageError(f"--model {config.model}: {error}") from error
+
+
+def _beside_bar(line: str, stream: TextIO) -> None:
+    """Print a line without breaking the progress bar."""
+    from tqdm import tqdm
+
+    tqdm.write(line, file=stream)
 
 
 def _with_progress(items: Iterator[Any], total: int) -> Iterator[Any]:

@@ -148,7 +148,7 @@ def _cells(prediction: "Prediction") -> list[tuple[str, np.ndarray]]:
     cells = []
     near = close_up(prediction)
     if near is not None:
-        cells.append(("close-up of the top score", near))
+        cells.append(("highest scores, near", near))
     for name, picture in zip(prediction.view_names, view_overlays(prediction, 380), strict=True):
         cells.append((f"view {name}", picture))
     return cells

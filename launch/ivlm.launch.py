@@ -1,0 +1,121 @@
+"""Start the node: `ros2 launch ivlm_ros ivlm.launch.py label:=cup image:=/camera/color/image_raw`.
+
+An argument left empty leaves the parameter to `params_file`, and without one to the node's default.
+"""
+
+from launch.actions import DeclareLaunchArgument, OpaqueFunction
+from launch.conditions import IfCondition
+from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from launch_ros.actions import LifecycleNode, Node
+from launch_ros.parameter_descriptions import ParameterValue
+from launch_ros.substitutions import FindPackageShare
+
+from launch import LaunchContext, LaunchDescription
+
+PARAMETERS = ("model", "device", "label", "object_mesh_dir")
+"""Parameters of the node that are arguments here; the others go through `params_file`."""
+
+
+def start_node(context: LaunchContext) -> list[LifecycleNode]:
+    """Make the node's action from the arguments that were given."""
+    file = LaunchConfiguration("params_file").perform(context)
+    given = {name: LaunchConfiguration(name).perform(context) for name in PARAMETERS}
+    values = {name: ParameterValue(value, value_type=str) for name, value in given.items() if value}
+    for name in ("autostart", "use_sim_time"):
+        values[name] = ParameterValue(LaunchConfiguration(name), value_type=bool)
+    node = LifecycleNode(
+        package="ivlm_ros",
+        executable="ivlm_node",
+        name="ivlm_node",
+        namespace=LaunchConfiguration("namespace"),
+        parameters=([file] if file else []) + [values],
+        remappings=[
+            ("image", LaunchConfiguration("image")),
+            ("label", LaunchConfiguration("label_topic")),
+        ],
+        ros_arguments=["--log-level", LaunchConfiguration("log_level")],
+        output="screen",
+    )
+    return [node]
+
+
+def generate_launch_description() -> LaunchDescription:
+    """Declare the arguments, start the node, and RViz if wanted."""
+    return LaunchDescription(
+        [
+            DeclareLaunchArgument(
+                "image", default_value="image", description="topic of the camera images"
+            ),
+            DeclareLaunchArgument(
+                "label_topic", default_value="label", description="topic of the labels"
+            ),
+            DeclareLaunchArgument(
+                "label", default_value="", description="object asked about until a label arrives"
+            ),
+            DeclareLaunchArgument(
+                "model", default_value="", description="'nano' (shipped) or a model folder"
+            ),
+            DeclareLaunchArgument(
+                "device", default_value="", description="torch device; empty: a GPU if there is one"
+            ),
+            DeclareLaunchArgument(
+                "object_mesh_dir", default_value="", description="folder with meshes named by label"
+            ),
+            DeclareLaunchArgument(
+                "params_file", default_value="", description="YAML file with further parameters"
+            ),
+            DeclareLaunchArgument(
+                "namespace", default_value="", description="namespace of the node and its topics"
+            ),
+            DeclareLaunchArgument(
+                "autostart",
+                default_value="true",
+                choices=["true", "false"],
+                description="activate by itself; false: wait for a lifecycle manager",
+            ),
+            DeclareLaunchArgument(
+                "use_sim_time",
+                default_value="false",
+                choices=["true", "false"],
+                description="take the time from /clock",
+            ),
+            DeclareLaunchArgument(
+                "log_level",
+                default_value="info",
+                choices=["debug", "info", "warn", "error", "fatal"],
+                description="least severe log lines shown",
+            ),
+            DeclareLaunchArgument(
+                "rviz",
+                default_value="false",
+                choices=["true", "false"],
+                description="start RViz as well",
+            ),
+            DeclareLaunchArgument(
+                "fixed_frame",
+                default_value="map",
+                description="RViz's fixed frame: any with z up that tf connects to the camera",
+            ),
+            OpaqueFunction(function=start_node),
+            Node(
+                package="rviz2",
+                executable="rviz2",
+                name="rviz2",
+                namespace=LaunchConfiguration("namespace"),
+                arguments=[
+                    "-d",
+                    PathJoinSubstitution([FindPackageShare("ivlm_ros"), "rviz", "ivlm.rviz"]),
+                    "-f",
+                    LaunchConfiguration("fixed_frame"),
+                ],
+                parameters=[
+                    {
+                        "use_sim_time": ParameterValue(
+                            LaunchConfiguration("use_sim_time"), value_type=bool
+                        )
+                    }
+                ],
+                condition=IfCondition(LaunchConfiguration("rviz")),
+            ),
+        ]
+    )

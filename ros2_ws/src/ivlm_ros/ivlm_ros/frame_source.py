@@ -2,17 +2,25 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import lru_cache
+from importlib import resources
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
 
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp")
-VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm")
+from ivlm_core.inputs import (
+    IMAGE_SUFFIXES,
+    LABEL_SEPARATOR,
+    VIDEO_SUFFIXES,
+    InputError,
+    Sample,
+    read_images,
+)
+
 DEFAULT_RATE_HZ = 5.0
 """Frames per second of sources that have no rate of their own."""
+
+SHIPPED = "demo"
+"""Name of the pictures inside the package, instead of a path."""
 
 _FRAMES_PER_SECOND = 5  # cv2.CAP_PROP_FPS
 
@@ -23,24 +31,18 @@ class CameraFrame:
 
     pixels: np.ndarray
     """uint8 [height, width, 3] RGB."""
-    label: str | None
-    """The object that a file name `label__name.png` gives, else None."""
+    label: str
+    """The object that a file name `label__name.png` gives, else empty."""
     name: str
 
 
 @dataclass(frozen=True)
 class FrameSource:
-    """A file or folder that has been looked at, but not read.
+    """Files that have been found, but not read."""
 
-    Attributes:
-        images: image files in order; empty for a video.
-        video: the video file, or None.
-        rate_hz: frames per second that the source asks for.
-    """
-
-    images: tuple[Path, ...]
-    video: Path | None
+    samples: tuple[Sample, ...]
     rate_hz: float
+    """Frames per second that the source asks for."""
 
     def frames(self, loop: bool, warn: Callable[[str], None]) -> Iterator[CameraFrame]:
         """Yield frames in order, again and again with `loop`.
@@ -54,91 +56,56 @@ class FrameSource:
         """
         while True:
             count = 0
-            for frame in self._once(warn):
+            for sample, image in read_images(self.samples):
+                if isinstance(image, InputError):
+                    warn(f"{sample.title} left out: {image}")
+                    continue
                 count += 1
-                yield frame
+                yield CameraFrame(image, sample.label, sample.name)
             if not count:
-                raise ValueError(f"no frame of {self.video or self.images[0].parent} can be read")
+                raise ValueError(f"nothing can be read of {self.samples[0].source.parent}")
             if not loop:
                 return
 
-    def _once(self, warn: Callable[[str], None]) -> Iterator[CameraFrame]:
-        if self.video is not None:
-            yield from _video_frames(self.video)
-        for path in self.images:
-            try:
-                yield CameraFrame(_read_image(path), label_of(path), path.name)
-            except (OSError, UnidentifiedImageError) as error:
-                warn(f"{path} left out: {error}")
+
+def source_path(source: str) -> Path:
+    """Return the path of a source; that of the shipped pictures for `demo`."""
+    if source == SHIPPED:
+        return Path(str(resources.files("ivlm_core") / "assets" / "demo"))
+    return Path(source).expanduser()
 
 
 def open_source(path: Path) -> FrameSource:
-    """Look at an image, a folder of images, or a video file.
+    """Look at an image, a video file, or a folder of them.
 
     Raises:
         FileNotFoundError: there is nothing at the path.
-        ValueError: neither an image nor a video nor a folder with images.
+        ValueError: neither an image nor a video nor a folder with some.
     """
-    if path.is_dir():
-        images = tuple(sorted(p for p in path.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES))
-        if not images:
-            raise ValueError(f"{path} has no images ({', '.join(IMAGE_SUFFIXES)})")
-        return FrameSource(images, None, DEFAULT_RATE_HZ)
-    if not path.is_file():
+    known = IMAGE_SUFFIXES + VIDEO_SUFFIXES
+    if not path.exists():
         raise FileNotFoundError(f"{path} is neither a file nor a folder; give an existing path")
-    if path.suffix.lower() in IMAGE_SUFFIXES:
-        return FrameSource((path,), None, DEFAULT_RATE_HZ)
-    if path.suffix.lower() in VIDEO_SUFFIXES:
-        return FrameSource((), path, _video_rate(path))
-    raise ValueError(
-        f"{path} is not an image ({', '.join(IMAGE_SUFFIXES)}) or video "
-        f"({', '.join(VIDEO_SUFFIXES)})"
-    )
+    files = sorted(path.iterdir()) if path.is_dir() else [path]
+    files = [file for file in files if file.suffix.lower() in known]
+    if not files:
+        raise ValueError(f"{path} is or has no image and no video ({', '.join(known)})")
+    samples = tuple(Sample(file.name, file, label_of(file)) for file in files)
+    videos = [sample.source for sample in samples if sample.is_video]
+    return FrameSource(samples, _video_rate(videos[0]) if videos else DEFAULT_RATE_HZ)
 
 
-def label_of(path: Path) -> str | None:
-    """Return the label of a file named `label__name.png`, with `_` read as a space, or None."""
-    label, separator, _ = path.stem.partition("__")
-    return label.replace("_", " ") if separator and label else None
-
-
-@lru_cache(maxsize=64)
-def _read_image(path: Path) -> np.ndarray:
-    with Image.open(path) as image:
-        return np.asarray(image.convert("RGB"))
-
-
-def _open_video(path: Path) -> Any:
-    """Return an open `cv2.VideoCapture`."""
-    try:
-        import cv2
-    except ImportError as error:
-        raise ValueError(
-            f"reading {path} needs OpenCV: pip install opencv-python-headless (apt: python3-opencv)"
-        ) from error
-    capture = cv2.VideoCapture(str(path))
-    if not capture.isOpened():
-        raise ValueError(f"{path} cannot be read as a video; is it complete, is its codec known?")
-    return capture
+def label_of(path: Path) -> str:
+    """Return the label of a file named `label__name.png`, with `_` read as a space, or ''."""
+    label, separator, _ = path.stem.partition(LABEL_SEPARATOR)
+    return label.replace("_", " ").strip() if separator else ""
 
 
 def _video_rate(path: Path) -> float:
-    capture = _open_video(path)
+    try:
+        import cv2
+    except ImportError:
+        return DEFAULT_RATE_HZ  # reading the frames will say what is missing
+    capture = cv2.VideoCapture(str(path))
     rate = float(capture.get(_FRAMES_PER_SECOND))
     capture.release()
     return rate if 0 < rate < 1000 else DEFAULT_RATE_HZ
-
-
-def _video_frames(path: Path) -> Iterator[CameraFrame]:
-    capture = _open_video(path)
-    number = 0
-    try:
-        while True:
-            there, bgr = capture.read()
-            if not there:
-                return
-            pixels = np.ascontiguousarray(bgr[..., ::-1])
-            yield CameraFrame(pixels, label_of(path), f"{path.name}#{number}")
-            number += 1
-    finally:
-        capture.release()

@@ -6,7 +6,6 @@ before the image it belongs to. The label is parameter `label`, or that of a fil
 """
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import rclpy
@@ -25,7 +24,7 @@ from std_msgs.msg import String
 
 from ivlm_ros import qos
 from ivlm_ros.conversions import fill_image
-from ivlm_ros.frame_source import CameraFrame, open_source
+from ivlm_ros.frame_source import SHIPPED, CameraFrame, open_source, source_path
 
 _LABEL_TIMEOUT = Duration(seconds=1)
 
@@ -35,7 +34,8 @@ class ImageReplay(Node):
 
     def __init__(self) -> None:
         super().__init__("image_replay")
-        source = open_source(Path(self._declare("source", "", "image, folder or video file")))
+        named = self._declare("source", SHIPPED, "image, video, or folder of them; or 'demo'")
+        source = open_source(source_path(named))
         rate = self._declare(
             "rate_hz", 0.0, "images per second; 0: a video's own rate, else 5", (0.0, 1000.0)
         )
@@ -93,7 +93,7 @@ class ImageReplay(Node):
         message.header.stamp = self.get_clock().now().to_msg()
         self._image_pub.publish(message)
 
-    def _send_label(self, label: str | None) -> None:
+    def _send_label(self, label: str) -> None:
         """Send the label with every image, for listeners that came late; wait when it changes."""
         if not label:
             return

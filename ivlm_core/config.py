@@ -96,7 +96,9 @@ class LanguageConfig:
     lora: LoraConfig | None = None
 
     def __post_init__(self) -> None:
-        _require(self.vocab_size > 0, f"language.vocab_size must be positive, got {self.vocab_size}")
+        _require(
+            self.vocab_size > 0, f"language.vocab_size must be positive, got {self.vocab_size}"
+        )
         _require(
             self.hidden_size % self.heads == 0,
             f"language.hidden_size ({self.hidden_size}) must be divisible by heads ({self.heads})",
@@ -169,8 +171,9 @@ class TokenConfig:
         names = [t for t in (self.human, self.object, self.generic) if t]
         _require(bool(self.human and self.object), "tokens.human and tokens.object must be set")
         _require(
-            self.generic is None or self.generic in (self.human, self.object) or
-            len(set(names)) == len(names),
+            self.generic is None
+            or self.generic in (self.human, self.object)
+            or len(set(names)) == len(names),
             f"tokens must differ or share one name on purpose, got {names}",
         )
 

@@ -6,10 +6,15 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
+
+
+Precision = Literal["fp32", "bf16"]
+"""`bf16`: matrix products in bfloat16 by autocast, weights and losses in float32."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +55,10 @@ class StageRun:
         trained: Iterable[Trained],
         schedule: Schedule,
         save_every: int = 500,
+        precision: Precision = "fp32",
     ) -> None:
         self.name = name
+        self.precision = precision
         self.schedule = schedule
         self.save_every = save_every
         self.folder = folder
@@ -65,6 +72,7 @@ class StageRun:
             for t in self.trained
         ]
         self.parameters = [p for group in groups for p in group["params"]]
+        self.device = self.parameters[0].device.type
         self.optimizer = torch.optim.AdamW(
             groups, betas=(0.9, 0.95), weight_decay=schedule.weight_decay
         )
@@ -96,8 +104,9 @@ class StageRun:
         averages: dict[str, float] = {}
         bar = tqdm(total=self.schedule.steps, initial=self.step, desc=self.name, unit="step")
         while self.step < self.schedule.steps:
-            parts = losses(self.step)
-            total = torch.stack(list(parts.values())).sum()
+            with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16"):
+                parts = losses(self.step)
+                total = torch.stack([value.float() for value in parts.values()]).sum()
             if not bool(torch.isfinite(total)):
                 raise FloatingPointError(
                     f"{self.name}: loss is not finite at step {self.step}: "

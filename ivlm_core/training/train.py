@@ -24,7 +24,7 @@ from ivlm_core.model.presets import NANO
 from ivlm_core.model.processor import Processor
 from ivlm_core.pipeline import Pipeline, Query
 from ivlm_core.training.arrays import TrainingArrays
-from ivlm_core.training.run import Schedule, StageRun, Trained
+from ivlm_core.training.run import Precision, Schedule, StageRun, Trained
 from ivlm_core.training.stages import (
     ContactStage,
     DenseStage,
@@ -65,6 +65,8 @@ class TrainConfig:
     validate_every: int = 400
     validation_queries: int = 200
     save_every: int = 200
+    precision: Precision = "bf16"
+    """Arithmetic of the matrix products."""
     threads: int = 0
     """CPU threads; 0 leaves torch's default."""
     seed: int = 0
@@ -98,6 +100,7 @@ def train(config: TrainConfig) -> Path:
         [Trained(model.vlm.tower), Trained(heads)],
         config.dense,
         config.save_every,
+        config.precision,
     )
     check = DenseStage(model, heads, arrays, validation, 128, config.seed + 1)
     run1.run(stage1.losses, lambda step: _dense_figures(model, check), config.validate_every)
@@ -119,8 +122,14 @@ def train(config: TrainConfig) -> Path:
         weights=config.weights,
         seed=config.seed,
     )
-    run2 = StageRun("contact", config.out, _contact_groups(model, heads, config), config.contact)
-    run2.save_every = config.save_every
+    run2 = StageRun(
+        "contact",
+        config.out,
+        _contact_groups(model, heads, config),
+        config.contact,
+        config.save_every,
+        config.precision,
+    )
     held = _validation_queries(arrays, validation, config.validation_queries)
 
     def validate(step: int) -> dict[str, float]:

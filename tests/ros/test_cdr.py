@@ -1,5 +1,7 @@
 """Bytes laid out by hand mean the same to rclpy as messages built from objects."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -23,6 +25,7 @@ from ivlm_ros.cdr import (  # noqa: E402
     MarkerData,
     Pose,
     Stamp,
+    decode_contact_mesh,
     encode_contact_mesh,
     encode_marker_array,
 )
@@ -119,8 +122,19 @@ def test_contact_meshes_equal_the_object_route(
         part_names=parts,
         part_scores=[0.5 / (i + 1) for i in range(len(parts))],
     )
-    read = deserialize_message(encode_contact_mesh(data), ContactMesh)
+    encoded = encode_contact_mesh(data)
+    read = deserialize_message(encoded, ContactMesh)
     assert read == deserialize_message(serialize_message(contact_message(data)), ContactMesh)
+
+    for sent in (encoded, serialize_message(read)):
+        again = decode_contact_mesh(sent)
+        for field in dataclasses.fields(data):
+            np.testing.assert_array_equal(getattr(again, field.name), getattr(data, field.name))
+
+
+def test_other_byte_orders_are_refused() -> None:
+    with pytest.raises(ValueError, match="raw=True"):
+        decode_contact_mesh(bytes(40))
 
 
 def test_delete_all_and_text() -> None:

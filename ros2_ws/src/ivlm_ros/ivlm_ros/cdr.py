@@ -9,6 +9,7 @@ its size, counted from behind that header; a sequence is its length (uint32) and
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
@@ -165,6 +166,70 @@ def encode_contact_mesh(data: ContactMeshData) -> bytes:
         writer.string(name)
     writer.sequence(np.asarray(data.part_scores, np.float32), "<f4")
     return writer.to_bytes()
+
+
+class CdrReader:
+    """Reads values at their alignment from bytes that a raw subscription gives."""
+
+    def __init__(self, data: bytes) -> None:
+        if bytes(data[:2]) != _ENCAPSULATION[:2]:
+            raise ValueError(
+                f"expected little-endian XCDR1 (encapsulation 0001), got {data[:2].hex()}; "
+                f"subscribe without raw=True instead"
+            )
+        self._data = memoryview(data)[len(_ENCAPSULATION) :]
+        self._offset = 0
+
+    def scalar(self, code: str) -> Any:
+        """Read one value of a `struct` type."""
+        size = struct.calcsize(code)
+        self._offset += -self._offset % size
+        (value,) = struct.unpack_from(f"<{code}", self._data, self._offset)
+        self._offset += size
+        return value
+
+    def string(self) -> str:
+        """Read a string."""
+        size = self.scalar("I")
+        text = bytes(self._data[self._offset : self._offset + size - 1])
+        self._offset += size
+        return text.decode()
+
+    def sequence(self, dtype: str, width: int = 1) -> np.ndarray:
+        """Read a sequence of elements of `width` values each, as a view: [element(, width)]."""
+        count = self.scalar("I")
+        item = np.dtype(dtype)
+        if count:
+            self._offset += -self._offset % item.itemsize
+        values = np.frombuffer(self._data, item, count * width, self._offset)
+        self._offset += values.nbytes
+        return values.reshape(count, width) if width > 1 else values
+
+    def header(self) -> Stamp:
+        """Read a `std_msgs/Header`."""
+        return Stamp(self.scalar("i"), self.scalar("I"), self.string())
+
+
+def decode_contact_mesh(data: bytes) -> ContactMeshData:
+    """Return what an `ivlm_msgs/ContactMesh` holds, from a subscription with `raw=True`.
+
+    Takes microseconds where reading the message object by object takes a tenth of a second.
+
+    Raises:
+        ValueError: the bytes are of another encapsulation.
+    """
+    reader = CdrReader(data)
+    header = reader.header()
+    task, label, answer = (reader.string() for _ in range(3))
+    faces, vertices = reader.sequence("<u4", 3), reader.sequence("<f8", 3)
+    scores, seen = reader.sequence("<f4"), reader.sequence("u1").astype(bool)
+    threshold, topology = reader.scalar("f"), reader.string()
+    names = [reader.string() for _ in range(reader.scalar("I"))]
+    part_scores = reader.sequence("<f4").tolist()
+    return ContactMeshData(
+        header, task, label, answer, vertices, faces, scores, seen, threshold, topology, names,
+        part_scores,
+    )  # fmt: skip
 
 
 def encode_marker_array(markers: Sequence[MarkerData]) -> bytes:

@@ -13,11 +13,18 @@ def repository_files(pattern: str) -> list[str]:
     """Return files of the repository's top level, relative to this folder.
 
     colcon runs this file with the package folder as working directory, possibly through a symbolic
-    link, so the real place of the file decides.
+    link, so the real place of the file decides. A package that was copied out of the repository
+    cannot find them: building it would install nodes without their launch files.
     """
     here = os.path.dirname(os.path.realpath(__file__))
     root = os.path.dirname(os.path.dirname(os.path.dirname(here)))
-    return [os.path.relpath(path) for path in sorted(glob(os.path.join(root, pattern)))]
+    found = [os.path.relpath(path) for path in sorted(glob(os.path.join(root, pattern)))]
+    if not found:
+        raise FileNotFoundError(
+            f"no {pattern} in {root}: build {PACKAGE} inside its repository, or link its folder into "
+            "the workspace (ln -s) instead of copying it"
+        )
+    return found
 
 
 setup(

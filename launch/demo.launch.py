@@ -4,13 +4,12 @@ With your own: `source:=/path/to/photos`, an image, a video, or a folder of them
 `bottle__1.jpg` brings its label; `label:=bottle` sets one for all.
 """
 
+from launch import LaunchDescription
 from launch.actions import DeclareLaunchArgument, IncludeLaunchDescription
 from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution, ThisLaunchFileDir
 from launch_ros.actions import Node
 from launch_ros.parameter_descriptions import ParameterValue
-
-from launch import LaunchDescription
 
 CAMERA_FRAME = "camera_optical_frame"
 

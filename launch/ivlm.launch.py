@@ -3,14 +3,13 @@
 An argument left empty leaves the parameter to `params_file`, and without one to the node's default.
 """
 
+from launch import LaunchContext, LaunchDescription
 from launch.actions import DeclareLaunchArgument, OpaqueFunction
 from launch.conditions import IfCondition
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
-
-from launch import LaunchContext, LaunchDescription
 
 PARAMETERS = ("model", "device", "label", "object_mesh_dir")
 """Parameters of the node that are arguments here; the others go through `params_file`."""

@@ -21,8 +21,8 @@ def repository_files(pattern: str) -> list[str]:
     found = [os.path.relpath(path) for path in sorted(glob(os.path.join(root, pattern)))]
     if not found:
         raise FileNotFoundError(
-            f"no {pattern} in {root}: build {PACKAGE} inside its repository, or link its folder into "
-            "the workspace (ln -s) instead of copying it"
+            f"no {pattern} in {root}: build {PACKAGE} inside its repository, or link its folder "
+            "into the workspace (ln -s) instead of copying it"
         )
     return found
 

@@ -1,0 +1,370 @@
+"""One scene from a seed: a person, what they use, what stands around, and the labels."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ivlm_core.synthesis import contact
+from ivlm_core.synthesis.interact import LEGS, PHASES, perform
+from ivlm_core.synthesis.item import Item
+from ivlm_core.synthesis.limbs import LETTER, SIDES, SIGN
+from ivlm_core.synthesis.objects import CATEGORIES
+from ivlm_core.synthesis.person import Person, Unsuitable, part_vertices
+from ivlm_core.synthesis.pool import ObjectPool
+from ivlm_core.synthesis.rig import Bodies
+from ivlm_core.synthesis.rotations import frame, yaw
+from ivlm_core.synthesis.templates import FREE_ARMS, FREE_WEIGHTS, Template, of_split
+
+ATTEMPTS = 60
+SECOND_OBJECT = 0.42
+"""How often a second object in contact is tried."""
+BYSTANDER = 0.28
+NOTHING = 0.05
+STANDING_AROUND = (
+    "bottle",
+    "mug",
+    "ball",
+    "suitcase",
+    "backpack",
+    "chair",
+    "stool",
+    "bench",
+    "bicycle",
+    "skateboard",
+    "box",
+    "hat",
+    "umbrella",
+    "racket",
+    "hammer",
+)
+"""What may stand or lie on the floor without being used."""
+
+
+@dataclass(eq=False)
+class Scene:
+    """A finished scene.
+
+    Attributes:
+        person: posed body. items: objects, by slot. vertices: body in the world, float32 [V, 3].
+        normals: unit vertex normals of the body. contacts: contact of each item.
+        ground: body vertices on the floor. floor: its height, metres.
+        template: name of the main interaction. attempts: draws it took.
+        bare: whether nothing is touched though the pose may look so.
+    """
+
+    person: Person
+    items: list[Item]
+    vertices: NDArray[np.float32]
+    normals: NDArray[np.float32]
+    contacts: list[contact.Contact]
+    ground: NDArray[np.int32]
+    floor: float
+    template: str
+    attempts: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+def vertex_normals(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:
+    """Unit normals of vertices [V, 3], weighted by area, float32 [V, 3]."""
+    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    u, v = b - a, c - a
+    normal = np.stack(
+        [
+            u[:, 1] * v[:, 2] - u[:, 2] * v[:, 1],
+            u[:, 2] * v[:, 0] - u[:, 0] * v[:, 2],
+            u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0],
+        ],
+        axis=1,
+    )
+    corners = faces.ravel(order="F")
+    total = np.stack(
+        [np.bincount(corners, np.tile(normal[:, k], 3), minlength=len(vertices)) for k in range(3)],
+        axis=1,
+    )
+    length = np.sqrt((total**2).sum(1, keepdims=True))
+    return (total / np.maximum(length, 1e-12)).astype(np.float32)
+
+
+def _choose(rng: np.random.Generator, choices: list[Template]) -> Template:
+    """Choose a category evenly, then one of its templates."""
+    categories = sorted({t.category for t in choices})
+    category = categories[int(rng.integers(len(categories)))]
+    mine = [t for t in choices if t.category == category]
+    return mine[int(rng.integers(len(mine)))]
+
+
+def _free(template: Template, used: set[str], hands: int) -> bool:
+    """Whether a template can be added to what is used already."""
+    needs = set(template.uses)
+    if "hands" in needs and hands < 2 or "hand" in needs and hands < 1:
+        return False
+    if template.action in ("beside", "bike_beside", "upright_board") and "legs" in used:
+        return False
+    return not (needs - {"hand", "hands"}) & used
+
+
+def draw_templates(rng: np.random.Generator, split: str, first: str | None) -> list[Template]:
+    """Choose which interactions a scene shows, the main one first.
+
+    Args:
+        rng: source of the choice. split: "train" or "test".
+        first: category of the main interaction, None for nobody touching anything.
+    """
+    if first is None:
+        return []
+    table = list(of_split(split))
+    mine = [t for t in table if t.category == first]
+    chosen = [mine[int(rng.integers(len(mine)))]]
+    wanted = 1 + int(rng.uniform() < SECOND_OBJECT) + int(rng.uniform() < 0.06)
+    while len(chosen) < wanted:
+        used = {use for t in chosen for use in t.uses}
+        hands = 2 - sum(2 if u == "hands" else 1 for t in chosen for u in t.uses if "hand" in u)
+        taken = {t.category for t in chosen}
+        able = [t for t in table if t.category not in taken and _free(t, used, hands)]
+        if not able:
+            break
+        chosen.append(_choose(rng, able))
+    return chosen
+
+
+def make_scene(bodies: Bodies, pool: ObjectPool, split: str, seed: int, index: int) -> Scene:
+    """Make scene number `index` of a split; the same numbers give the same scene.
+
+    Raises:
+        RuntimeError: no draw worked out.
+    """
+    number = 0 if split == "train" else 1
+    first_rng = np.random.default_rng([seed, number, index])
+    names = list(CATEGORIES)
+    category = None if first_rng.uniform() < NOTHING else names[int(first_rng.integers(len(names)))]
+    failures = []
+    for attempt in range(ATTEMPTS):
+        rng = np.random.default_rng([seed, number, index, attempt])
+        try:
+            templates = draw_templates(rng, split, category)
+            scene = _attempt(rng, bodies, pool, split, templates, attempt)
+        except Unsuitable as reason:
+            failures.append(f"{'+'.join(t.full_name for t in templates)}: {reason}")
+            continue
+        scene.attempts, scene.failures = attempt + 1, failures
+        return scene
+    raise RuntimeError(f"scene {index} of {split} (seed {seed}) failed: {failures[-3:]}")
+
+
+def _attempt(
+    rng: np.random.Generator,
+    bodies: Bodies,
+    pool: ObjectPool,
+    split: str,
+    templates: list[Template],
+    attempt: int,
+) -> Scene:
+    """Draw one scene."""
+    numbers = bodies.of_split(split)
+    shape = bodies.shape(numbers[int(rng.integers(len(numbers)))])
+    person = Person(bodies.rig, shape, rng)
+    items = [Item(pool.draw(rng, split, t.category)) for t in templates]
+    order = sorted(range(len(templates)), key=lambda k: PHASES.get(templates[k].action, 4))
+    posed = False
+    sides = list(SIDES)
+    rng.shuffle(sides)
+    for k in order:
+        template, item = templates[k], items[k]
+        if not posed and template.action not in LEGS:
+            _stand(person)
+            posed = True
+        posed = True
+        side = sides[0]
+        if "hand" in template.uses:
+            free = [s for s in sides if s not in person.busy]
+            if not free:
+                raise Unsuitable("no hand left")
+            side = free[0]
+        perform(person, item, template, side)
+    if not posed:
+        _stand(person)
+    for side in SIDES:
+        if side not in person.busy:
+            _rest_arm(person, side, items)
+    _check_self(person)
+    vertices = person.pose.vertices()
+    low = float(vertices[:, 1].min())
+    carried = {"hold", "between_hands", "at_mouth", "at_ear", "wear_backpack", "wear_hat"}
+    standing = [i for i, t in zip(items, templates, strict=True) if t.action not in carried]
+    lows = [float(i.vertices()[:, 1].min()) for i in items]
+    floor = min([low] + [float(i.vertices()[:, 1].min()) for i in standing])
+    if min([low, *lows]) < floor - 0.012:
+        raise Unsuitable("object below the floor")
+    found = _touched(items, vertices)
+    _check_overlap(items)
+    normals = vertex_normals(vertices, bodies.rig.faces)
+    contacts = _label(items, found, vertices, normals)
+    items += _bystanders(rng, pool, split, items, vertices, floor)
+    for _ in items[len(contacts) :]:
+        nothing = np.zeros(0, np.int32)
+        contacts.append(contact.Contact(nothing, nothing, 0.0, ()))
+    name = templates[0].full_name if templates else "none/free"
+    ground = contact.ground_contact(vertices, floor)
+    return Scene(person, items, vertices, normals, contacts, ground, floor, name, attempt + 1)
+
+
+def _stand(person: Person) -> None:
+    """Stand somehow."""
+    rng = person.rng
+    kind = rng.uniform()
+    person.stand(
+        width=rng.uniform(0.14, 0.26) if kind < 0.15 else None,
+        crouch=rng.uniform(0.82, 0.95) if kind > 0.85 else None,
+    )
+    person.trunk(rng.normal(0.03, 0.10), rng.normal(0, 0.16), rng.normal(0, 0.06))
+    person.look(rng.normal(0, 0.3), rng.normal(0.05, 0.15))
+
+
+def _rest_arm(person: Person, side: str, items: list[Item]) -> None:
+    """Give an empty hand a place, a fist or an open hand."""
+    rng = person.rng
+    curl = float(rng.choice((rng.uniform(0, 0.4), rng.uniform(0.4, 1.1))))
+    for _ in range(8):
+        region = str(rng.choice(FREE_ARMS, p=np.array(FREE_WEIGHTS) / sum(FREE_WEIGHTS)))
+        try:
+            if person.seated and rng.uniform() < 0.6:
+                _lap(person, side)
+            else:
+                person.free_arm(side, region, curl)
+            _check_arm(person, side)
+        except Unsuitable:
+            continue
+        points = person.pose.vertices(part_vertices(f"{side} hand", f"{side} forearm")[::4])
+        if any(_depth(item, points) > 0.004 for item in items):
+            continue
+        return
+    raise Unsuitable("no place for a free arm")
+
+
+def _depth(item: Item, points: NDArray[np.float32]) -> float:
+    """How deep points [N, 3] are in an item, metres."""
+    near = item.near(points, 0.01)
+    return -float(item.distance(points[near]).min()) if len(near) else 0.0
+
+
+def _lap(person: Person, side: str) -> None:
+    """Lay a hand on the thigh."""
+    rng, pose, s = person.rng, person.pose, LETTER[side]
+    hip, knee = pose.head(f"upperleg01.{s}"), pose.head(f"lowerleg01.{s}")
+    point = hip + rng.uniform(0.45, 0.95) * (knee - hip)
+    radius = 0.095 - 0.03 * rng.uniform()
+    point = point + np.array([SIGN[side] * rng.uniform(-0.02, 0.03), radius, 0.0])
+    palm = person.natural(side, point, palm=np.array([0, -1.0, 0.0]), noise=0.05)
+    person.reach(side, palm)
+    person.hands[side].relax(rng, float(rng.uniform(0.0, 0.4)))
+    person.hands[side].apply()
+
+
+def _check_arm(person: Person, side: str) -> None:
+    """Refuse an arm whose joints lie inside trunk, head or thighs."""
+    pose, s = person.pose, LETTER[side]
+    points = np.stack(
+        [pose.head(f"{bone}.{s}") for bone in ("lowerarm02", "wrist", "finger3-1", "finger3-3")]
+    )
+    trunk = np.stack([pose.head(bone) for bone in ("root", "spine04", "spine02", "spine01")])
+    build = pose.shape.height / 1.75
+    axes = person.chest
+    local = (points[:, None] - trunk) @ axes
+    if (((local / (np.array([0.155, 0.16, 0.125]) * build)) ** 2).sum(-1) < 1).any():
+        raise Unsuitable("arm inside the trunk")
+    head = pose.head("head") + pose.turn_of("head") @ np.array([0, 0.09, 0.02])
+    if (((points - head) ** 2).sum(-1) < 0.095**2).any():
+        raise Unsuitable("arm inside the head")
+    for letter in LETTER.values():
+        a, b = pose.head(f"upperleg01.{letter}"), pose.head(f"lowerleg01.{letter}")
+        t = np.clip((points - a) @ (b - a) / ((b - a) @ (b - a)), 0.0, 1.0)
+        gap = ((points - a - t[:, None] * (b - a)) ** 2).sum(-1)
+        if (gap < (0.070 * build) ** 2).any():
+            raise Unsuitable("arm inside a thigh")
+
+
+def _check_self(person: Person) -> None:
+    """Refuse arms inside the body."""
+    for side in SIDES:
+        if side in person.busy:
+            _check_arm(person, side)
+    gap = person.pose.head("wrist.L") - person.pose.head("wrist.R")
+    if gap @ gap < 0.09**2:
+        raise Unsuitable("hands inside each other")
+
+
+def _touched(
+    items: list[Item], vertices: NDArray[np.float32]
+) -> list[tuple[NDArray[np.int32], float]]:
+    """Contact on the body and depth of every item; refuses penetration and missing contact."""
+    found = []
+    for item in items:
+        body, depth = contact.body_contact(item, vertices)
+        if depth > contact.LIMIT.get(item.category, contact.HARD_LIMIT):
+            raise Unsuitable(f"{1000 * depth:.0f} mm inside {item.category}")
+        if len(body) < 8:
+            raise Unsuitable("no contact")
+        found.append((body, depth))
+    return found
+
+
+def _label(
+    items: list[Item],
+    found: list[tuple[NDArray[np.int32], float]],
+    vertices: NDArray[np.float32],
+    normals: NDArray[np.float32],
+) -> list[contact.Contact]:
+    """Contact of every item on both sides."""
+    contacts = []
+    for item, (body, depth) in zip(items, found, strict=True):
+        touched = contact.instance_contact(item, vertices, normals)
+        if len(touched) == 0:
+            raise Unsuitable("no vertex of the object touches")
+        contacts.append(contact.Contact(body, touched, depth, contact.parts_of(body)))
+    return contacts
+
+
+def _check_overlap(items: list[Item]) -> None:
+    """Refuse objects inside each other."""
+    for k, item in enumerate(items):
+        for other in items[k + 1 :]:
+            for a, b in ((item, other), (other, item)):
+                points = b.vertices()
+                near = a.near(points, 0.01)
+                if len(near) and float(a.distance(points[near]).min()) < -0.006:
+                    raise Unsuitable(f"{a.category} inside {b.category}")
+
+
+def _bystanders(
+    rng: np.random.Generator,
+    pool: ObjectPool,
+    split: str,
+    items: list[Item],
+    vertices: NDArray[np.float32],
+    floor: float,
+) -> list[Item]:
+    """Put objects on the floor that nobody touches."""
+    count = int(rng.uniform() < BYSTANDER) + int(rng.uniform() < BYSTANDER * 0.2)
+    taken = {item.category for item in items}
+    placed: list[Item] = []
+    for _ in range(count):
+        able = [c for c in STANDING_AROUND if c not in taken]
+        item = Item(pool.draw(rng, split, able[int(rng.integers(len(able)))]), in_contact=False)
+        for _ in range(6):
+            angle = rng.normal(np.pi, 1.1) if rng.uniform() < 0.9 else rng.uniform(-0.6, 0.6)
+            reach = rng.uniform(0.45, 1.2)
+            turn = yaw(rng.uniform(0, 2 * np.pi))
+            item.pose = frame((np.sin(angle) * reach, 0.0, np.cos(angle) * reach * 0.8), turn)
+            item.move(np.array([0, floor - float(item.vertices()[:, 1].min()), 0]))
+            near = item.near(vertices, 0.05)
+            if len(near) and float(item.distance(vertices[near]).min()) < 0.03:
+                continue
+            try:
+                _check_overlap([*items, *placed, item])
+            except Unsuitable:
+                continue
+            placed.append(item)
+            taken.add(item.category)
+            break
+    return placed

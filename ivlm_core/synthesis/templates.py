@@ -1,0 +1,278 @@
+"""The table of interactions: who uses which object how, and which of them only the test split sees.
+
+Every row is one way to use one category. `uses` names what it occupies, so that a second row can be
+added to the same picture: "hand" (one hand, left or right at random), "hands", "legs" (it decides
+how the person stands or sits), "back", "head", "foot".
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+UP, DOWN, AHEAD, INWARDS, OUTWARDS = "up", "down", "ahead", "inwards", "outwards"
+"""Directions in the frame of the chest; in- and outwards depend on the hand."""
+
+
+@dataclass(frozen=True)
+class Template:
+    """One way to use one category.
+
+    Attributes:
+        category: the object's category. name: unique within it.
+        action: key of `interact.ACTIONS`. uses: what it occupies.
+        options: arguments of the action.
+        affordances: what the object is used for.
+        test: held out for the test split.
+    """
+
+    category: str
+    name: str
+    action: str
+    uses: tuple[str, ...]
+    affordances: tuple[str, ...]
+    options: Mapping[str, Any] = field(default_factory=dict)
+    test: bool = False
+
+    @property
+    def full_name(self) -> str:
+        """Category and name."""
+        return f"{self.category}/{self.name}"
+
+
+def _hold(
+    category: str,
+    name: str,
+    region: str,
+    affordances: tuple[str, ...],
+    test: bool = False,
+    **options: Any,
+) -> Template:
+    """A row for something held in one hand."""
+    return Template(
+        category, name, "hold", ("hand",), affordances, {"region": region, **options}, test
+    )
+
+
+def _pair(
+    category: str,
+    name: str,
+    place: tuple[float, float],
+    affordances: tuple[str, ...],
+    test: bool = False,
+    **options: Any,
+) -> Template:
+    """A row for something held between two hands; `place` is (up, ahead) in arm lengths."""
+    return Template(
+        category, name, "between_hands", ("hands",), affordances, {"place": place, **options}, test
+    )
+
+
+def _sit(
+    category: str, name: str, test: bool = False, affordance: str = "sit", **options: Any
+) -> Template:
+    return Template(category, name, "sit", ("legs",), (affordance,), options, test)
+
+
+_GRASP, _WRAP = ("grasp",), ("wrapgrasp",)
+
+TEMPLATES: tuple[Template, ...] = (
+    _hold("bottle", "front", "front_mid", _WRAP, thumb=UP),
+    _hold("bottle", "low", "front_low", _WRAP, thumb=AHEAD),
+    _hold("bottle", "raised", "front_high", _WRAP, thumb=UP),
+    _hold("bottle", "neck_hang", "hang", _GRASP, thumb=AHEAD, grip="grip_neck"),
+    _hold("bottle", "side", "side_mid", _WRAP, thumb=UP),
+    _hold("bottle", "across", "cross_body", _WRAP, True, thumb=UP),
+    _hold("bottle", "offer", "front_far", _WRAP, True, thumb=UP),
+    Template("bottle", "drink", "at_mouth", ("hand",), _WRAP, {"grip": "grip"}, True),
+    _hold("mug", "front", "front_mid", _GRASP, thumb=UP),
+    _hold("mug", "body", "front_mid", _WRAP, thumb=UP, grip="grip_body"),
+    _hold("mug", "side", "side_mid", _GRASP, thumb=UP),
+    Template("mug", "sip", "at_mouth", ("hand",), _GRASP, {"grip": "grip"}),
+    _hold("mug", "across", "cross_body", _GRASP, True, thumb=UP),
+    _hold("mug", "raised", "front_high", _WRAP, True, thumb=UP, grip="grip_body"),
+    Template("phone", "call", "at_ear", ("hand",), ("listen", "grasp")),
+    _hold("phone", "look", "front_mid", _GRASP, palm="face", tilt=1.0),
+    _hold("phone", "read_low", "front_low", _GRASP, palm="face", tilt=0.8),
+    _hold("phone", "hang", "hang", _GRASP, palm=INWARDS, tilt=0.9),
+    _hold("phone", "selfie", "front_high", _GRASP, True, palm="face", tilt=0.9),
+    _hold("phone", "look_across", "cross_body", _GRASP, True, palm="face", tilt=0.9),
+    _pair("ball", "chest", (-0.35, 0.55), _GRASP),
+    _pair("ball", "low", (-0.75, 0.40), _GRASP),
+    _hold("ball", "serve", "front_mid", ("lift",), palm=UP),
+    _hold("ball", "dribble", "side_low", ("throw",), palm=DOWN),
+    Template("ball", "kick", "kick", ("foot", "legs"), ("kick",)),
+    _pair("ball", "overhead", (0.75, 0.20), ("throw",), True),
+    _hold("ball", "throw", "side_high", ("throw",), True, palm=AHEAD),
+    Template("ball", "stop", "kick", ("foot", "legs"), ("kick",), {"on_top": True}, True),
+    _hold("hammer", "ready", "front_mid", _GRASP, thumb=UP),
+    _hold("hammer", "raised", "side_high", ("hit", "grasp"), thumb=UP),
+    _hold("hammer", "hang", "hang", _GRASP, thumb=AHEAD),
+    _hold("hammer", "strike", "front_low", ("hit", "grasp"), thumb=AHEAD),
+    _hold("hammer", "high", "overhead", ("hit", "grasp"), True, thumb=UP),
+    _hold("hammer", "across", "cross_high", ("hit", "grasp"), True, thumb=UP),
+    _hold("knife", "ready", "front_mid", _GRASP, thumb=AHEAD),
+    _hold("knife", "cut", "front_low", ("cut", "grasp"), thumb=AHEAD),
+    _hold("knife", "hang", "hang", _GRASP, thumb=AHEAD),
+    _hold("knife", "raised", "side_high", ("stab", "grasp"), thumb=UP),
+    _hold("knife", "show", "front_high", _GRASP, True, thumb=UP),
+    _hold("knife", "across", "cross_body", ("cut", "grasp"), True, thumb=AHEAD),
+    _hold("umbrella", "front", "front_mid", _GRASP, thumb="world_up", upright=True),
+    _hold("umbrella", "side", "side_mid", _GRASP, thumb="world_up", upright=True),
+    _hold("umbrella", "raised", "front_high", _GRASP, thumb="world_up", upright=True),
+    _hold("umbrella", "shaft", "front_mid", ("carry",), thumb=UP, grip="grip_shaft", furled=True),
+    _hold("umbrella", "across", "cross_body", _GRASP, True, thumb="world_up", upright=True),
+    _hold("umbrella", "high", "side_high", _GRASP, True, thumb="world_up", upright=True),
+    _hold("suitcase", "carry", "hang_out", ("lift", "grasp"), thumb=AHEAD, axis="hanging"),
+    _hold("suitcase", "carry_out", "side_low", ("lift", "grasp"), thumb=AHEAD, axis="hanging"),
+    Template("suitcase", "pull", "beside", ("hand",), ("pull",), {"grips": ("grip_pull",)}),
+    _pair("suitcase", "hug", (-0.55, 0.42), ("lift",), grips="palm"),
+    Template(
+        "suitcase",
+        "pull_behind",
+        "beside",
+        ("hand",),
+        ("pull",),
+        {"grips": ("grip_pull",), "ahead": -0.22},
+        True,
+    ),
+    _hold("suitcase", "hoist", "side_mid", ("lift", "grasp"), True, thumb=AHEAD, axis="hanging"),
+    _hold("racket", "ready", "front_mid", ("hit", "grasp"), thumb=UP),
+    _hold("racket", "low", "side_low", ("hit", "grasp"), thumb=AHEAD),
+    _hold("racket", "forehand", "side_mid", ("hit", "grasp"), thumb=OUTWARDS),
+    _hold("racket", "hang", "hang", ("carry",), thumb=AHEAD),
+    _hold("racket", "serve", "overhead", ("hit", "grasp"), True, thumb=UP),
+    _hold("racket", "backhand", "cross_body", ("hit", "grasp"), True, thumb=UP),
+    _pair("box", "front", (-0.55, 0.50), ("carry",), grips="palm"),
+    _pair("box", "low", (-0.80, 0.42), ("lift", "carry"), grips="palm"),
+    _pair("box", "under", (-0.62, 0.45), ("carry",), grips="under"),
+    _pair("box", "high", (-0.10, 0.60), ("lift", "carry"), True, grips="palm"),
+    _pair("box", "overhead", (0.80, 0.15), ("lift", "carry"), True, grips="palm"),
+    _sit("chair", "upright"),
+    _sit("chair", "forward", lean=(0.25, 0.5), legs="apart"),
+    _sit("chair", "back", back=True),
+    Template(
+        "chair", "lean_on", "beside", ("hand",), ("move",), {"grips": ("carry",), "ahead": 0.34}
+    ),
+    _hold("chair", "carry", "side_low", ("carry",), palm=DOWN, axis="hanging", grip="carry"),
+    _sit("chair", "stretched", True, back=True, legs="one_stretched"),
+    _sit("chair", "tucked", True, legs="tucked"),
+    Template(
+        "chair", "move", "beside", ("hands",), ("move",), {"grips": ("carry",), "ahead": 0.34}, True
+    ),
+    _sit("stool", "upright"),
+    _sit("stool", "forward", lean=(0.2, 0.5)),
+    _sit("stool", "apart", legs="apart"),
+    _hold("stool", "carry", "hang_out", ("carry",), thumb=AHEAD, axis="edge", grip="carry"),
+    _sit("stool", "tucked", True, legs="tucked"),
+    _sit("stool", "stretched", True, legs="one_stretched"),
+    _sit("bench", "middle"),
+    _sit("bench", "left_end", place="seat_left"),
+    _sit("bench", "back", back=True, legs="apart"),
+    _sit("bench", "forward", lean=(0.2, 0.5)),
+    _sit("bench", "right_end", True, place="seat_right", legs="one_stretched"),
+    _sit("bench", "turned", True, turn=0.45),
+    Template("bicycle", "ride", "ride", ("legs", "hands"), ("ride", "sit")),
+    Template("bicycle", "ride_one_hand", "ride", ("legs", "hand"), ("ride",), {"one": True}),
+    Template("bicycle", "push", "bike_beside", ("legs", "hand"), ("push",), {"grip": "grip_"}),
+    Template(
+        "bicycle",
+        "hold_saddle",
+        "bike_beside",
+        ("legs", "hand"),
+        ("move",),
+        {"grip": "grip_saddle"},
+        True,
+    ),
+    Template(
+        "bicycle", "ride_back", "ride", ("legs", "hands"), ("ride", "sit"), {"shift": 0.05}, True
+    ),
+    Template("skateboard", "regular", "board", ("legs",), ("ride",), {"regular": True}),
+    Template(
+        "skateboard",
+        "goofy",
+        "board",
+        ("legs",),
+        ("ride",),
+        {"regular": False, "crouch": (0.88, 0.97)},
+    ),
+    Template("skateboard", "push", "board", ("legs",), ("ride",), {"push": True}),
+    _hold("skateboard", "carry", "hang_out", ("carry",), thumb=AHEAD, axis="edge", grip="carry"),
+    Template("skateboard", "crouch", "board", ("legs",), ("ride",), {"crouch": (0.68, 0.78)}, True),
+    _hold(
+        "skateboard",
+        "carry_front",
+        "front_low",
+        ("carry",),
+        True,
+        thumb=INWARDS,
+        axis="edge",
+        grip="carry",
+    ),
+    Template("surfboard", "ride", "board", ("legs",), ("ride",), {"crouch": (0.72, 0.9)}),
+    Template("surfboard", "tall", "board", ("legs",), ("ride",), {"crouch": (0.9, 0.97)}),
+    Template("surfboard", "stand_by", "upright_board", ("hand",), _GRASP),
+    _hold("surfboard", "carry", "hang_out", ("carry",), thumb=AHEAD, axis="edge", grip="carry"),
+    Template("surfboard", "low", "board", ("legs",), ("ride",), {"crouch": (0.6, 0.72)}, True),
+    Template("surfboard", "stand_out", "upright_board", ("hand",), _GRASP, {"out": 0.16}, True),
+    Template("backpack", "both", "wear_backpack", ("back",), ("wear",), {"straps": "both"}),
+    Template("backpack", "one_strap", "wear_backpack", ("back",), ("wear",), {"straps": "one"}),
+    _hold(
+        "backpack", "hand", "hang_out", ("lift", "grasp"), thumb=AHEAD, axis="hanging", grip="grab"
+    ),
+    Template(
+        "backpack",
+        "chest",
+        "wear_backpack",
+        ("back", "chest"),
+        ("wear",),
+        {"straps": "both", "front": True},
+        True,
+    ),
+    _hold(
+        "backpack",
+        "lift",
+        "front_low",
+        ("lift", "grasp"),
+        True,
+        thumb=INWARDS,
+        axis="hanging",
+        grip="grab",
+    ),
+    Template(
+        "backpack",
+        "one_strap_low",
+        "wear_backpack",
+        ("back",),
+        ("wear",),
+        {"straps": "one", "low": 0.06},
+        True,
+    ),
+    Template("hat", "straight", "wear_hat", ("head",), ("wear",)),
+    Template("hat", "tilted", "wear_hat", ("head",), ("wear",), {"style": "tilted"}),
+    _hold("hat", "front", "front_mid", _GRASP, palm=INWARDS, grip="brim"),
+    _hold("hat", "hang", "hang", _GRASP, palm=INWARDS, grip="brim"),
+    Template("hat", "low", "wear_hat", ("head",), ("wear",), {"style": "low"}, True),
+    _hold("hat", "side", "side_mid", _GRASP, True, palm=INWARDS, grip="brim"),
+)
+"""All interactions."""
+
+FREE_ARMS = (
+    "hang",
+    "front_low",
+    "front_mid",
+    "front_high",
+    "side_low",
+    "side_mid",
+    "side_high",
+    "cross_body",
+    "overhead",
+    "behind",
+)
+"""Where an arm without object may be."""
+FREE_WEIGHTS = (0.34, 0.11, 0.12, 0.06, 0.12, 0.07, 0.05, 0.06, 0.02, 0.05)
+"""How often."""
+
+
+def of_split(split: str) -> tuple[Template, ...]:
+    """Templates of the "train" or "test" split; they have none in common."""
+    return tuple(t for t in TEMPLATES if t.test == (split == "test"))

@@ -8,6 +8,7 @@ import importlib
 import logging
 import sys
 from collections.abc import Sequence
+from typing import Any
 
 import tyro
 
@@ -46,14 +47,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(_help() if not given else _unknown(name))
         return USAGE
     module = importlib.import_module(f"ivlm_core.commands.{name}")
-    verb = tyro.cli(
-        getattr(module, VERBS[name][0]),
-        prog=f"ivlm {name}",
-        args=given[1:],
-        config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
-    )
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     try:
+        verb = _parse(name, getattr(module, VERBS[name][0]), given[1:])
         return int(verb.run())
     except UsageError as error:
         complain(f"ivlm {name}: {error}")
@@ -61,6 +57,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         complain("ivlm: stopped")
         return 130
+
+
+def _parse(name: str, verb: type, arguments: list[str]) -> Any:
+    """Make the verb's dataclass, whose own checks count as wrong usage."""
+    try:
+        return tyro.cli(
+            verb,
+            prog=f"ivlm {name}",
+            args=arguments,
+            config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
+        )
+    except ValueError as error:
+        raise UsageError(str(error)) from error
 
 
 def _help() -> str:

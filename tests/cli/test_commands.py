@@ -166,3 +166,36 @@ def test_evaluate_prints_the_report(monkeypatch, capsys):
     assert main(["evaluate", "--data", "d", "--limit", "3", "--json"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "a table" and json.loads(lines[-1])["command"] == "evaluate"
+
+
+def test_synthesize_hands_its_options_to_the_generator(monkeypatch, tmp_path, capsys):
+    from ivlm_core.synthesis import writer
+
+    seen = []
+
+    def generate(config):
+        seen.append(config)
+        return {"counts": {"train": config.train, "test": config.test}, "images_per_s": 9.5}
+
+    monkeypatch.setattr(writer, "generate", generate)
+    arguments = ["--out", str(tmp_path), "--train", "12", "--test", "3", "--seed", "4"]
+    assert main(["synthesize", *arguments, "--json"]) == 0
+    assert (seen[0].train, seen[0].test, seen[0].seed, seen[0].out) == (12, 3, 4, tmp_path)
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert report["command"] == "synthesize" and report["images_per_s"] == 9.5
+
+    def refuse(config):
+        raise ValueError("holds a data set of another configuration")
+
+    monkeypatch.setattr(writer, "generate", refuse)
+    assert main(["synthesize", *arguments]) == 2
+    assert "another configuration" in capsys.readouterr().err
+
+    def missing(config):
+        raise ImportError("pip install anny")
+
+    monkeypatch.setattr(writer, "generate", missing)
+    assert main(["synthesize", *arguments]) == 1
+    assert "pip install anny" in capsys.readouterr().err
+    assert main(["synthesize", "--out", str(tmp_path), "--image-size", "0"]) == 2
+    assert "image_size must be 1 or more" in capsys.readouterr().err

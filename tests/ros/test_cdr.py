@@ -120,7 +120,7 @@ def test_contact_meshes_equal_the_object_route(
         threshold=0.5,
         topology="anny",
         part_names=parts,
-        part_scores=[0.5 / (i + 1) for i in range(len(parts))],
+        part_scores=[0.5 ** (i + 1) for i in range(len(parts))],
     )
     encoded = encode_contact_mesh(data)
     read = deserialize_message(encoded, ContactMesh)

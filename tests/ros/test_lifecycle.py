@@ -262,6 +262,35 @@ def test_old_and_too_many_images_are_dropped(
     assert rig.node._statistics.counts()["published"] == 2
 
 
+@pytest.mark.parametrize(
+    ("wanted", "publisher", "reliable"),
+    [
+        ("auto", qos.RESULT, True),
+        ("auto", qos.CAMERA_IN, False),
+        ("best_effort", qos.RESULT, False),
+        ("reliable", qos.RESULT, True),
+    ],
+)
+def test_reliability_follows_the_publishers(
+    make_rig: Callable[..., Rig], photo: np.ndarray, wanted: str, publisher: Any, reliable: bool
+) -> None:
+    rig = make_rig(image_reliability=wanted)
+    rig.listener.node.destroy_publisher(rig.images)
+    rig.images = rig.listener.node.create_publisher(Image, "image", publisher)
+    source = rig.node._image_in
+    rig.listener.until(
+        lambda: source.reliable == reliable and rig.images.get_subscription_count(),
+        f"a subscription that is {'reliable' if reliable else 'best effort'}",
+    )
+
+    def answered() -> bool:
+        rig.send(photo)
+        return bool(rig.got("human_contact"))
+
+    rig.listener.until(answered, "an answer")
+    assert source.reliable == reliable
+
+
 def test_silence_is_reported(make_rig: Callable[..., Rig]) -> None:
     rig = make_rig(input_timeout_s=0.1)
 

@@ -55,6 +55,7 @@ def test_tasks_are_those_of_the_pipeline() -> None:
         ({"tasks": ("dance",)}, "human_contact, object_contact, object_affordance"),
         ({"tasks": ()}, "one or more"),
         ({"tasks": ("human_contact", "human_contact")}, "each once"),
+        ({"image_reliability": "perhaps"}, "auto, best_effort, reliable"),
         ({"body_position": (1.0,)}, "three numbers"),
         ({"max_rate_hz": -1.0}, r"max_rate_hz must be in \[0.0, 1000.0\]"),
         ({"input_timeout_s": 0.0}, "input_timeout_s"),

@@ -342,6 +342,15 @@ def test_replay_ends_with_its_source(
     assert "/missing.png is neither a file nor a folder" in missing.output
 
 
+def test_failed_autostart_ends_the_process(start: Callable[..., Any]) -> None:
+    missing = start("ivlm_ros.node", "autostart:=true", "model:=/missing/model")
+    assert missing.wait() == 1
+    assert "cannot configure" in missing.output and "/missing/model" in missing.output
+    wrong = start("ivlm_ros.node", "max_rate_hz:=-1.0")
+    assert wrong.wait() == 2
+    assert "max_rate_hz" in wrong.output and "Traceback" not in wrong.output
+
+
 def test_sigint_clears_the_markers_and_ends_well(
     camera: Camera, node_process: Any, photo: np.ndarray
 ) -> None:

@@ -35,6 +35,7 @@ from ivlm_core.pipeline import Pipeline, Prediction, Query
 from ivlm_ros import parameters, qos
 from ivlm_ros.conversions import image_to_rgb
 from ivlm_ros.frame_slot import FrameSlot
+from ivlm_ros.image_input import ImageInput
 from ivlm_ros.inference import InferenceThread
 from ivlm_ros.lifecycle_guard import logged_transition, refuse_illegal_transitions
 from ivlm_ros.object_meshes import ObjectMeshes
@@ -71,7 +72,8 @@ class IvlmNode(LifecycleNode):
         self._outputs: Outputs | None = None
         self._worker: InferenceThread[Frame] | None = None
         self._slot: FrameSlot[Frame] = FrameSlot()
-        self._subscriptions_in: list[Subscription] = []
+        self._label_in: Subscription | None = None
+        self._image_in: ImageInput | None = None
         self._publish_lock = threading.Lock()
         self._active = False
         self._label = ""
@@ -128,11 +130,9 @@ class IvlmNode(LifecycleNode):
         with self._publish_lock:
             self._active = True
         # The label first: of messages that wait together, the executor takes it before the image.
-        self._subscriptions_in = [
-            self.create_subscription(String, "label", self._on_label, qos.LABEL),
-            self.create_subscription(Image, "image", self._on_image, qos.CAMERA_IN),
-        ]
-        names = " and ".join(s.topic_name for s in self._subscriptions_in)
+        self._label_in = self.create_subscription(String, "label", self._on_label, qos.LABEL)
+        self._image_in = ImageInput(self, self._on_image, self._settings.image_reliability)
+        names = f"{self._label_in.topic_name} and {self._image_in.topic}"
         self.get_logger().info(f"active, listening to {names}")
         return result
 
@@ -170,20 +170,22 @@ class IvlmNode(LifecycleNode):
             self.trigger_shutdown()
 
     def _autostart(self) -> None:
-        """Configure and activate once, then never again."""
+        """Configure and activate once; where that fails nobody would mend it, so the node ends."""
         self.destroy_timer(self._autostart_timer)
         if self._state_id() != State.PRIMARY_STATE_UNCONFIGURED:
             return  # a lifecycle manager was faster
-        if self.trigger_configure() == _SUCCESS:
-            self.trigger_activate()
+        if self.trigger_configure() != _SUCCESS or self.trigger_activate() != _SUCCESS:
+            raise RuntimeError("autostart failed; without autostart the node would wait")
 
     def _state_id(self) -> int:
         return int(self._state_machine.current_state[0])
 
     def _stop_streaming(self) -> None:
-        for subscription in self._subscriptions_in:
-            self.destroy_subscription(subscription)
-        self._subscriptions_in = []
+        if self._label_in is not None:
+            self.destroy_subscription(self._label_in)
+        if self._image_in is not None:
+            self._image_in.destroy()
+        self._label_in = self._image_in = None
         self._slot.close()
         with self._publish_lock:  # a frame in work finishes, but publishes nothing from here on
             if self._active and self._outputs is not None:
@@ -317,10 +319,10 @@ class IvlmNode(LifecycleNode):
         device = str(pipeline.device) if pipeline else "none"
         values = {"state": state, "model": p.model, "tasks": ", ".join(p.tasks), "device": device}
         lines = {"model": Health(0 if pipeline else 3, state, values)}
-        if self._active:
-            image = self._subscriptions_in[-1].topic_name if self._subscriptions_in else "image"
-            silence = time.monotonic() - self._last_image_s
-            health = input_health(image, self.count_publishers(image), silence, p.input_timeout_s)
+        if self._image_in is not None:
+            self._image_in.adapt()
+            topic, silence = self._image_in.topic, time.monotonic() - self._last_image_s
+            health = input_health(topic, self.count_publishers(topic), silence, p.input_timeout_s)
             if health.level:
                 self.get_logger().warning(health.message, throttle_duration_sec=10.0)
             lines["input"] = health
@@ -353,7 +355,10 @@ def _free_gpu_memory() -> None:
 
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM; returns 2 when a parameter cannot be accepted."""
+    """Run the node until SIGINT or SIGTERM.
+
+    Returns 1 when autostart fails, 2 when a parameter cannot be accepted.
+    """
     # Signals are waited for here instead of interrupting rclpy, so that the node can still clear
     # its markers. They are blocked before any thread starts, because threads inherit that.
     signals = {signal.SIGINT, signal.SIGTERM}

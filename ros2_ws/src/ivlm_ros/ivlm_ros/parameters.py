@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 TASKS = ("human_contact", "object_contact", "object_affordance")
 
+RELIABILITIES = ("auto", "best_effort", "reliable")
+
 
 class ParameterError(ValueError):
     """A parameter with a value the node cannot work with; the text names it and what is allowed."""
@@ -67,6 +69,11 @@ class NodeParameters:
         "empty: wait for that message",
         live=True,
     )
+    image_reliability: str = _parameter(
+        "auto",
+        f"how images are received, of {', '.join(RELIABILITIES)}; auto: reliable where all "
+        "publishers are",
+    )
     max_rate_hz: float = _parameter(
         0.0,
         "most images per second that are processed; 0: no limit",
@@ -98,6 +105,11 @@ class NodeParameters:
             raise ParameterError(
                 f"parameter tasks must name one or more of {', '.join(TASKS)}, each once; "
                 f"got {list(self.tasks)}"
+            )
+        if self.image_reliability not in RELIABILITIES:
+            raise ParameterError(
+                f"parameter image_reliability must be one of {', '.join(RELIABILITIES)}, "
+                f"got {self.image_reliability!r}"
             )
         for name in ("body_position", "object_position"):
             value = getattr(self, name)

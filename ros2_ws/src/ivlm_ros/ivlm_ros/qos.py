@@ -10,6 +10,14 @@ CAMERA_IN = QoSProfile(
 )
 """Images in: the newest wins; best effort connects to any publisher."""
 
+CAMERA_IN_RELIABLE = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=1,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.VOLATILE,
+)
+"""Images in, where every publisher is reliable; see `image_input`."""
+
 LABEL = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=1,

@@ -215,7 +215,11 @@ class TrueSide(MeanContact):
 
 
 class TrueTemplate(MeanContact):
-    """Is told the side and the interaction; falls back to `TrueSide` for a new interaction."""
+    """Is told the side and the interaction; falls back to `TrueSide` for a new interaction.
+
+    Interactions of the test split do not occur in training, so as a ceiling it is fitted on the
+    split that is evaluated: the best that one mask per interaction and side can do.
+    """
 
     keys = (_by_template, _by_side, _by_label)
 

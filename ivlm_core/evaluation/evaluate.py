@@ -35,7 +35,7 @@ class EvaluateConfig:
     model: str = "nano"
     """`nano` (shipped) or a model folder."""
     split: str = "test"
-    """Split to answer; the baselines learn from `train`."""
+    """Split to answer; what a blind guess knows comes from `train`."""
     out: Path | None = None
     """Folder for report.json, report.txt, report.md and pairs.jsonl."""
     limit: int | None = None
@@ -105,7 +105,7 @@ def evaluate(
         batch_size: least number of questions answered together; whole images are taken.
         tasks: only these.
         threshold: score from which a vertex is in contact; None takes the model's own.
-        baselines: fitted ones; None fits all three on the folder's training split.
+        baselines: fitted ones; None takes those of `fit_baselines`.
         progress: shows a bar.
         about: what else the report should say of itself.
 
@@ -195,12 +195,12 @@ def evaluate_scores(
 
 
 def fit_baselines(dataset: SyntheticDataset) -> dict[str, MeanContact]:
-    """Fit all baselines on the training split of a dataset's folder."""
+    """Fit the baselines: on the training split, but `TrueTemplate` on the dataset itself."""
     train = dataset if dataset.split == "train" else SyntheticDataset(dataset.folder, "train")
     return {
         LABEL_ONLY: LabelOnly.fit(train),
         TRUE_SIDE: TrueSide.fit(train),
-        TRUE_TEMPLATE: TrueTemplate.fit(train),
+        TRUE_TEMPLATE: TrueTemplate.fit(dataset),
     }
 
 

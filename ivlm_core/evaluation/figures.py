@@ -98,9 +98,9 @@ def groups_of(pairs: Sequence[PairOutcome]) -> dict[str, dict[str, Group]]:
                 sections[task]["side_undecided"] = _group(undecided)
         sections[f"{task}/label"] = _split(of_task, lambda p: p.label)
         if task == "human_contact":
-            sections[f"{task}/template"] = _split(of_task, lambda p: p.template)
             seen = [p for p in of_task if p.slot >= 0]
             if seen:
+                sections[f"{task}/template"] = _split(seen, lambda p: f"{p.label}: {p.template}")
                 sections[f"{task}/visibility"] = _split(seen, _visibility)
     return sections
 

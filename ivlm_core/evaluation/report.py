@@ -210,7 +210,7 @@ def _cells(name: str, group: Group) -> dict[str, str]:
             "gain 95 %": _range(group.gain_interval),
         }
     for reference, title in ((TRUE_SIDE, "side told"), (TRUE_TEMPLATE, "side+interaction told")):
-        if reference in group.by and model.auc is None:
+        if reference in group.by and model.similarity is None:
             closed = group.gap_closed.get(reference)
             cells[f"{title} F1"] = _number(group.by[reference].f1)
             cells["gap closed" if reference == TRUE_SIDE else "gap closed (2)"] = (

@@ -107,7 +107,7 @@ def test_a_model_that_recites_gains_nothing(blind: Report) -> None:
 def test_groups_cover_labels_interactions_visibility_and_tasks(perfect: Report) -> None:
     groups = perfect.groups
     assert set(groups["human_contact/label"]) == {"bottle", "phone", "chair", "scene"}
-    assert set(groups["human_contact/template"]) == {"hold", "sit"}
+    assert set(groups["human_contact/template"]) == {"bottle: hold", "phone: hold", "chair: sit"}
     assert set(groups["human_contact/visibility"]) == {"object under 50 px"}
     assert sum(g.pairs for g in groups["human_contact/label"].values()) == 19
     for task in ("object_contact", "object_affordance"):

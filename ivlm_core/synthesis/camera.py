@@ -9,7 +9,7 @@ from ivlm_core.synthesis.rotations import about
 
 def draw_camera(
     rng: np.random.Generator,
-    body: NDArray[np.float32],
+    shown: NDArray[np.float32],
     floor: float,
     size: int,
     max_azimuth: float,
@@ -18,11 +18,14 @@ def draw_camera(
     """Draw a camera that sees a person.
 
     Args:
-        rng: source of the choice. body: vertices [V, 3] in the world. floor: height, metres.
-        size: image side, pixels. max_azimuth: largest angle from the person's front, degrees.
+        rng: source of the choice.
+        shown: points [N, 3] to be seen, metres.
+        floor: height, metres.
+        size: image side, pixels.
+        max_azimuth: largest angle from the person's front, degrees.
         fill: range of the person's share of the frame (greater of height and width).
     """
-    points = body[::23].astype(float)
+    points = shown.astype(float)
     low, high = points.min(0), points.max(0)
     middle = (low + high) / 2
     azimuth = np.radians(rng.uniform(-max_azimuth, max_azimuth))

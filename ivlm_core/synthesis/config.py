@@ -13,13 +13,16 @@ class SynthesisConfig:
 
     Attributes:
         out: folder to write; an unfinished one is continued.
-        train: number of training images. test: number of test images.
+        train: number of training images.
+        test: number of test images.
         seed: what everything follows from.
         workers: processes; the result does not depend on it.
         image_size: side of the square images, pixels.
         images_per_shard: images in one file.
-        train_bodies: bodies of the training split. test_bodies: bodies of the test split.
-        train_objects: instances per category of the training split. test_objects: of the test one.
+        train_bodies: bodies of the training split.
+        test_bodies: bodies of the test split.
+        train_objects: instances per category of the training split.
+        test_objects: of the test one.
         max_azimuth: largest angle of the camera from the person's front, degrees.
         fill: range of the person's share of the frame.
     """

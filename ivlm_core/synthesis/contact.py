@@ -54,7 +54,8 @@ class Contact:
     """Contact of one object with the body.
 
     Attributes:
-        body: vertices of the body, int32 [K]. instance: vertices of the stored mesh, int32 [L].
+        body: vertices of the body, int32 [K].
+        instance: vertices of the stored mesh, int32 [L].
         depth: deepest point of the body inside the object, metres, 0 or more.
         parts: names of the body parts touched.
     """
@@ -87,11 +88,12 @@ def body_contact(item: Item, body: NDArray[np.float32]) -> tuple[NDArray[np.int3
 def instance_contact(
     item: Item, body: NDArray[np.float32], normals: NDArray[np.float32]
 ) -> NDArray[np.int32]:
-    """Vertices of the item's stored mesh in contact with the body.
+    """Vertices of the item's stored mesh in contact with the body, on the side that faces it.
 
     Args:
         item: the object.
-        body: vertices of the body [V, 3] in the world. normals: their unit normals [V, 3].
+        body: vertices of the body [V, 3] in the world.
+        normals: their unit normals [V, 3].
     """
     near = item.near(body, 0.05)
     if len(near) == 0:
@@ -109,7 +111,9 @@ def instance_contact(
     offset = vertices[candidates] - points[which]
     height = np.einsum("ij,ij->i", offset, facing[which])
     aside = np.sqrt(np.maximum((offset**2).sum(1) - height**2, 0))
-    touched = candidates[(height < reach[which]) & (height > -0.03) & (aside < 0.025)]
+    own = item.instance.mesh.vertex_normals[candidates] @ item.pose[:3, :3].T
+    opposed = np.einsum("ij,ij->i", own, facing[which]) < 0.3
+    touched = candidates[(height < reach[which]) & (height > -0.03) & (aside < 0.025) & opposed]
     return _to_stored(item, touched)
 
 

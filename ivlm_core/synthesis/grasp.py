@@ -7,7 +7,7 @@ from ivlm_core.synthesis.hand import THUMB, Distance, Hand
 from ivlm_core.synthesis.item import Item
 from ivlm_core.synthesis.limbs import LETTER, SIGN, bend_arm
 from ivlm_core.synthesis.objects.primitives import Array
-from ivlm_core.synthesis.person import Person, Unsuitable
+from ivlm_core.synthesis.person import Person, UnsuitableError
 from ivlm_core.synthesis.rotations import about, basis, frame, unit
 
 DEEPEST = 0.009
@@ -76,9 +76,13 @@ def hold(
     """Hold an item in one hand near a point.
 
     Args:
-        person: changed in place. side: hand. item: placed in the hand.
-        grip: the item's frame that the hand takes. point: place of the palm [3].
-        thumb: where the thumb's side points [3]. palm: or where the palm faces [3].
+        person: changed in place.
+        side: hand.
+        item: placed in the hand.
+        grip: the item's frame that the hand takes.
+        point: place of the palm [3].
+        thumb: where the thumb's side points [3].
+        palm: or where the palm faces [3].
         axis: "thumb": the grip's axis (+y) points to the thumb's side; "hanging": the grip's +x
             points along the fingers on both sides; "fingers": +y mostly along the fingers.
         tilt: rotation of the item in the palm, radians, from the thumb towards the fingers.
@@ -86,7 +90,7 @@ def hold(
         exact: bend the wrist so that the thumb's side points exactly as asked.
 
     Raises:
-        Unsuitable: out of reach, or the hand cannot close without going too deep.
+        UnsuitableError: out of reach, or the hand cannot close without going too deep.
     """
     radius = item.instance.grip_radius[grip]
     reach = grip_reach(radius)
@@ -127,7 +131,7 @@ def settle(person: Person, side: str, item: Item, radius: float) -> None:
     """Push an item out of the palm and close the fingers on it.
 
     Raises:
-        Unsuitable: the hand stays too deep in the item.
+        UnsuitableError: the hand stays too deep in the item.
     """
     hand = person.hands[side]
     normal = hand.world[:3, :3] @ hand.directions[2]
@@ -138,9 +142,9 @@ def settle(person: Person, side: str, item: Item, radius: float) -> None:
             break
         item.move(normal * (-depth - 0.004))
     if depth < -DEEPEST:
-        raise Unsuitable(f"hand {-1000 * depth:.0f} mm inside")
+        raise UnsuitableError(f"hand {-1000 * depth:.0f} mm inside")
     if touching(person, hand, item) < 12:
-        raise Unsuitable("hand does not touch")
+        raise UnsuitableError("hand does not touch")
 
 
 def touching(person: Person, hand: Hand, item: Item, reach: float = 0.008) -> int:
@@ -167,7 +171,9 @@ def take(
     """Put a hand on a frame of an item that stays where it is, and close it.
 
     Args:
-        person: changed in place. side: hand. item: the item.
+        person: changed in place.
+        side: hand.
+        item: the item.
         grip: the item's frame.
         align: how the hand turns about the palm's normal: "flip" takes the better direction of the
             grip's axis, "free" follows the forearm, "thumb" keeps the thumb along the axis.
@@ -180,7 +186,7 @@ def take(
         at: a frame 4x4 in the world instead of the named one (radius 0).
 
     Raises:
-        Unsuitable: out of reach or too deep.
+        UnsuitableError: out of reach or too deep.
     """
     hand = person.hands[side]
     radius = item.instance.grip_radius.get(grip, 0.0)
@@ -212,9 +218,9 @@ def take(
         back += -depth - 0.004
         _at(person, side, contact, back, reach, pole)
     if depth < -DEEPEST:
-        raise Unsuitable(f"hand {-1000 * depth:.0f} mm inside")
+        raise UnsuitableError(f"hand {-1000 * depth:.0f} mm inside")
     if touching(person, hand, item) < 8:
-        raise Unsuitable("hand does not touch")
+        raise UnsuitableError("hand does not touch")
 
 
 def _at(person: Person, side: str, contact: Array, back: float, reach: float, pole: Array) -> None:

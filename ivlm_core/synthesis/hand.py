@@ -36,7 +36,8 @@ class HandTopology:
     """Which vertices a hand's bones move; the same for all bodies.
 
     Attributes:
-        side: "left" or "right". skin: all vertices of the hand.
+        side: "left" or "right".
+        skin: all vertices of the hand.
         fingers: per finger its (thinned) vertices and their weights [n, 4] on wrist and phalanges.
         palm: vertices of the palm without the fingers.
     """
@@ -100,7 +101,7 @@ class Hand:
 
     @cached_property
     def directions(self) -> tuple[Array, Array, Array]:
-        """Along the fingers, across to the thumb's side, out of the palm, in hand space [3] each."""
+        """Along the fingers, across to the thumb's side, out of the palm; hand space [3]."""
         rest, s = self.pose.rest, self._s
         along = unit(rest(f"finger3-1.{s}") - rest(f"wrist.{s}"))
         across = rest(f"finger2-1.{s}") - rest(f"finger5-1.{s}")

@@ -10,7 +10,7 @@ from ivlm_core.synthesis import grasp, support, worn
 from ivlm_core.synthesis.item import Item
 from ivlm_core.synthesis.limbs import LETTER, SIDES, SIGN, arm_length, leg_length
 from ivlm_core.synthesis.objects.primitives import Array
-from ivlm_core.synthesis.person import Person, Unsuitable, part_vertices
+from ivlm_core.synthesis.person import Person, UnsuitableError, part_vertices
 from ivlm_core.synthesis.rotations import about, frame, unit, yaw
 from ivlm_core.synthesis.templates import Template
 
@@ -32,10 +32,13 @@ def perform(person: Person, item: Item, template: Template, side: str) -> None:
     """Bring a person and an item together as a template says.
 
     Args:
-        person: changed in place. item: placed. side: the hand or foot, where one takes part.
+        person: changed in place.
+        item: placed.
+        template: what to do.
+        side: the hand or foot, where one takes part.
 
     Raises:
-        Unsuitable: this draw does not work out.
+        UnsuitableError: this draw does not work out.
     """
     item.template = template.name
     item.affordances = template.affordances
@@ -68,7 +71,7 @@ def hold(person: Person, item: Item, side: str, options: dict[str, Any]) -> None
     rng = person.rng
     opened = item.instance.sizes.get("open", 1.0) > 0.5
     if options.pop("furled", False) == opened and item.category == "umbrella":
-        raise Unsuitable("umbrella open or furled")
+        raise UnsuitableError("umbrella open or furled")
     grip = options.pop("grip", "grip")
     if side == "left" and f"{grip}_left_hand" in item.instance.frames:
         grip = f"{grip}_left_hand"
@@ -162,7 +165,7 @@ def between_hands(person: Person, item: Item, side: str, options: dict[str, Any]
     axes = yaw(float(np.arctan2(nose[0], nose[2])) + rng.normal(0, 0.08)) @ lean
     item.pose = frame(goal - axes @ centre, axes)
     if item.category == "ball" and item.instance.sizes["radius"] < 0.085:
-        raise Unsuitable("ball too small for two hands")
+        raise UnsuitableError("ball too small for two hands")
     if up > 0.5:
         top = float(pose.vertices(part_vertices("head"))[:, 1].max())
         item.move(np.array([0, max(0.0, top + 0.015 - float(item.vertices()[:, 1].min())), 0]))
@@ -244,7 +247,7 @@ def beside(person: Person, item: Item, side: str, options: dict[str, Any]) -> No
     rng = person.rng
     available = [g for g in options["grips"] if g in item.instance.frames]
     if not available:
-        raise Unsuitable("no such grip")
+        raise UnsuitableError("no such grip")
     grip = available[0]
     both = item.side == "both"
     ahead = options.get("ahead", 0.10) + rng.uniform(-0.05, 0.08)
@@ -324,7 +327,7 @@ def kick(person: Person, item: Item, side: str, options: dict[str, Any]) -> None
     rng, pose, sign = person.rng, person.pose, SIGN[side]
     radius = item.instance.sizes["radius"]
     if radius < 0.07:
-        raise Unsuitable("ball too small to kick")
+        raise UnsuitableError("ball too small to kick")
     other = "right" if side == "left" else "left"
     length = leg_length(pose)
     person.stand(width=rng.uniform(0.07, 0.11), crouch=rng.uniform(0.93, 0.97))

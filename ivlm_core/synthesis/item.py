@@ -17,9 +17,11 @@ class Item:
 
     Attributes:
         instance: shape as it is placed (a worn backpack has fitted straps).
-        pose: object to world, 4x4 rigid. scale: stretch along the object's axes [3].
+        pose: object to world, 4x4 rigid.
+        scale: stretch along the object's axes [3].
         template: how it is used, "bystander" where it is not.
-        side: side of the body that takes part. affordances: what it is used for.
+        side: side of the body that takes part.
+        affordances: what it is used for.
         in_contact: whether the body is meant to touch it.
         shipped: the instance as stored in the data set, where it differs from `instance`.
     """

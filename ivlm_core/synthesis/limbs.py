@@ -20,9 +20,11 @@ def _solve(
     """Directions of the upper and lower bone and the hinge axis [3] of a limb.
 
     Args:
-        root: where the limb starts [3]. target: where it shall end [3].
+        root: where the limb starts [3].
+        target: where it shall end [3].
         pole: direction in which the middle joint points [3].
-        upper: length of the upper bone. lower: of the lower bone, metres.
+        upper: length of the upper bone.
+        lower: of the lower bone, metres.
     """
     reach = target - root
     distance = float(np.clip(np.linalg.norm(reach), abs(upper - lower) * 1.1 + 1e-3, 1e9))
@@ -66,7 +68,8 @@ def bend_arm(pose: Pose, side: str, wrist: Array, pole: Array) -> Array:
 
     Args:
         pose: changed in place.
-        side: "left" or "right". wrist: point in the world [3].
+        side: "left" or "right".
+        wrist: point in the world [3].
         pole: direction in which the elbow points [3].
 
     Returns:
@@ -115,8 +118,10 @@ def bend_leg(pose: Pose, side: str, ankle: Array, pole: Array, foot: Array) -> A
 
     Args:
         pose: changed in place.
-        side: "left" or "right". ankle: point in the world [3].
-        pole: direction in which the knee points [3]. foot: world rotation of the foot [3, 3].
+        side: "left" or "right".
+        ankle: point in the world [3].
+        pole: direction in which the knee points [3].
+        foot: world rotation of the foot [3, 3].
 
     Returns:
         Where the ankle is [3].

@@ -33,7 +33,7 @@ def body_fields() -> tuple[NDArray[np.float32], NDArray[np.int32]]:
         for column, (limb, names) in enumerate(_LIMBS.items()):
             line = np.array([centre[f"{side} {name}"] for name in names])
             along = np.linspace(0, 3, len(names)) if limb == "arm" else np.array([0.5, 1.5, 2.6])
-            for k, name in enumerate(names):
+            for name in names:
                 mine = parts == BODY_PARTS.index(f"{side} {name}")
                 fields[mine, column] = _along(line, along, vertices[mine])
                 group[mine] = {"hand": 4, "foot": 5}.get(name, 1 if limb == "arm" else 2)

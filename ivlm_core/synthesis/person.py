@@ -28,7 +28,7 @@ from ivlm_core.synthesis.rig import Pose, Rig, Shape
 from ivlm_core.synthesis.rotations import about, basis, cross, frame, rigid_inverse, unit, yaw
 
 
-class Unsuitable(Exception):
+class UnsuitableError(Exception):
     """A draw that does not work out (out of reach, too deep, ...); another one is made."""
 
 
@@ -76,7 +76,9 @@ class Person:
     """A body in a scene, standing at the origin at first, facing +z.
 
     Args:
-        rig: skeleton. shape: rest shape. rng: source of all choices.
+        rig: skeleton.
+        shape: rest shape.
+        rng: source of all choices.
     """
 
     def __init__(self, rig: Rig, shape: Shape, rng: np.random.Generator) -> None:
@@ -92,11 +94,11 @@ class Person:
 
     def stand(self, width: float | None = None, crouch: float | None = None) -> None:
         """Stand on both flat feet on the floor at y = 0."""
-        rng, pose = self.rng, self.pose
+        rng = self.rng
         half = rng.uniform(0.05, 0.17) if width is None else width
         stagger = rng.uniform(-0.12, 0.12)
         places = {side: np.array([SIGN[side] * half, 0.0, SIGN[side] * stagger]) for side in SIDES}
-        bend = rng.uniform(0.955, 0.99) if crouch is None else crouch
+        bend = rng.uniform(0.972, 0.996) if crouch is None else crouch
         turns = {side: yaw(SIGN[side] * rng.uniform(0.0, 0.4)) for side in SIDES}
         self.feet(places, turns, bend)
 
@@ -134,7 +136,7 @@ class Person:
             pole = turn @ np.array([SIGN[side] * 0.12, 0.0, 1.0]) + np.array([0, 0.15, 0])
         got = bend_leg(self.pose, side, ankle, pole, turn)
         if np.linalg.norm(got - ankle) > 0.03:
-            raise Unsuitable("foot out of reach")
+            raise UnsuitableError("foot out of reach")
 
     def trunk(self, lean: float, twist: float = 0.0, aside: float = 0.0) -> None:
         """Bend the trunk forwards, turn it to the left and bend it to the left (radians)."""
@@ -181,10 +183,12 @@ class Person:
         """Find a palm frame 4x4 at a point with an almost straight wrist; the arm goes there.
 
         Args:
-            side: "left" or "right". point: where the palm shall be [3].
+            side: "left" or "right".
+            point: where the palm shall be [3].
             thumb: direction the thumb's side shall point to as well as it can [3].
             palm: or the direction the palm shall face [3].
-            reach: see `Hand.palm`. noise: bend of the wrist, radians (standard deviation).
+            reach: see `Hand.palm`.
+            noise: bend of the wrist, radians (standard deviation).
         """
         hand, pose, rng = self.hands[side], self.pose, self.rng
         raise_shoulder(pose, side, point)
@@ -213,16 +217,16 @@ class Person:
         """Bring a hand's palm frame to a world frame 4x4.
 
         Raises:
-            Unsuitable: the arm is too short or the wrist bends too far.
+            UnsuitableError: the arm is too short or the wrist bends too far.
         """
         hand, s = self.hands[side], LETTER[side]
         world = palm @ rigid_inverse(hand.palm(reach))
         wrist = world[:3, :3] @ self.pose.rest(f"wrist.{s}") + world[:3, 3]
         got = bend_arm(self.pose, side, wrist, self.elbow(side) if pole is None else pole)
         if np.linalg.norm(got - wrist) > 0.02:
-            raise Unsuitable("hand out of reach")
+            raise UnsuitableError("hand out of reach")
         if turn_hand(self.pose, side, world[:3, :3]) > np.radians(80):
-            raise Unsuitable("wrist bent too far")
+            raise UnsuitableError("wrist bent too far")
 
     def free_arm(self, side: str, region: str, curl: float) -> None:
         """Put an arm somewhere with the hand empty."""
@@ -248,4 +252,4 @@ class Person:
         return float(item.distance(points[near]).min())
 
 
-__all__ = ["REGIONS", "Person", "Unsuitable", "basis", "part_vertices"]
+__all__ = ["REGIONS", "Person", "UnsuitableError", "basis", "part_vertices"]

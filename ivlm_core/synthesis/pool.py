@@ -19,7 +19,8 @@ class ObjectPool:
     """Instances by split.
 
     Args:
-        train: training instances per category. test: test instances per category.
+        train: training instances per category.
+        test: test instances per category.
     """
 
     def __init__(self, train: int, test: int) -> None:

@@ -1,4 +1,4 @@
-"""Pictures of scenes by ray casting: colours, shadows, background, and the maps that go with them."""
+"""Pictures of scenes by ray casting: colours, shadows, background, and the maps with them."""
 
 from dataclasses import dataclass
 
@@ -22,7 +22,8 @@ class Picture:
     """An image and its maps, all [S, S]; see the data set's format.
 
     Attributes:
-        image: uint8 RGB [S, S, 3]. part_map, object_map, contact_map: uint8. depth: float16 metres.
+        image: uint8 RGB [S, S, 3]. part_map, object_map, contact_map: uint8.
+        depth: float16 metres.
     """
 
     image: NDArray[np.uint8]
@@ -59,7 +60,7 @@ class _Texture:
         s = self.scale
         cloud = np.zeros(len(u), np.float32)
         for (a, b), phase in zip(self.waves, self.phases, strict=True):
-            cloud += np.sin(a * u + b * v + phase)
+            cloud += np.sin(float(a) * u + float(b) * v + float(phase))
         cloud /= 5
         if self.kind == "checks":
             mark = ((np.floor(u * s / 2) + np.floor(v * s / 2)) % 2) * 0.8
@@ -100,7 +101,8 @@ def render(scene: Scene, camera: Camera, rng: np.random.Generator, oversample: i
     """Draw a scene.
 
     Args:
-        scene: what is seen. camera: from where; square image.
+        scene: what is seen.
+        camera: from where; square image.
         rng: source of colours, light and noise.
         oversample: rays per pixel side.
     """
@@ -233,7 +235,9 @@ def _shade(
     near = np.minimum(t_floor, t_wall)
     is_floor, is_wall = (t_floor < 1e8) & (t_floor <= t_wall), (t_wall < 1e8) & (t_wall < t_floor)
     points = origin + d * np.minimum(near, 100)[:, None]
-    colour = _sky(d, rng)
+    is_sky = ~(is_floor | is_wall)
+    colour = np.zeros_like(d)
+    colour[is_sky] = _sky(d[is_sky], rng)
     if is_floor.any():
         colour[is_floor] = floor_texture(points[is_floor, 0], points[is_floor, 2])
     if is_wall.any():
@@ -243,7 +247,7 @@ def _shade(
     normal[empty] = np.where(is_floor[:, None], (0.0, 1.0, 0.0), -away)
     reach[empty] = near
     lit = np.ones(count, bool)
-    lit[empty[~(is_floor | is_wall)]] = False
+    lit[empty[is_sky]] = False
 
     facing = np.einsum("ij,ij->i", normal, direction)
     normal = np.where(facing[:, None] > 0, -normal, normal)

@@ -51,8 +51,10 @@ class Rig:
     """What all bodies share.
 
     Attributes:
-        labels: bone names. parents: parent of each bone, -1 for the root.
-        weights: skinning weights [V, B], sparse. faces: int32 [F, 3].
+        labels: bone names.
+        parents: parent of each bone, -1 for the root.
+        weights: skinning weights [V, B], sparse.
+        faces: int32 [F, 3].
     """
 
     labels: tuple[str, ...]
@@ -184,7 +186,9 @@ class Bodies:
     """A pool of rest shapes and the rig they share.
 
     Attributes:
-        rig: the skeleton. vertices: float32 [N, V, 3]. heads: float64 [N, B, 3].
+        rig: the skeleton.
+        vertices: float32 [N, V, 3].
+        heads: float64 [N, B, 3].
         names: one per body; those of the test split begin with `test`.
     """
 
@@ -260,7 +264,8 @@ def make_bodies(seed: int, train: int, test: int) -> Bodies:
 
     Args:
         seed: what all bodies follow from.
-        train: number of training bodies. test: number of test bodies.
+        train: number of training bodies.
+        test: number of test bodies.
 
     Raises:
         ImportError: the package `anny` is not installed.

@@ -39,7 +39,7 @@ def make_sample(
     number = 0 if split == "train" else 1
     rng = np.random.default_rng([config.seed, number, index, 10_000])
     camera = draw_camera(
-        rng, scene.vertices, scene.floor, config.image_size, config.max_azimuth, config.fill
+        rng, _in_view(scene), scene.floor, config.image_size, config.max_azimuth, config.fill
     )
     picture = render(scene, camera, rng)
     tensors = _tensors(scene, camera, picture)
@@ -54,6 +54,16 @@ def make_sample(
         "queries": [question for question, _ in questions],
     }
     return Generated(tensors, [vertices for _, vertices in questions], line)
+
+
+def _in_view(scene: Scene) -> NDArray[np.float32]:
+    """Points [N, 3] that the picture shall show: the body and what is held or worn."""
+    points = [scene.vertices[::23]]
+    for item in scene.items:
+        vertices = item.vertices()
+        if item.in_contact and np.ptp(vertices, axis=0).max() < 0.75:
+            points.append(vertices[::11])
+    return np.concatenate(points)
 
 
 def _tensors(scene: Scene, camera: Camera, picture: Picture) -> dict[str, NDArray[Any]]:

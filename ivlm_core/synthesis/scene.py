@@ -10,7 +10,7 @@ from ivlm_core.synthesis.interact import LEGS, PHASES, perform
 from ivlm_core.synthesis.item import Item
 from ivlm_core.synthesis.limbs import LETTER, SIDES, SIGN
 from ivlm_core.synthesis.objects import CATEGORIES
-from ivlm_core.synthesis.person import Person, Unsuitable, part_vertices
+from ivlm_core.synthesis.person import Person, UnsuitableError, part_vertices
 from ivlm_core.synthesis.pool import ObjectPool
 from ivlm_core.synthesis.rig import Bodies
 from ivlm_core.synthesis.rotations import frame, yaw
@@ -46,10 +46,15 @@ class Scene:
     """A finished scene.
 
     Attributes:
-        person: posed body. items: objects, by slot. vertices: body in the world, float32 [V, 3].
-        normals: unit vertex normals of the body. contacts: contact of each item.
-        ground: body vertices on the floor. floor: its height, metres.
-        template: name of the main interaction. attempts: draws it took.
+        person: posed body.
+        items: objects, by slot.
+        vertices: body in the world, float32 [V, 3].
+        normals: unit vertex normals of the body.
+        contacts: contact of each item.
+        ground: body vertices on the floor.
+        floor: its height, metres.
+        template: name of the main interaction.
+        attempts: draws it took.
         bare: whether nothing is touched though the pose may look so.
     """
 
@@ -108,7 +113,8 @@ def draw_templates(rng: np.random.Generator, split: str, first: str | None) -> l
     """Choose which interactions a scene shows, the main one first.
 
     Args:
-        rng: source of the choice. split: "train" or "test".
+        rng: source of the choice.
+        split: "train" or "test".
         first: category of the main interaction, None for nobody touching anything.
     """
     if first is None:
@@ -144,7 +150,7 @@ def make_scene(bodies: Bodies, pool: ObjectPool, split: str, seed: int, index: i
         try:
             templates = draw_templates(rng, split, category)
             scene = _attempt(rng, bodies, pool, split, templates, attempt)
-        except Unsuitable as reason:
+        except UnsuitableError as reason:
             failures.append(f"{'+'.join(t.full_name for t in templates)}: {reason}")
             continue
         scene.attempts, scene.failures = attempt + 1, failures
@@ -179,7 +185,7 @@ def _attempt(
         if "hand" in template.uses:
             free = [s for s in sides if s not in person.busy]
             if not free:
-                raise Unsuitable("no hand left")
+                raise UnsuitableError("no hand left")
             side = free[0]
         perform(person, item, template, side)
     if not posed:
@@ -195,7 +201,7 @@ def _attempt(
     lows = [float(i.vertices()[:, 1].min()) for i in items]
     floor = min([low] + [float(i.vertices()[:, 1].min()) for i in standing])
     if min([low, *lows]) < floor - 0.012:
-        raise Unsuitable("object below the floor")
+        raise UnsuitableError("object below the floor")
     found = _touched(items, vertices)
     _check_overlap(items)
     normals = vertex_normals(vertices, bodies.rig.faces)
@@ -233,13 +239,13 @@ def _rest_arm(person: Person, side: str, items: list[Item]) -> None:
             else:
                 person.free_arm(side, region, curl)
             _check_arm(person, side)
-        except Unsuitable:
+        except UnsuitableError:
             continue
         points = person.pose.vertices(part_vertices(f"{side} hand", f"{side} forearm")[::4])
         if any(_depth(item, points) > 0.004 for item in items):
             continue
         return
-    raise Unsuitable("no place for a free arm")
+    raise UnsuitableError("no place for a free arm")
 
 
 def _depth(item: Item, points: NDArray[np.float32]) -> float:
@@ -272,16 +278,16 @@ def _check_arm(person: Person, side: str) -> None:
     axes = person.chest
     local = (points[:, None] - trunk) @ axes
     if (((local / (np.array([0.155, 0.16, 0.125]) * build)) ** 2).sum(-1) < 1).any():
-        raise Unsuitable("arm inside the trunk")
+        raise UnsuitableError("arm inside the trunk")
     head = pose.head("head") + pose.turn_of("head") @ np.array([0, 0.09, 0.02])
     if (((points - head) ** 2).sum(-1) < 0.095**2).any():
-        raise Unsuitable("arm inside the head")
+        raise UnsuitableError("arm inside the head")
     for letter in LETTER.values():
         a, b = pose.head(f"upperleg01.{letter}"), pose.head(f"lowerleg01.{letter}")
         t = np.clip((points - a) @ (b - a) / ((b - a) @ (b - a)), 0.0, 1.0)
         gap = ((points - a - t[:, None] * (b - a)) ** 2).sum(-1)
         if (gap < (0.070 * build) ** 2).any():
-            raise Unsuitable("arm inside a thigh")
+            raise UnsuitableError("arm inside a thigh")
 
 
 def _check_self(person: Person) -> None:
@@ -291,7 +297,7 @@ def _check_self(person: Person) -> None:
             _check_arm(person, side)
     gap = person.pose.head("wrist.L") - person.pose.head("wrist.R")
     if gap @ gap < 0.09**2:
-        raise Unsuitable("hands inside each other")
+        raise UnsuitableError("hands inside each other")
 
 
 def _touched(
@@ -302,9 +308,9 @@ def _touched(
     for item in items:
         body, depth = contact.body_contact(item, vertices)
         if depth > contact.LIMIT.get(item.category, contact.HARD_LIMIT):
-            raise Unsuitable(f"{1000 * depth:.0f} mm inside {item.category}")
+            raise UnsuitableError(f"{1000 * depth:.0f} mm inside {item.category}")
         if len(body) < 8:
-            raise Unsuitable("no contact")
+            raise UnsuitableError("no contact")
         found.append((body, depth))
     return found
 
@@ -320,7 +326,7 @@ def _label(
     for item, (body, depth) in zip(items, found, strict=True):
         touched = contact.instance_contact(item, vertices, normals)
         if len(touched) == 0:
-            raise Unsuitable("no vertex of the object touches")
+            raise UnsuitableError("no vertex of the object touches")
         contacts.append(contact.Contact(body, touched, depth, contact.parts_of(body)))
     return contacts
 
@@ -333,7 +339,7 @@ def _check_overlap(items: list[Item]) -> None:
                 points = b.vertices()
                 near = a.near(points, 0.01)
                 if len(near) and float(a.distance(points[near]).min()) < -0.006:
-                    raise Unsuitable(f"{a.category} inside {b.category}")
+                    raise UnsuitableError(f"{a.category} inside {b.category}")
 
 
 def _bystanders(
@@ -362,7 +368,7 @@ def _bystanders(
                 continue
             try:
                 _check_overlap([*items, *placed, item])
-            except Unsuitable:
+            except UnsuitableError:
                 continue
             placed.append(item)
             taken.add(item.category)

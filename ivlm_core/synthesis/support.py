@@ -6,7 +6,7 @@ from ivlm_core.synthesis.grasp import take
 from ivlm_core.synthesis.item import Item
 from ivlm_core.synthesis.limbs import LETTER, SIDES, SIGN, arm_length, leg_length, sole_drop
 from ivlm_core.synthesis.objects.primitives import Array
-from ivlm_core.synthesis.person import Person, Unsuitable, part_vertices
+from ivlm_core.synthesis.person import Person, UnsuitableError, part_vertices
 from ivlm_core.synthesis.rotations import about, frame, yaw
 
 SUNK = 0.009
@@ -26,14 +26,16 @@ def sit(
     """Sit on a chair, stool or bench that stands on the floor.
 
     Args:
-        person: changed in place. item: the seat; stays at the origin.
+        person: changed in place.
+        item: the seat; stays at the origin.
         lean: range of the trunk's lean forwards, radians.
         legs: "front", "apart", "stretched", "one_stretched", "crossed" or "tucked".
-        place: frame of the seat. turn: rotation of the person on the seat to the left, radians.
+        place: frame of the seat.
+        turn: rotation of the person on the seat to the left, radians.
         back: lean against the backrest.
 
     Raises:
-        Unsuitable: the body does not fit.
+        UnsuitableError: the body does not fit.
     """
     rng, pose = person.rng, person.pose
     person.seated = True
@@ -117,12 +119,13 @@ def ride(person: Person, item: Item, *, hands: str = "both", shift: float = 0.0)
     """Sit on a bicycle, feet on the pedals.
 
     Args:
-        person: changed in place. item: the bicycle; stays at the origin.
+        person: changed in place.
+        item: the bicycle; stays at the origin.
         hands: "both", "left" or "right": which hands hold the bar.
         shift: how far behind the middle of the saddle to sit, metres.
 
     Raises:
-        Unsuitable: the bicycle does not fit.
+        UnsuitableError: the bicycle does not fit.
     """
     rng, pose = person.rng, person.pose
     person.seated = True
@@ -175,7 +178,7 @@ def _lean_to(person: Person, item: Item, grips: list[str]) -> None:
         )
         if far < want * arm_length(pose, "left"):
             return
-    raise Unsuitable("handlebar too far")
+    raise UnsuitableError("handlebar too far")
 
 
 def board(
@@ -190,14 +193,15 @@ def board(
     """Stand sideways on a skateboard or surfboard.
 
     Args:
-        person: changed in place. item: the board; turned so that the person still faces about +z.
+        person: changed in place.
+        item: the board; turned so that the person still faces about +z.
         regular: the left foot is in front.
         crouch: range of the legs' reach as a share of their length.
         push: only the front foot on the board, the other on the floor beside it.
         spread: distance between the feet as a share of that of the board's frames.
 
     Raises:
-        Unsuitable: the legs are too short.
+        UnsuitableError: the legs are too short.
     """
     rng, pose = person.rng, person.pose
     # The nose points to the person's left when the left foot leads.

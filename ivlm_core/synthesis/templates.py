@@ -18,8 +18,10 @@ class Template:
     """One way to use one category.
 
     Attributes:
-        category: the object's category. name: unique within it.
-        action: key of `interact.ACTIONS`. uses: what it occupies.
+        category: the object's category.
+        name: unique within it.
+        action: key of `interact.ACTIONS`.
+        uses: what it occupies.
         options: arguments of the action.
         affordances: what the object is used for.
         test: held out for the test split.

@@ -7,7 +7,7 @@ from ivlm_core.synthesis.item import Item
 from ivlm_core.synthesis.limbs import LETTER, SIDES, SIGN
 from ivlm_core.synthesis.objects import make_backpack
 from ivlm_core.synthesis.objects.primitives import Array
-from ivlm_core.synthesis.person import Person, Unsuitable, part_vertices
+from ivlm_core.synthesis.person import Person, UnsuitableError, part_vertices
 from ivlm_core.synthesis.rotations import about, frame, unit
 
 _TRUNK = ("chest", "belly", "back", "hips", "neck", "shoulder")
@@ -19,13 +19,14 @@ def wear_backpack(
     """Wear a backpack; its straps are led around the posed shoulders.
 
     Args:
-        person: changed in place. item: the backpack; gets fitted straps.
+        person: changed in place.
+        item: the backpack; gets fitted straps.
         straps: "both", "left" or "right".
         front: on the chest instead of the back.
         low: how much lower than usual it hangs, metres.
 
     Raises:
-        Unsuitable: no line for a strap is found.
+        UnsuitableError: no line for a strap is found.
     """
     rng, pose = person.rng, person.pose
     chest = person.chest
@@ -45,7 +46,7 @@ def wear_backpack(
         np.abs(local[:, 1]) < 0.45 * height
     )
     if inside.sum() < 10:
-        raise Unsuitable("backpack misses the back")
+        raise UnsuitableError("backpack misses the back")
     place[:3, 3] += place[:3, 2] * (float(local[inside, 2].min()) - back + 0.004)
     item.pose = place
     lines: dict[str, Array | None] = {"left": None, "right": None}
@@ -86,7 +87,7 @@ def _strap(person: Person, item: Item, side: str, bag_side: str, facing: Array) 
     )
     hit = scene.cast_rays(o3d.core.Tensor(rays))["t_hit"].numpy()
     if not np.isfinite(hit).all() or (hit > 0.449).any():
-        raise Unsuitable("no line for the strap")
+        raise UnsuitableError("no line for the strap")
     points = rays[:, :3] + rays[:, 3:] * (hit - radius)[:, None]
     line = np.concatenate([top[None], points, bottom[None]])
     return item.to_local(line)
@@ -110,7 +111,8 @@ def wear_hat(person: Person, item: Item, *, style: str = "straight") -> None:
     """Put a hat on the head, stretched to fit it.
 
     Args:
-        person: the head's pose is used. item: the hat; placed and stretched.
+        person: the head's pose is used.
+        item: the hat; placed and stretched.
         style: "straight", "tilted", "back" (brim behind) or "low" (in the face).
     """
     rng, pose = person.rng, person.pose
@@ -129,7 +131,7 @@ def wear_hat(person: Person, item: Item, *, style: str = "straight") -> None:
         level -= 0.012
     ring = local[np.abs(local[:, 1] - level) < 0.012]
     if len(ring) < 8:
-        raise Unsuitable("no ring around the head")
+        raise UnsuitableError("no ring around the head")
     low, high = ring[:, [0, 2]].min(0), ring[:, [0, 2]].max(0)
     half = (high - low) / 2 + 0.004
     sizes = item.instance.sizes

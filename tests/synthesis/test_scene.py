@@ -1,0 +1,218 @@
+"""Scenes and data sets: sides, contact, splits, determinism, resuming."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import load_file
+
+pytest.importorskip("anny", reason="needs the extra 'synth'")
+
+from ivlm_core.datasets.synthetic import SyntheticDataset
+from ivlm_core.geometry.body import BODY_PARTS, load_body
+from ivlm_core.geometry.camera import Camera, look_at
+from ivlm_core.synthesis import SynthesisConfig, generate
+from ivlm_core.synthesis.grasp import hold
+from ivlm_core.synthesis.item import Item
+from ivlm_core.synthesis.objects import CATEGORIES, make_object
+from ivlm_core.synthesis.person import Person, UnsuitableError
+from ivlm_core.synthesis.pool import ObjectPool
+from ivlm_core.synthesis.rig import JOINT_NAMES, Bodies, Pose
+from ivlm_core.synthesis.scene import make_scene
+from ivlm_core.synthesis.templates import TEMPLATES, of_split
+
+SMALL = dict(
+    train=6,
+    test=4,
+    seed=5,
+    workers=1,
+    image_size=64,
+    images_per_shard=3,
+    train_bodies=3,
+    test_bodies=2,
+    train_objects=2,
+    test_objects=2,
+)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("synthetic")
+    generate(SynthesisConfig(out=out, **SMALL), progress=False)
+    return out
+
+
+@pytest.fixture(scope="module")
+def bodies(folder: Path) -> Bodies:
+    return Bodies.load(folder / ".bodies.safetensors")
+
+
+def test_rest_pose_is_the_rest_shape(bodies: Bodies) -> None:
+    shape = bodies.shape(0)
+    pose = Pose(bodies.rig, shape)
+    np.testing.assert_allclose(pose.vertices(), shape.vertices, atol=1e-6)
+    subset = np.arange(100, 300)
+    np.testing.assert_array_equal(pose.vertices(subset), pose.vertices()[subset])
+
+
+def test_left_hand_is_right_in_a_frontal_image(bodies: Bodies) -> None:
+    person = Person(bodies.rig, bodies.shape(0), np.random.default_rng(0))
+    person.stand()
+    vertices = person.pose.vertices()
+    camera = Camera.from_fov(look_at((0, 1, 4), (0, 1, 0)), 40, 128, 128)
+    parts = load_body("anny").part_index
+    left, _ = camera.project(vertices[parts == BODY_PARTS.index("left hand")])
+    right, _ = camera.project(vertices[parts == BODY_PARTS.index("right hand")])
+    head, _ = camera.project(vertices[parts == BODY_PARTS.index("head")])
+    assert left[:, 0].min() > 64 > right[:, 0].max()
+    assert head[:, 1].max() < left[:, 1].min()
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("category", ["bottle", "racket", "mug"])
+def test_fingers_touch_without_going_in(bodies: Bodies, category: str, side: str) -> None:
+    person = Person(bodies.rig, bodies.shape(1), np.random.default_rng(1))
+    person.stand()
+    item = Item(make_object(category, 1))
+    up = np.array([0.0, 1.0, 0.0])
+    for _ in range(5):
+        try:
+            hold(person, side, item, "grip", person.region(side, "front_mid"), thumb=up)
+            break
+        except UnsuitableError:
+            continue
+    skin = person.hands[side].topology.skin
+    gap = item.distance(person.pose.vertices(skin))
+    assert -0.009 < gap.min() < 0.001
+    assert (gap < 0.008).sum() > 60
+    fingers = [person.hands[side].topology.fingers[k][0] for k in (1, 2, 3)]
+    assert all(item.distance(person.pose.vertices(f)).min() < 0.006 for f in fingers)
+
+
+def test_splits_share_nothing(folder: Path) -> None:
+    train, test = (
+        [
+            json.loads(x)
+            for p in sorted((folder / s).glob("*.jsonl"))
+            for x in p.read_text().splitlines()
+        ]
+        for s in ("train", "test")
+    )
+    assert len(train) == 6 and len(test) == 4
+    for key in ("body_id", "template"):
+        assert not ({r[key] for r in train} & {r[key] for r in test} - {"none/free"})
+    instances = [{o["instance"] for r in rows for o in r["objects"]} for rows in (train, test)]
+    assert not instances[0] & instances[1]
+    used = [
+        {(o["category"], o["template"]) for r in rows for o in r["objects"] if o["in_contact"]}
+        for rows in (train, test)
+    ]
+    assert not used[0] & used[1]
+
+
+def test_every_category_has_templates_in_both_splits() -> None:
+    for category in CATEGORIES:
+        mine = [t for t in TEMPLATES if t.category == category]
+        assert len(mine) >= 3
+        assert any(t.test for t in mine) and any(not t.test for t in mine)
+    assert len({t.full_name for t in TEMPLATES}) == len(TEMPLATES)
+    names = [{t.full_name for t in of_split(split)} for split in ("train", "test")]
+    assert not names[0] & names[1]
+
+
+def test_reader_accepts_the_data_and_labels_agree(folder: Path) -> None:
+    body = load_body("anny")
+    for split in ("train", "test"):
+        data = SyntheticDataset(folder, split)
+        assert tuple(data.info.joint_names) == JOINT_NAMES
+        for index in range(len(data)):
+            record = data.record(index)
+            inside = record.joints_2d[record.joints_visible]
+            assert ((inside >= 0) & (inside < 64)).all()
+            camera_z = record.joints_3d[:, 2]
+            np.testing.assert_allclose(
+                record.joints_2d,
+                (record.joints_3d @ record.camera.intrinsics.T)[:, :2] / camera_z[:, None],
+                atol=0.05,
+            )
+            for target in record.targets:
+                assert len(np.unique(target.vertices)) == len(target.vertices)
+                if target.task != "human_contact" or target.object is None:
+                    continue
+                assert target.is_empty != target.object.in_contact
+                if target.object.in_contact:
+                    assert target.object.penetration_mm < 30
+                    sides = {BODY_PARTS[p].split()[0] for p in body.part_index[target.vertices]}
+                    if target.object.side in ("left", "right"):
+                        assert target.object.side in sides
+                        assert not target.side_decided_by_label
+
+
+def test_mirroring_moves_contact_to_the_other_side(folder: Path) -> None:
+    data = SyntheticDataset(folder, "train")
+    part = data.body.part_index
+    checked = 0
+    for index in range(len(data)):
+        plain, mirrored = data.record(index), data.record(index, mirrored=True)
+        for a, b in zip(plain.targets, mirrored.targets, strict=True):
+            if a.task == "human_contact" and a.side in ("left", "right"):
+                assert b.side != a.side
+                names = {BODY_PARTS[p] for p in part[b.vertices]}
+                assert {n for n in names if n.startswith(b.side)}
+                checked += 1
+    assert checked
+
+
+def test_contact_map_marks_visible_contact(folder: Path) -> None:
+    data = SyntheticDataset(folder, "train")
+    for index in range(len(data)):
+        record = data.record(index)
+        assert not (record.contact_map[record.part_map == 0]).any()
+        for target in record.targets:
+            if target.task == "human_contact" and target.slot >= 0 and target.is_empty:
+                assert not (record.contact_map >> target.slot & 1).any()
+
+
+def test_same_data_with_two_processes_and_after_an_interruption(
+    folder: Path, tmp_path: Path
+) -> None:
+    config = SynthesisConfig(out=tmp_path, **{**SMALL, "workers": 2})
+    generate(config, progress=False)
+    (tmp_path / "train" / "shard-00001.jsonl").unlink()
+    info = generate(replace(config, workers=1), progress=False)
+    assert info["counts"] == {"train": 6, "test": 4} and info["images_per_s"] > 0
+    for path in sorted(folder.glob("*/shard-*")):
+        other = tmp_path / path.relative_to(folder)
+        if path.suffix == ".jsonl":
+            assert path.read_text() == other.read_text()
+        else:
+            a, b = load_file(path), load_file(other)
+            assert all(np.array_equal(a[key], b[key]) for key in a)
+
+
+def test_another_configuration_in_the_same_folder_is_refused(folder: Path) -> None:
+    with pytest.raises(ValueError, match="differs in seed.*another folder"):
+        generate(SynthesisConfig(out=folder, **{**SMALL, "seed": 6}), progress=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "text"),
+    [
+        ({"train": -1}, "train"),
+        ({"image_size": 0}, "image_size"),
+        ({"max_azimuth": 200.0}, "180"),
+        ({"fill": (1.0, 0.5)}, "fill"),
+    ],
+)
+def test_bad_configurations_are_refused(change: dict, text: str) -> None:
+    with pytest.raises(ValueError, match=text):
+        SynthesisConfig(out=Path("x"), **change)
+
+
+def test_scene_is_repeatable(bodies: Bodies) -> None:
+    pool = ObjectPool(2, 2)
+    first, second = (make_scene(bodies, pool, "train", 9, 3) for _ in range(2))
+    np.testing.assert_array_equal(first.vertices, second.vertices)
+    assert [i.template for i in first.items] == [i.template for i in second.items]

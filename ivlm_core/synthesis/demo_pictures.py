@@ -18,7 +18,7 @@ from ivlm_core.synthesis.rig import make_bodies
 from ivlm_core.synthesis.scene import Scene, make_scene
 
 SEED = 0
-LOOK_SEED = 11
+LOOK_SEED = 5
 SIZE = 480
 """Side of the pictures, pixels."""
 AZIMUTHS_DEG = (-45.0, -27.0, -9.0, 9.0, 27.0, 45.0)

@@ -40,11 +40,11 @@ help: ## list the targets
 
 demo: ws ## start node and replayed camera, print what they say; ARGS=--view keeps it running for RViz
 	@echo "==> demo"
-	@$(IN_ROS) python -m ivlm_ros.demo $(ARGS)
+	@$(IN_ROS) $(BIN)/python -m ivlm_ros.demo $(ARGS)
 
 test: lint ws ## check style and types, run all tests
 	@echo "==> tests"
-	@$(IN_ROS) python -m pytest $(PYTEST_ARGS)
+	@$(IN_ROS) $(BIN)/python -m pytest $(PYTEST_ARGS)
 
 lint: env ## check style (ruff) and types (mypy)
 	@echo "==> style and types"

@@ -101,6 +101,40 @@ def test_a_change_repeats_only_the_steps_that_depend_on_it(
     assert calls(clone) == repeated
 
 
+def test_demo_passes_its_arguments_on(clone: Path) -> None:
+    assert make(clone, "demo", "ARGS=--view --out x").returncode == 0
+    assert (clone / "calls").read_text().splitlines()[-1] == (
+        "python -m ivlm_ros.demo --view --out x"
+    )
+
+
+def test_tests_come_after_style_types_and_workspace(clone: Path) -> None:
+    for name in ("ruff", "mypy"):
+        tool = clone / ".venv" / "bin" / name
+        tool.parent.mkdir(parents=True, exist_ok=True)
+        tool.write_text(f'#!/bin/bash\necho "{name} $1" >> calls\n')
+        tool.chmod(0o755)
+    assert make(clone, "test", "PYTEST_ARGS=-x").returncode == 0
+    assert calls(clone) == [
+        *ALL_STEPS[:3],
+        "ruff check",
+        "ruff format",
+        "mypy ",
+        "build",
+        "pytest",
+    ]
+
+
+def test_unformatted_code_fails_with_the_remedy(clone: Path) -> None:
+    ruff = clone / ".venv" / "bin" / "ruff"
+    ruff.parent.mkdir(parents=True)
+    ruff.write_text("#!/bin/bash\n[ $1 = check ]\n")
+    ruff.chmod(0o755)
+    failed = make(clone, "lint")
+    assert failed.returncode != 0
+    assert "make format" in failed.stderr
+
+
 def test_a_moved_clone_makes_its_environment_anew(clone: Path, tmp_path: Path) -> None:
     make(clone, "ws")
     calls(clone)

@@ -6,6 +6,9 @@ from numpy.typing import NDArray
 from ivlm_core.geometry.camera import Camera, look_at
 from ivlm_core.synthesis.rotations import about
 
+CLOSE = 0.2
+"""How often the camera sees the upper body only."""
+
 
 def draw_camera(
     rng: np.random.Generator,
@@ -32,8 +35,11 @@ def draw_camera(
     fov = float(rng.uniform(28.0, 65.0))
     height = floor + float(rng.uniform(0.5, 1.9))
     share = float(rng.uniform(*fill))
-    if rng.uniform() < 0.12:
-        share = float(rng.uniform(1.0, 1.2))
+    if rng.uniform() < CLOSE:
+        # Nearer: the upper body, the feet may be cut off.
+        points = points[points[:, 1] > low[1] + rng.uniform(0.1, 0.4) * (high[1] - low[1])]
+        low, high = points.min(0), points.max(0)
+        middle = (low + high) / 2
     distance = 3.0
     ahead = np.array([np.sin(azimuth), 0.0, np.cos(azimuth)])
     roll = about((0, 0, 1), np.radians(rng.normal(0, 2.5)))

@@ -39,7 +39,7 @@ class SynthesisConfig:
     train_objects: int = 40
     test_objects: int = 12
     max_azimuth: float = 70.0
-    fill: tuple[float, float] = (0.6, 1.0)
+    fill: tuple[float, float] = (0.65, 1.0)
 
     def __post_init__(self) -> None:
         """Refuse what cannot be generated."""

@@ -163,10 +163,23 @@ _INNER_RATIO = 0.1
 
 
 def one_sided(vertices: NDArray[np.int32]) -> str:
-    """Side of the limbs that some body vertices belong to: "left", "right", "both" or "none"."""
-    counts = np.bincount(load_body("anny").part_index[vertices], minlength=len(BODY_PARTS))
-    left = sum(int(n) for n, part in zip(counts, BODY_PARTS, strict=True) if part[:5] == "left ")
-    right = sum(int(n) for n, part in zip(counts, BODY_PARTS, strict=True) if part[:6] == "right ")
+    """Side of the limbs that some body vertices belong to: "left", "right", "both" or "none".
+
+    What hangs on one shoulder is on that side, however much of the trunk it touches.
+    """
+    counts = dict(
+        zip(
+            BODY_PARTS,
+            np.bincount(load_body("anny").part_index[vertices], minlength=len(BODY_PARTS)).tolist(),
+            strict=True,
+        )
+    )
+    left = sum(n for part, n in counts.items() if part.startswith("left "))
+    right = sum(n for part, n in counts.items() if part.startswith("right "))
+    shoulders = counts["left shoulder"], counts["right shoulder"]
+    if left + right - sum(shoulders) < 0.1 * len(vertices) and max(shoulders) >= 6:
+        left, right = (n if n >= 2 else 0 for n in shoulders)
+        return "both" if min(left, right) > 0 else ("left" if left else "right")
     if max(left, right) == 0 or max(left, right) < 0.1 * len(vertices):
         return "none"
     if min(left, right) < _INNER_RATIO * max(left, right):

@@ -57,7 +57,10 @@ class Item:
         low, high = self.instance.mesh.bounds
         local = self.to_local(points)
         reach = min(reach, FAR)
-        inside = ((local > low - reach) & (local < high + reach)).all(axis=1)
+        inside = np.ones(len(local), bool)
+        for k in range(3):
+            column = local[:, k]
+            inside &= (column > low[k] - reach) & (column < high[k] + reach)
         return np.flatnonzero(inside)
 
     def vertices(self) -> NDArray[np.float32]:

@@ -16,10 +16,12 @@ from ivlm_core.synthesis.rig import Bodies
 from ivlm_core.synthesis.rotations import frame, yaw
 from ivlm_core.synthesis.templates import FREE_ARMS, FREE_WEIGHTS, Template, of_split
 
-ATTEMPTS = 60
-SECOND_OBJECT = 0.42
+ATTEMPTS = 90
+PATIENCE = 5
+"""Attempts before other interactions are drawn."""
+SECOND_OBJECT = 0.40
 """How often a second object in contact is tried."""
-BYSTANDER = 0.28
+BYSTANDER = 0.20
 NOTHING = 0.05
 STANDING_AROUND = (
     "bottle",
@@ -148,7 +150,8 @@ def make_scene(bodies: Bodies, pool: ObjectPool, split: str, seed: int, index: i
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([seed, number, index, attempt])
         try:
-            templates = draw_templates(rng, split, category)
+            if attempt % PATIENCE == 0:
+                templates = draw_templates(rng, split, category)
             scene = _attempt(rng, bodies, pool, split, templates, attempt)
         except UnsuitableError as reason:
             failures.append(f"{'+'.join(t.full_name for t in templates)}: {reason}")

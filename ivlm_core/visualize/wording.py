@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 _QUESTIONS = {
     "human_contact": "Where does the person touch the {label}?",
     "object_contact": "Where is the {label} touched?",
-    "object_affordance": "Where on the {label} can this be done?",
+    "object_affordance": "Where can the {label} be used, as in this image?",
 }
 _SCENE_QUESTION = "Where do the ground and other supports touch the person?"
 

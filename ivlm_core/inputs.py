@@ -127,13 +127,18 @@ def read_image(path: str | Path) -> np.ndarray:
         raise InputError(f"there is no file '{path}'")
     try:
         with Image.open(path) as opened:
-            opened.load()
-            image = ImageOps.exif_transpose(opened)
+            return rgb_pixels(opened)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise InputError(
             f"'{path.name}' cannot be read as an image ({error}); it may be damaged or of a "
             "format that is not known"
         ) from error
+
+
+def rgb_pixels(image: Image.Image) -> np.ndarray:
+    """Return a PIL image upright on white, as uint8 RGB [height, width, 3]."""
+    image.load()
+    image = ImageOps.exif_transpose(image)
     if image.mode in ("I;16", "I;16B", "I;16L", "I"):
         grey = np.asarray(image).astype(np.float64) / 257.0
         image = Image.fromarray(grey.clip(0, 255).round().astype(np.uint8))

@@ -147,7 +147,7 @@ def test_image_files(pipeline: Pipeline, tmp_path: Path) -> None:
         pipeline.predict(tmp_path / "nowhere.png", "cup")
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"not a picture")
-    with pytest.raises(ValueError, match=r"broken.jpg cannot be read as an image"):
+    with pytest.raises(ValueError, match=r"'broken.jpg' cannot be read as an image"):
         pipeline.predict(broken, "cup")
 
 

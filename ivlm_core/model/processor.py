@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from ivlm_core.config import IvlmConfig
+from ivlm_core.inputs import read_image, rgb_pixels
 from ivlm_core.model import prompts
 from ivlm_core.model.prompts import IMAGE_TEXT, Task
 from ivlm_core.model.tokens import IMAGE_PLACEHOLDER, ContactTokens
@@ -31,16 +32,11 @@ def check_image(image: Any, name: str = "image") -> np.ndarray:
         ValueError: the file is no image, or the array has another shape or type.
     """
     if isinstance(image, str | Path):
-        path = Path(image)
-        if not path.is_file():
-            raise FileNotFoundError(f"{name} {path} does not exist")
-        try:
-            with Image.open(path) as opened:
-                return np.asarray(opened.convert("RGB"))
-        except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-            raise ValueError(f"{name} {path} cannot be read as an image: {error}") from error
+        if not Path(image).is_file():
+            raise FileNotFoundError(f"{name} {image} does not exist")
+        return read_image(image)
     if isinstance(image, Image.Image):
-        return np.asarray(image.convert("RGB"))
+        return rgb_pixels(image)
     if not isinstance(image, np.ndarray) or image.ndim != 3 or image.shape[2] != 3:
         got = getattr(image, "shape", type(image).__name__)
         raise ValueError(f"{name}: expected RGB [height, width, 3], got {got}")

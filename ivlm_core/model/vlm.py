@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import peft
 import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
@@ -76,6 +75,8 @@ class Vlm(nn.Module):
 
     def _add_lora(self, language: LanguageConfig) -> None:
         assert language.lora is not None
+        import peft  # half a second that models without adapters need not wait for
+
         freeze(self.language.model)
         peft.inject_adapter_in_model(
             peft.LoraConfig(

@@ -46,7 +46,7 @@ def reaches(category: str) -> NDArray[np.float32]:
     return np.array(per_part, np.float32)[load_body("anny").part_index]
 
 
-_REACHES = {}
+_REACHES: dict[str, NDArray[np.float32]] = {}
 
 
 @dataclass(frozen=True, eq=False)

@@ -21,7 +21,7 @@ SEED = 0
 LOOK_SEED = 5
 SIZE = 480
 """Side of the pictures, pixels."""
-AZIMUTHS_DEG = (-45.0, -27.0, -9.0, 9.0, 27.0, 45.0)
+AZIMUTHS_DEG = (-40.0, -13.0, 13.0, 40.0)
 SIT_ON, HELD = ("chair", "stool", "bench"), ("bottle", "mug", "umbrella")
 _SEARCHED = 3000
 _FOV_DEG = 40.0

@@ -156,7 +156,7 @@ class Hand:
         goal = unit((1 - out) * now + out * goal)
         axis = cross(now, goal)
         sine = float(np.linalg.norm(axis))
-        self.spread = about(axis, np.arctan2(sine, now @ goal)) if sine > 1e-9 else np.eye(3)
+        self.spread = about(axis, float(np.arctan2(sine, now @ goal))) if sine > 1e-9 else np.eye(3)
 
     def _turns(self, finger: int, angles: Array) -> Array:
         """Rotations [..., 3, 3, 3] of a finger's phalanges for joint angles [..., 3]."""

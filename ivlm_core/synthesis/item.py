@@ -40,19 +40,19 @@ class Item:
         """Category of the object."""
         return self.instance.category
 
-    def to_local(self, points: Array) -> Array:
+    def to_local(self, points: NDArray[np.floating]) -> Array:
         """World points [N, 3] in the object's own frame."""
         return ((points - self.pose[:3, 3]) @ self.pose[:3, :3]) / self.scale
 
-    def to_world(self, points: Array) -> Array:
+    def to_world(self, points: NDArray[np.floating]) -> Array:
         """Points [N, 3] of the object's own frame in the world."""
         return (points * self.scale) @ self.pose[:3, :3].T + self.pose[:3, 3]
 
-    def distance(self, points: Array) -> NDArray[np.float32]:
+    def distance(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
         """Signed distance of world points [N, 3], float32 [N] metres, negative inside."""
         return self.instance.sdf(self.to_local(points)) * np.float32(self.scale.mean())
 
-    def near(self, points: Array, reach: float = 0.05) -> NDArray[np.intp]:
+    def near(self, points: NDArray[np.floating], reach: float = 0.05) -> NDArray[np.intp]:
         """Indices of world points [N, 3] within `reach` of the object's bounding box."""
         low, high = self.instance.mesh.bounds
         local = self.to_local(points)

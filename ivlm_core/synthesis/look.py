@@ -50,7 +50,9 @@ def body_fields() -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     return fields, group
 
 
-def _along(line: NDArray[np.float64], marks: NDArray[np.float64], points: Colour) -> Colour:
+def _along(
+    line: NDArray[np.float64], marks: NDArray[np.float64], points: Colour
+) -> NDArray[np.float64]:
     """Place of points [N, 3] along a polyline [K, 3] whose corners carry marks [K]."""
     best = np.full(len(points), np.inf)
     value = np.zeros(len(points))

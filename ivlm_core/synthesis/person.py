@@ -122,7 +122,7 @@ class Person:
         for side in SIDES:
             hip = pose.head(f"upperleg01.{LETTER[side]}") - pose.root
             flat = np.linalg.norm((root + hip - places[side])[[0, 2]])
-            rise = np.sqrt(max((bend * length) ** 2 - flat**2, 0.05))
+            rise = float(np.sqrt(max(float((bend * length) ** 2 - flat**2), 0.05)))
             heights.append(places[side][1] + drop + rise - hip[1])
         root[1] = min(heights)
         pose.move(root - pose.root)
@@ -207,7 +207,7 @@ class Person:
             if thumb is not None:
                 y = unit(thumb - x * (x @ thumb))
                 axes = np.stack([x, y, cross(x, y)], axis=1)
-            else:
+            elif palm is not None:
                 z = unit(palm - x * (x @ palm))
                 axes = np.stack([x, cross(z, x), z], axis=1)
             target = point + axes @ offset

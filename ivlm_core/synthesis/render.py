@@ -58,7 +58,7 @@ class _Texture:
     def __call__(self, u: NDArray[np.float32], v: NDArray[np.float32]) -> NDArray[np.float32]:
         """Colours [N, 3] at coordinates [N]."""
         s = self.scale
-        cloud = np.zeros(len(u), np.float32)
+        cloud: NDArray[np.floating] = np.zeros(len(u), np.float32)
         for (a, b), phase in zip(self.waves, self.phases, strict=True):
             cloud += np.sin(float(a) * u + float(b) * v + float(phase))
         cloud /= 5
@@ -113,10 +113,10 @@ def render(scene: Scene, camera: Camera, rng: np.random.Generator, oversample: i
         surfaces.append(_Surface(vertices, faces, None, tint))
     surfaces += _clutter(rng, scene, camera)
     caster = o3d.t.geometry.RaycastingScene(nthreads=1)
+    tensor = o3d.core.Tensor.from_numpy
     for surface in surfaces:
-        caster.add_triangles(
-            np.ascontiguousarray(surface.vertices, np.float32), surface.faces.astype(np.uint32)
-        )
+        points = np.ascontiguousarray(surface.vertices, np.float32)
+        caster.add_triangles(tensor(points), tensor(surface.faces.astype(np.uint32)))
     size = camera.height
     fine = Camera(
         np.diag([oversample, oversample, 1.0]) @ camera.intrinsics,
@@ -124,16 +124,15 @@ def render(scene: Scene, camera: Camera, rng: np.random.Generator, oversample: i
         size * oversample,
         size * oversample,
     )
-    image = _shade(scene, fine, caster, surfaces, rng)
-    image = image.reshape(size, oversample, size, oversample, 3).mean(axis=(1, 3))
-    image = _as_photograph(image, rng)
+    colours = _shade(scene, fine, caster, surfaces, rng)
+    colours = colours.reshape(size, oversample, size, oversample, 3).mean(axis=(1, 3))
     maps = _maps(scene, camera, caster)
-    return Picture(image, *maps)
+    return Picture(_as_photograph(colours, rng), *maps)
 
 
 def _cast(caster: o3d.t.geometry.RaycastingScene, rays: NDArray[np.float32]) -> dict[str, NDArray]:
     """Cast rays [N, 6]; ids are -1 where nothing is hit."""
-    found = caster.cast_rays(o3d.core.Tensor(np.ascontiguousarray(rays, np.float32)))
+    found = caster.cast_rays(o3d.core.Tensor.from_numpy(np.ascontiguousarray(rays, np.float32)))
     surface = found["geometry_ids"].numpy().astype(np.int64)
     surface[surface == _MISS] = -1
     return {
@@ -209,7 +208,9 @@ def _shade(
     for k in range(1, len(surfaces)):
         mine = np.flatnonzero(surface == k)
         if len(mine):
-            albedo[mine] = surfaces[k].colours[hits["face"][mine]]
+            tint = surfaces[k].colours
+            if tint is not None:
+                albedo[mine] = tint[hits["face"][mine]]
 
     # Floor and wall are planes, not meshes.
     empty = np.flatnonzero(surface < 0)
@@ -258,7 +259,7 @@ def _shade(
     probe = np.empty((len(asking), 6), np.float32)
     probe[:, :3] = position[asking] + normal[asking] * 0.004
     probe[:, 3:] = light
-    blocked = caster.test_occlusions(o3d.core.Tensor(probe)).numpy()
+    blocked = caster.test_occlusions(o3d.core.Tensor.from_numpy(probe)).numpy()
     shadow[asking] = blocked
     ambient = rng.uniform(0.42, 0.75)
     fill = unit(rng.normal(0, 1, 3) + np.array([0, 0.6, 0])).astype(np.float32)
@@ -286,7 +287,7 @@ def _sky(direction: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np
     return colour.astype(np.float32)
 
 
-def _as_photograph(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
+def _as_photograph(image: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.uint8]:
     """Exposure, gamma, blur and noise: uint8 [S, S, 3]."""
     from scipy.ndimage import gaussian_filter
 

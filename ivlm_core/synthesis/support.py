@@ -214,7 +214,7 @@ def board(
         item.move(np.array([0, -low, 0]))
     front, back = item.frame("foot_front")[:3, 3], item.frame("foot_back")[:3, 3]
     middle = (front + back) / 2
-    reach = np.linalg.norm(front - back) * spread
+    reach = float(np.linalg.norm(front - back)) * spread
     longest = 0.62 * leg_length(pose)
     share = min(1.0, longest / reach) * spread
     front, back = middle + (front - middle) * share, middle + (back - middle) * share

@@ -85,7 +85,7 @@ def _strap(person: Person, item: Item, side: str, bag_side: str, facing: Array) 
         ],
         np.float32,
     )
-    hit = scene.cast_rays(o3d.core.Tensor(rays))["t_hit"].numpy()
+    hit = scene.cast_rays(o3d.core.Tensor.from_numpy(rays))["t_hit"].numpy()
     if not np.isfinite(hit).all() or (hit > 0.449).any():
         raise UnsuitableError("no line for the strap")
     points = rays[:, :3] + rays[:, 3:] * (hit - radius)[:, None]
@@ -103,7 +103,9 @@ def _trunk_scene(person: Person) -> o3d.t.geometry.RaycastingScene:
     number = np.zeros(len(inside), np.uint32)
     number[trunk] = np.arange(len(trunk), dtype=np.uint32)
     scene = o3d.t.geometry.RaycastingScene(nthreads=1)
-    scene.add_triangles(np.ascontiguousarray(person.pose.vertices(trunk), np.float32), number[kept])
+    tensor = o3d.core.Tensor.from_numpy
+    points = np.ascontiguousarray(person.pose.vertices(trunk), np.float32)
+    scene.add_triangles(tensor(points), tensor(number[kept]))
     return scene
 
 

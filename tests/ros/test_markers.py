@@ -17,7 +17,7 @@ from ivlm_core.visualize.colours import score_colours  # noqa: E402
 from ivlm_ros.cdr import Pose, Stamp, encode_marker_array  # noqa: E402
 from ivlm_ros.clouds import POINT, contact_cloud  # noqa: E402
 from ivlm_ros.conversions import fill_image  # noqa: E402
-from ivlm_ros.markers import MarkerMaker, clearing_marker, corner_colours  # noqa: E402
+from ivlm_ros.markers import MarkerMaker, clearing_marker, shaded_colours  # noqa: E402
 from ivlm_ros.outputs import display_poses  # noqa: E402
 from ivlm_ros.parameters import NodeParameters  # noqa: E402
 from ivlm_ros.placement import (  # noqa: E402
@@ -61,18 +61,19 @@ def test_triangles_are_the_mesh(array: MarkerArray, prediction: Any) -> None:
     points = np.array([(p.x, p.y, p.z) for p in marker.points]).reshape(-1, 3, 3)
     np.testing.assert_allclose(points, mesh.vertices[mesh.faces], atol=1e-7)
     colours = np.array([(c.r, c.g, c.b, c.a) for c in marker.colors])
-    np.testing.assert_allclose(colours, corner_colours(prediction), atol=1e-6)
+    expected = shaded_colours(prediction)[mesh.faces].reshape(-1, 4)
+    np.testing.assert_allclose(colours, expected, atol=1e-6)
 
 
 def test_shading_keeps_hue_and_shows_form(prediction: Any) -> None:
     """Colour is the score's times a factor within 0.35 and 1, brighter on the lit side."""
     mesh = prediction.mesh
-    plain = score_colours(prediction.scores, prediction.seen)[mesh.faces].reshape(-1, 3) / 255
-    shaded = corner_colours(prediction)[:, :3]
+    plain = score_colours(prediction.scores, prediction.seen) / 255
+    shaded = shaded_colours(prediction)[:, :3]
     factor = shaded[:, 0] / plain[:, 0]
     assert factor.min() >= 0.34 and factor.max() <= 1.01
     np.testing.assert_allclose(shaded, plain * factor[:, None], atol=0.01)
-    up = mesh.vertex_normals[mesh.faces].reshape(-1, 3)[:, 1]
+    up = mesh.vertex_normals[:, 1]
     assert factor[up > 0.8].mean() > factor[up < -0.8].mean() + 0.2
 
 

@@ -25,7 +25,7 @@ from ivlm_msgs.msg import ContactMesh  # noqa: E402
 from ivlm_ros import qos  # noqa: E402
 from ivlm_ros.clouds import POINT  # noqa: E402
 from ivlm_ros.conversions import fill_image, image_to_rgb  # noqa: E402
-from ivlm_ros.markers import corner_colours  # noqa: E402
+from ivlm_ros.markers import shaded_colours  # noqa: E402
 from ivlm_ros.parameters import NodeParameters  # noqa: E402
 from ivlm_ros.placement import display_pose, place_vertices  # noqa: E402
 from ivlm_ros.rviz_problems import rviz_problems  # noqa: E402
@@ -164,7 +164,8 @@ def test_every_output_of_one_image(camera: Camera, tiny_pipeline: Any, photo: np
         assert rviz_problems(cloud) == []
         (marker,) = [m for m in results["markers"].markers if m.ns == task]
         colours = np.array([(c.r, c.g, c.b, c.a) for c in marker.colors])
-        np.testing.assert_allclose(colours, corner_colours(prediction), atol=2 / 255)
+        expected_colours = shaded_colours(prediction)[prediction.mesh.faces].reshape(-1, 4)
+        np.testing.assert_allclose(colours, expected_colours, atol=2 / 255)
         assert (marker.pose.position.x, marker.pose.position.z) == pose.position[::2]
     assert expected["human_contact"].scores.max() > 0
     assert rviz_problems(results["markers"]) == []

@@ -4,6 +4,7 @@ RViz draws a TRIANGLE_LIST with colours per corner unlit, so a body would be a f
 soft light is therefore baked into the colours.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -21,13 +22,34 @@ _TO_LIGHT = np.array([0.35, 0.75, 0.56]) / np.linalg.norm([0.35, 0.75, 0.56])
 
 _CAPTION_HEIGHT = 0.07
 _CAPTION_GAP = 0.12
+_REMEMBERED = 8
+
+
+@dataclass(frozen=True)
+class _Corners:
+    """The corners of a mesh's triangles; those without area are left out, RViz has no normal there.
+
+    Attributes:
+        mesh: the mesh, kept alive so that its id stays its own.
+        vertices: int [3 x face], vertex of each corner.
+        points: float64 [3 x face, 3], its position.
+    """
+
+    mesh: "Mesh"
+    vertices: np.ndarray
+    points: np.ndarray
+
+    @classmethod
+    def of(cls, mesh: "Mesh") -> "_Corners":
+        vertices = mesh.faces[mesh.face_areas > 0].ravel().astype(np.intp)
+        return cls(mesh, vertices, mesh.vertices[vertices].astype(np.float64))
 
 
 class MarkerMaker:
     """Makes markers of predictions; remembers each mesh's corner positions between frames."""
 
     def __init__(self) -> None:
-        self._corners: dict[int, tuple[Mesh, np.ndarray]] = {}
+        self._corners: dict[int, _Corners] = {}
 
     def mesh_marker(self, prediction: "Prediction", header: Stamp, pose: Pose) -> MarkerData:
         """Return the mesh as triangles coloured by score.
@@ -37,15 +59,15 @@ class MarkerMaker:
             header: of the image.
             pose: of the mesh in the header's frame.
         """
-        mesh = prediction.mesh
+        corners = self._corners_of(prediction.mesh)
         return MarkerData(
             header=header,
             ns=prediction.task,
             id=0,
             pose=pose,
             frame_locked=True,  # follow the camera; also frees RViz from finding an old stamp in tf
-            points=self._corner_points(mesh),
-            colors=corner_colours(prediction),
+            points=corners.points,
+            colors=shaded_colours(prediction).take(corners.vertices, axis=0),
         )
 
     def caption(self, prediction: "Prediction", header: Stamp, pose: Pose) -> MarkerData:
@@ -67,31 +89,22 @@ class MarkerMaker:
             text=f"{prediction.task.replace('_', ' ')}: {prediction.label}{found}",
         )
 
-    def _corner_points(self, mesh: "Mesh") -> np.ndarray:
-        """Positions of all triangle corners, float64 [3 x face, 3]."""
+    def _corners_of(self, mesh: "Mesh") -> _Corners:
         known = self._corners.get(id(mesh))
-        if known is None or known[0] is not mesh:
-            if len(self._corners) >= 8:
+        if known is None or known.mesh is not mesh:
+            if len(self._corners) >= _REMEMBERED:
                 self._corners.pop(next(iter(self._corners)))
-            points = mesh.vertices[visible_faces(mesh)].reshape(-1, 3).astype(np.float64)
-            known = self._corners[id(mesh)] = (mesh, points)
-        return known[1]
+            known = self._corners[id(mesh)] = _Corners.of(mesh)
+        return known
 
 
-def visible_faces(mesh: "Mesh") -> np.ndarray:
-    """Return the faces that have an area, int32 [face, 3]; RViz has no normal for others."""
-    return mesh.faces[mesh.face_areas > 0]
-
-
-def corner_colours(prediction: "Prediction") -> np.ndarray:
-    """Return shaded colours of all triangle corners, float32 [3 x face, 4] RGBA, opaque."""
-    mesh = prediction.mesh
-    colours = shaded(
-        score_colours(prediction.scores, prediction.seen), mesh.vertex_normals, _TO_LIGHT
-    )
-    rgba = np.ones((len(colours), 4), np.float32)
-    rgba[:, :3] = colours.astype(np.float32) / 255
-    return rgba[visible_faces(mesh)].reshape(-1, 4)
+def shaded_colours(prediction: "Prediction") -> np.ndarray:
+    """Return the shaded colours of all vertices, float32 [vertex, 4] RGBA, opaque."""
+    plain = score_colours(prediction.scores, prediction.seen)
+    shades = shaded(plain, prediction.mesh.vertex_normals, _TO_LIGHT)
+    rgba = np.ones((len(shades), 4), np.float32)
+    rgba[:, :3] = shades.astype(np.float32) / 255
+    return rgba
 
 
 def clearing_marker(header: Stamp) -> MarkerData:

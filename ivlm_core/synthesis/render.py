@@ -62,6 +62,7 @@ class _Texture:
         for (a, b), phase in zip(self.waves, self.phases, strict=True):
             cloud += np.sin(float(a) * u + float(b) * v + float(phase))
         cloud /= 5
+        mark: NDArray[np.floating]
         if self.kind == "checks":
             mark = ((np.floor(u * s / 2) + np.floor(v * s / 2)) % 2) * 0.8
         elif self.kind == "planks":
@@ -69,7 +70,7 @@ class _Texture:
                 np.floor(u * s / 2) % 3 == 0
             )
         elif self.kind == "spots":
-            mark = (cloud > 0.25) * 0.8
+            mark = np.where(cloud > 0.25, 0.8, 0.0)
         elif self.kind == "waves":
             mark = 0.5 + 0.5 * np.sin(u * s * 3 + cloud * 4)
         else:

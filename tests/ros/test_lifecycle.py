@@ -12,6 +12,7 @@ pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
 
 from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from lifecycle_msgs.msg import State  # noqa: E402
+from rclpy.exceptions import InvalidParameterValueException  # noqa: E402
 from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
@@ -59,7 +60,7 @@ def test_up_and_down_many_times_leaves_nothing(make_node: Callable[..., IvlmNode
     node = make_node()
     before = inference_threads()
     publishers = len(list(node.publishers))
-    for _ in range(5):
+    for _ in range(3):
         assert node.trigger_configure() == SUCCESS
         assert inference_threads() == before + 1
         assert node.trigger_activate() == SUCCESS
@@ -110,6 +111,11 @@ def test_what_can_be_mended_is_a_failure_with_a_reason(
     assert node.trigger_configure() == SUCCESS
 
 
+def test_parameters_out_of_range_are_refused_at_start(make_node: Callable[..., IvlmNode]) -> None:
+    with pytest.raises(InvalidParameterValueException, match="max_rate_hz"):
+        make_node(max_rate_hz=-1.0)
+
+
 def test_unexpected_errors_are_logged_and_leave_nothing(
     make_node: Callable[..., IvlmNode],
     monkeypatch: pytest.MonkeyPatch,
@@ -146,6 +152,10 @@ def test_start_up_parameters_are_locked_while_configured(
     assert taken.successful and node._settings.label == "chair"
 
 
+def values_reliability(node: IvlmNode) -> str:
+    return node.get_parameter("image_reliability").value
+
+
 class Rig:
     """A node and a camera on one executor."""
 
@@ -160,7 +170,14 @@ class Rig:
         self.listener.listen("/diagnostics", DiagnosticArray)
         assert node.trigger_configure() == SUCCESS
         assert node.trigger_activate() == SUCCESS
-        self.listener.until(self.images.get_subscription_count, "the node to subscribe")
+        self.listener.until(
+            lambda: (
+                node._image_in.reliable == (values_reliability(node) != "best_effort")
+                and self.images.get_subscription_count()
+                and self.labels.get_subscription_count()
+            ),
+            "the node to subscribe for good",
+        )
 
     def send(self, photo: np.ndarray, seconds_old: float = 0.0, frame_id: str = "camera") -> None:
         message = fill_image(Image(), photo, "rgb8")

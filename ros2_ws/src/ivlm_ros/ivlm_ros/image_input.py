@@ -11,7 +11,7 @@ from typing import Any
 
 from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
-from rclpy.qos import QoSProfile, ReliabilityPolicy
+from rclpy.qos import ReliabilityPolicy
 from rclpy.subscription import Subscription
 from sensor_msgs.msg import Image
 
@@ -35,7 +35,10 @@ class ImageInput:
         self._auto = reliability == "auto"
         # A new publisher is judged by the executor's next step, outside the event itself.
         self._changed = node.create_guard_condition(self.adapt)
-        self._subscription = self._subscribe(reliability == "reliable")
+        self._profile = qos.CAMERA_IN
+        topic = node.resolve_topic_name("image")
+        first = self._auto and bool(self._all_reliable(topic))
+        self._subscription = self._subscribe(first or reliability == "reliable")
 
     @property
     def topic(self) -> str:
@@ -51,13 +54,17 @@ class ImageInput:
         """Subscribe anew if the publishers that are there now allow or need another profile."""
         if not self._auto:
             return
-        found = self._node.get_publishers_info_by_topic(self.topic)
-        if not found:
-            return
-        wanted = all(p.qos_profile.reliability == ReliabilityPolicy.RELIABLE for p in found)
-        if wanted != self.reliable:
+        wanted = self._all_reliable(self.topic)
+        if wanted is not None and wanted != self.reliable:
             self._node.destroy_subscription(self._subscription)
             self._subscription = self._subscribe(wanted)
+
+    def _all_reliable(self, topic: str) -> bool | None:
+        """Whether the publishers that are there now are all reliable; None without any."""
+        found = self._node.get_publishers_info_by_topic(topic)
+        if not found:
+            return None
+        return all(p.qos_profile.reliability == ReliabilityPolicy.RELIABLE for p in found)
 
     def destroy(self) -> None:
         """Unsubscribe."""
@@ -65,7 +72,7 @@ class ImageInput:
         self._node.destroy_guard_condition(self._changed)
 
     def _subscribe(self, reliable: bool) -> Subscription:
-        self._profile: QoSProfile = qos.CAMERA_IN_RELIABLE if reliable else qos.CAMERA_IN
+        self._profile = qos.CAMERA_IN_RELIABLE if reliable else qos.CAMERA_IN
 
         def matched(_: Any) -> None:
             self._changed.trigger()

@@ -1,0 +1,100 @@
+"""`make demo` and `ivlm bench node`, whole, with a model of test size."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
+
+from ivlm_ros.bench import Options  # noqa: E402
+from ivlm_ros.demo import PHOTOGRAPHS  # noqa: E402
+from ivlm_ros.frame_source import SHIPPED, label_of, open_source, source_path  # noqa: E402
+
+
+def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", module, *arguments]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+
+
+def test_demo_shows_pictures_answers_and_files(
+    tiny_model: Path, tmp_path: Path, photo: np.ndarray
+) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.fromarray(photo).save(pictures / "bottle__one.png")
+    Image.fromarray(photo[:, ::-1].copy()).save(pictures / "flux_capacitor__two.png")
+    out = tmp_path / "out"
+    done = run(
+        "ivlm_ros.demo", "--model", str(tiny_model), "--source", str(pictures), "--out", str(out)
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    for topic in ("human_contact", "object_affordance", "human_contact_cloud", "markers"):
+        assert f"/ivlm_node/{topic} " in done.stdout
+    rows = [line.split() for line in done.stdout.splitlines() if "__" in line and " of " in line]
+    assert [row[:2] for row in rows] == [
+        ["bottle__one.png", "bottle"],
+        ["bottle__one.png", "bottle"],
+        ["flux_capacitor__two.png", "flux"],  # no mesh of that label: human contact only
+    ]
+    assert {path.name for path in out.iterdir()} == {
+        "bottle__one__human_contact.png",
+        "bottle__one__object_affordance.png",
+        "flux_capacitor__two__human_contact.png",
+        "image_replay.log",
+        "index.html",
+        "node.log",
+    }
+    assert all(name in done.stdout for name in ("index.html", "node.log"))
+    assert "Traceback" not in (out / "node.log").read_text()
+
+
+def test_demo_says_why_it_fails(tmp_path: Path) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    Image.new("RGB", (8, 8)).save(pictures / "unlabelled.png")
+    missing = str(tmp_path / "model")
+    done = run(
+        "ivlm_ros.demo", "--model", missing, "--source", str(pictures), "--out", str(tmp_path)
+    )
+    assert done.returncode == 1
+    assert f"model folder {missing} does not exist" in done.stderr
+
+
+def test_demo_pictures_are_there() -> None:
+    pytest.importorskip("skimage")
+    from skimage import data
+
+    assert all(hasattr(data, name) for name, _ in PHOTOGRAPHS)
+    shipped = source_path(SHIPPED)
+    labels = {label_of(sample.source) for sample in open_source(shipped).samples}
+    assert len(labels) == 2
+    views = [path.stem.split("__")[1] for path in shipped.iterdir()]
+    assert len(set(views)) < len(views)  # some are asked about both objects
+
+
+def test_bench_reports_latency(tiny_model: Path) -> None:
+    done = run(
+        "ivlm_ros.bench",
+        *("--model", str(tiny_model), "--images", "5", "--camera-seconds", "0.5", "--json"),
+        *("--width", "160", "--height", "120"),
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["image_size"] == "160x120"
+    for key in ("one_at_a_time_ms", "one_at_a_time_with_overlay_ms", "camera_ms"):
+        assert 0 < report[key]["p50"] <= report[key]["p99"] <= report[key]["max"]
+    assert report["one_at_a_time_ms"]["count"] == 5
+    assert report["stages"]["images published"]
+
+
+def test_bench_says_why_it_fails() -> None:
+    done = run("ivlm_ros.bench", "--model", "/missing/model")
+    assert done.returncode == 1
+    assert "/missing/model" in done.stderr
+    with pytest.raises(ValueError, match="must be positive"):
+        Options(images=0)

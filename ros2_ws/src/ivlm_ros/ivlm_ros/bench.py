@@ -84,9 +84,8 @@ class Camera:
         for task in ("human_contact", "object_affordance"):
             self._listen(ContactMesh, task)
             self._listen(PointCloud2, f"{task}_cloud")
-        self.node.create_subscription(
-            MarkerArray, "/ivlm_node/markers", self._note, qos.RESULT, raw=True
-        )
+        note: Any = self._note  # rclpy also takes callbacks with the message's info
+        self.node.create_subscription(MarkerArray, "/ivlm_node/markers", note, qos.RESULT, raw=True)
 
     def _listen(self, kind: type, topic: str) -> Any:
         return self.node.create_subscription(
@@ -169,7 +168,8 @@ def measure(options: Options, process: NodeProcess) -> dict[str, Any]:
     camera = Camera(options, process)
     camera.wait_for_node()
     results = _summary([camera.one_image() for _ in range(options.images)])
-    sent, latencies = 0, []
+    sent = 0
+    latencies: list[float] = []
     if options.camera_seconds > 0:
         sent, latencies = camera.stream(options.camera_hz, options.camera_seconds)
     camera.show_overlay()
@@ -216,7 +216,7 @@ def main(args: list[str] | None = None) -> int:
     options = tyro.cli(Options, prog="python -m ivlm_ros.bench", args=args)
     stay_on_this_machine()
     with tempfile.TemporaryDirectory(prefix="ivlm-bench-") as folder:
-        parameters = {
+        parameters: dict[str, str | bool | float] = {
             "autostart": True,
             "model": options.model,
             "label": options.label,

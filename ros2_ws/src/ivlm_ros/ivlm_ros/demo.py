@@ -171,7 +171,8 @@ class Watcher:
                 self._waiting[stamp].append(decode_contact_mesh(data))
                 self._match(stamp)
 
-        self._node.create_subscription(kind, topic, note, EVERYTHING, raw=True)
+        callback: Any = note  # rclpy also takes callbacks with the message's info
+        self._node.create_subscription(kind, topic, callback, EVERYTHING, raw=True)
 
     def _on_label(self, message: String) -> None:
         self._label = message.data
@@ -201,7 +202,8 @@ class Watcher:
 
 def topic_rows(collected: Collected) -> list[tuple[str, ...]]:
     """Return a table: per topic its messages, latencies, and what its last message says."""
-    rows = [("topic", "messages", "latency p50 ms", "max ms", "in contact", "top parts (last)")]
+    head = ("topic", "messages", "latency p50 ms", "max ms", "in contact", "top parts (last)")
+    rows: list[tuple[str, ...]] = [head]
     for topic, latencies in collected.latencies_ms.items():
         contact = parts = ""
         if topic.removeprefix("/ivlm_node/") in TASK_TOPICS:
@@ -214,7 +216,7 @@ def topic_rows(collected: Collected) -> list[tuple[str, ...]]:
 
 def picture_rows(pictures: Sequence[Picture], collected: Collected) -> list[tuple[str, ...]]:
     """Return a table: per image and task the vertices in contact and the top parts."""
-    rows = [("image", "label", "task", "in contact", "top parts")]
+    rows: list[tuple[str, ...]] = [("image", "label", "task", "in contact", "top parts")]
     for picture in pictures:
         for task in picture.tasks:
             mesh = collected.results[picture.key, task]

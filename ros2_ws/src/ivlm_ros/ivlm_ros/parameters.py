@@ -90,13 +90,13 @@ class NodeParameters:
         5.0, "warn when active and no image came for so long, seconds", bounds=(0.1, 1e6), live=True
     )
     body_position: tuple[float, ...] = _parameter(
-        (-0.6, 0.0, 3.0),
+        (-0.8, 0.0, 3.0),
         "where markers and clouds show the body: centre, metres in the image's optical frame "
         "(right, down, forward)",
         live=True,
     )
     object_position: tuple[float, ...] = _parameter(
-        (0.6, 0.0, 3.0), "the same for the object", live=True
+        (0.8, 0.0, 3.0), "the same for the object", live=True
     )
 
     def __post_init__(self) -> None:

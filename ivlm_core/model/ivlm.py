@@ -76,13 +76,12 @@ class IvlmModel(nn.Module):
             )
             for row in ids
         ]
-        rows = [i for i, f in enumerate(found) if f]
-        if not rows:
-            return [None] * len(ids)
-        states = torch.stack([result.hidden[i, padding[i] + found[i][1]] for i in rows])
         prompts: list[ContactPrompt | None] = [None] * len(ids)
-        for i, embedding in zip(rows, self.projection(states), strict=True):
-            prompts[i] = ContactPrompt(found[i][0], embedding)
+        asked = [(i, *place) for i, place in enumerate(found) if place is not None]
+        if asked:
+            states = torch.stack([result.hidden[i, padding[i] + index] for i, _, index in asked])
+            for (i, token, _), embedding in zip(asked, self.projection(states), strict=True):
+                prompts[i] = ContactPrompt(token, embedding)
         return prompts
 
     def embed_views(self, views: Tensor) -> Tensor:

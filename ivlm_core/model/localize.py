@@ -1,5 +1,7 @@
 """Localize: prompts and view embeddings to mask logits, with SAM's prompt encoder and decoder."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
@@ -37,7 +39,7 @@ class Localizer(nn.Module):
         decoder = self.mask_decoder
         if for_object and self.object_mask_decoder is not None:
             decoder = self.object_mask_decoder
-        encoder = self.prompt_encoder
+        encoder: Any = self.prompt_encoder  # SAM's own class, which has no types
         dense = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
         positions = encoder.get_dense_pe()
         masks, ious = [], []

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
-
 Precision = Literal["fp32", "bf16"]
 """`bf16`: matrix products in bfloat16 by autocast, weights and losses in float32."""
 
@@ -64,14 +63,12 @@ class StageRun:
         self.folder = folder
         self.trained = list(trained)
         folder.mkdir(parents=True, exist_ok=True)
+        trainable = [[p for p in t.module.parameters() if p.requires_grad] for t in self.trained]
         groups = [
-            {
-                "params": [p for p in t.module.parameters() if p.requires_grad],
-                "lr": schedule.learning_rate * t.rate,
-            }
-            for t in self.trained
+            {"params": parameters, "lr": schedule.learning_rate * t.rate}
+            for t, parameters in zip(self.trained, trainable, strict=True)
         ]
-        self.parameters = [p for group in groups for p in group["params"]]
+        self.parameters = [p for parameters in trainable for p in parameters]
         self.device = self.parameters[0].device.type
         self.optimizer = torch.optim.AdamW(
             groups, betas=(0.9, 0.95), weight_decay=schedule.weight_decay

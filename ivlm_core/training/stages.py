@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -98,17 +98,19 @@ class ContactStage:
         arrays: TrainingArrays,
         images: Sequence[int],
         body: Body,
-        objects: dict[str, TrainingSurface],
+        object_mesh: Callable[[str], Mesh],
         *,
         human_batch: int,
         object_batch: int,
         instances: int,
+        known_instances: int,
         lift_size: int,
         weights: LossWeights,
         seed: int,
     ) -> None:
         self.model, self.processor, self.heads, self.arrays = model, processor, heads, arrays
-        self.body, self.objects = body, objects
+        self.body, self.object_mesh, self.lift_size = body, object_mesh, lift_size
+        self.surfaces: dict[str, TrainingSurface] = {}
         self.surface = TrainingSurface.body(body.mesh, model.config, lift_size)
         self.human_batch, self.object_batch = human_batch, object_batch
         self.instances, self.weights, self.seed = instances, weights, seed
@@ -121,7 +123,9 @@ class ContactStage:
         for query in arrays.targets:
             if query.task != "human_contact" and query.image_index in allowed:
                 self.by_instance[query.instance or ""].append(query)
-        self.instance_names = sorted(self.by_instance)
+        names = sorted(self.by_instance)
+        random.Random(seed).shuffle(names)
+        self.instance_names = names[:known_instances]
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """Return the loss parts of a step."""
@@ -169,8 +173,12 @@ class ContactStage:
         return parts
 
     def _object(self, target: Target) -> TrainingSurface:
-        assert target.instance is not None
-        return self.objects[target.instance]
+        """Return the surface of an object task, rendered when it is first asked about."""
+        name = target.instance or ""
+        if name not in self.surfaces:
+            mesh, config = self.object_mesh(name), self.model.config
+            self.surfaces[name] = TrainingSurface.object(mesh, config, self.lift_size)
+        return self.surfaces[name]
 
     def _contact(
         self, logits: Tensor, iou: Tensor, target: Tensor, surface: TrainingSurface
@@ -213,15 +221,6 @@ def _iou_error(probabilities: Tensor, masks: Tensor, valid: Tensor, iou: Tensor)
     union = (predicted | wanted).sum(dim=(-2, -1))
     actual = torch.where(union > 0, overlap / union.clamp(min=1), torch.ones_like(iou))
     return (iou - actual).square().mean(dim=1)
-
-
-def object_surfaces(
-    meshes: dict[str, Mesh], model: IvlmModel, lift_size: int
-) -> dict[str, TrainingSurface]:
-    """Return training surfaces of object meshes by instance name."""
-    return {
-        name: TrainingSurface.object(mesh, model.config, lift_size) for name, mesh in meshes.items()
-    }
 
 
 def split_validation(count: int, fraction: float = 0.04) -> tuple[list[int], list[int]]:

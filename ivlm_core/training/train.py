@@ -30,7 +30,6 @@ from ivlm_core.training.stages import (
     DenseStage,
     LossWeights,
     make_heads,
-    object_surfaces,
     split_validation,
 )
 
@@ -60,6 +59,8 @@ class TrainConfig:
     object_batch: int = 8
     instances: int = 2
     """Object instances a step asks about."""
+    known_instances: int = 300
+    """Most object instances that are trained on; each costs its renders."""
     lift_size: int = 128
     """Side of the views when lifting for the vertex losses, pixels."""
     validate_every: int = 400
@@ -105,8 +106,6 @@ def train(config: TrainConfig) -> Path:
     check = DenseStage(model, heads, arrays, validation, 128, config.seed + 1)
     run1.run(stage1.losses, lambda step: _dense_figures(model, check), config.validate_every)
 
-    instances = sorted({t.instance for t in arrays.targets if t.task != "human_contact"} - {None})
-    meshes = {name: dataset.objects.mesh(name) for name in instances}
     stage2 = ContactStage(
         model,
         processor,
@@ -114,10 +113,11 @@ def train(config: TrainConfig) -> Path:
         arrays,
         training,
         load_body(config.model.body),
-        object_surfaces(meshes, model, config.lift_size),
+        dataset.object_mesh,
         human_batch=config.human_batch,
         object_batch=config.object_batch,
         instances=config.instances,
+        known_instances=config.known_instances,
         lift_size=config.lift_size,
         weights=config.weights,
         seed=config.seed,

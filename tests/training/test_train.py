@@ -63,7 +63,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(data: Path, tmp_path: Pa
     config = _config(data, whole, dense=6, contact=2)
     train(config)
 
-    class Stopped(Exception):
+    class StopError(Exception):
         pass
 
     from ivlm_core.training import run
@@ -71,10 +71,10 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(data: Path, tmp_path: Pa
     def stop(self: run.StageRun) -> None:
         original(self)
         if self.name == "dense" and self.step == 4:
-            raise Stopped
+            raise StopError
 
     original = run.StageRun._save
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(Stopped):
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(StopError):
         patch.setattr(run.StageRun, "_save", stop)
         train(replace(config, out=parts))
     train(replace(config, out=parts))

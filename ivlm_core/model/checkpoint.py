@@ -37,6 +37,7 @@ def save_checkpoint(
         for name, tensor in model.state_dict().items()
     }
     save_file({name: t.contiguous().clone() for name, t in state.items()}, folder / WEIGHTS_FILE)
+    (folder / WEIGHTS_FILE).chmod(0o644)  # safetensors writes for the owner only
     model.config.save(folder / CONFIG_FILE)
     processor.tokenizer.save_pretrained(folder)
     (folder / PROVENANCE_FILE).write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")

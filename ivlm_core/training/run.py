@@ -75,6 +75,8 @@ class StageRun:
         )
         self.rates = torch.optim.lr_scheduler.LambdaLR(self.optimizer, schedule.factor)
         self.step = 0
+        self.seconds = 0.0
+        """Time spent, stopped runs included."""
         if self.state_file.is_file():
             self._load()
 
@@ -97,6 +99,7 @@ class StageRun:
             validate: step number to figures for the log.
             validate_every: steps between validations.
         """
+        resumed_at = self.seconds
         started = time.perf_counter()
         averages: dict[str, float] = {}
         bar = tqdm(total=self.schedule.steps, initial=self.step, desc=self.name, unit="step")
@@ -115,6 +118,7 @@ class StageRun:
             self.optimizer.step()
             self.rates.step()
             self.step += 1
+            self.seconds = resumed_at + time.perf_counter() - started
             bar.update()
             for key, value in parts.items():
                 new = float(value.detach())
@@ -122,7 +126,7 @@ class StageRun:
             last = self.step == self.schedule.steps
             if self.step % 50 == 0 or last:
                 bar.set_postfix({k: f"{v:.3f}" for k, v in averages.items()})
-                self._log({"step": self.step, "seconds": time.perf_counter() - started, **averages})
+                self._log({"step": self.step, "seconds": self.seconds, **averages})
             if validate and (self.step % validate_every == 0 or last):
                 figures = validate(self.step)
                 self._log({"step": self.step, "validation": figures})
@@ -138,6 +142,7 @@ class StageRun:
     def _save(self) -> None:
         state = {
             "step": self.step,
+            "seconds": self.seconds,
             "modules": [t.module.state_dict() for t in self.trained],
             "optimizer": self.optimizer.state_dict(),
             "rates": self.rates.state_dict(),
@@ -155,4 +160,4 @@ class StageRun:
         state["rates"].pop("lr_lambdas", None)
         self.rates.load_state_dict({**state["rates"], "lr_lambdas": [None] * len(self.trained)})
         torch.set_rng_state(state["torch_rng"])
-        self.step = state["step"]
+        self.step, self.seconds = state["step"], state.get("seconds", 0.0)

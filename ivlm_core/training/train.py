@@ -2,27 +2,20 @@
 
 import json
 import logging
-import time
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 
 from ivlm_core import __version__
-from ivlm_core.cache import ArtifactCache
 from ivlm_core.config import IvlmConfig
-from ivlm_core.datasets.sample import Target
 from ivlm_core.datasets.synthetic import SyntheticDataset
-from ivlm_core.evaluation.metrics import contact_scores
 from ivlm_core.geometry.body import load_body
 from ivlm_core.model.build import build
 from ivlm_core.model.checkpoint import save_checkpoint
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.presets import NANO
-from ivlm_core.model.processor import Processor
-from ivlm_core.pipeline import Pipeline, Query
 from ivlm_core.training.arrays import TrainingArrays
 from ivlm_core.training.run import Precision, Schedule, StageRun, Trained
 from ivlm_core.training.stages import (
@@ -32,6 +25,7 @@ from ivlm_core.training.stages import (
     make_heads,
     split_validation,
 )
+from ivlm_core.training.validation import Validation
 
 LOG = logging.getLogger(__name__)
 
@@ -83,7 +77,6 @@ def train(config: TrainConfig) -> Path:
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    started = time.time()
     dataset = SyntheticDataset(config.data, "train")
     arrays = TrainingArrays.load(dataset)
     training, validation = split_validation(len(arrays.images))
@@ -130,50 +123,30 @@ def train(config: TrainConfig) -> Path:
         config.save_every,
         config.precision,
     )
-    held = _validation_queries(arrays, validation, config.validation_queries)
+    held = Validation(
+        arrays,
+        validation,
+        dataset.object_mesh,
+        config.validation_queries,
+        config.validation_queries // 4,
+    )
 
     def validate(step: int) -> dict[str, float]:
-        figures = contact_figures(model, processor, arrays, held)
+        figures = held.figures(model, processor)
         save_checkpoint(config.out / "last", model, processor, {"step": step, **figures})
         return figures
 
     run2.run(stage2.losses, validate, config.validate_every)
+    model.config = replace(model.config, lift=held.thresholds(model, processor))
     provenance = {
         "made_with": f"ivlm {__version__}",
         "recipe": _plain(asdict(replace(config, model=IvlmConfig()))),
         "data": {"folder": config.data.name, "images": len(arrays.images)},
-        "seconds": round(time.time() - started),
+        "seconds": {"dense": round(run1.seconds), "contact": round(run2.seconds)},
     }
     folder = config.out / "model"
     save_checkpoint(folder, model, processor, provenance, dtype=torch.float16)
     return folder
-
-
-def contact_figures(
-    model: IvlmModel,
-    processor: Processor,
-    arrays: TrainingArrays,
-    targets: list[Target],
-) -> dict[str, float]:
-    """Return the contact F1 of autoregressive answers, through the pipeline that users call."""
-    model.eval()
-    pipeline = Pipeline(model, processor, ArtifactCache(None))
-    scores, answers = [], []
-    for start in range(0, len(targets), 25):
-        batch = targets[start : start + 25]
-        found = pipeline.predict_batch(
-            [Query(arrays.images[t.image_index].numpy(), t.label, t.task) for t in batch]
-        )
-        truth = np.stack([t.dense() for t in batch])
-        scores += contact_scores(truth, np.stack([p.contact for p in found])).f1.tolist()
-        for target, prediction in zip(batch, found, strict=True):
-            said = {name for name in arrays.part_names if name in prediction.answer}
-            answers.append(said == set(target.parts))
-    model.train()
-    return {
-        "f1": sum(scores) / len(scores),
-        "answers_right": sum(answers) / len(answers),
-    }
 
 
 def _contact_groups(model: IvlmModel, heads: torch.nn.Module, config: TrainConfig) -> list[Trained]:
@@ -199,13 +172,6 @@ def _dense_figures(model: IvlmModel, stage: DenseStage) -> dict[str, float]:
     losses = [stage.losses(step) for step in range(2)]
     model.train()
     return {key: float(sum(x[key] for x in losses)) / len(losses) for key in losses[0]}
-
-
-def _validation_queries(arrays: TrainingArrays, images: list[int], count: int) -> list[Target]:
-    held = set(images)
-    found = [q for q in arrays.targets if q.task == "human_contact" and q.image_index in held]
-    stride = max(1, len(found) // count)
-    return found[::stride][:count]
 
 
 def _details(arrays: TrainingArrays) -> list[str]:

@@ -1,0 +1,102 @@
+"""Held-out figures while training, and the score from which a vertex counts as in contact."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ivlm_core.cache import ArtifactCache
+from ivlm_core.config import LiftConfig
+from ivlm_core.datasets.sample import Target
+from ivlm_core.evaluation.metrics import contact_scores
+from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.model.ivlm import IvlmModel
+from ivlm_core.model.processor import Processor
+from ivlm_core.pipeline import Pipeline, Prediction, Query
+from ivlm_core.training.arrays import TrainingArrays
+
+_BATCH = 25
+_THRESHOLDS = np.arange(0.2, 0.71, 0.05)
+
+
+class Validation:
+    """Asks held-out questions through the pipeline that users call; answers are not forced."""
+
+    def __init__(
+        self,
+        arrays: TrainingArrays,
+        images: Sequence[int],
+        object_mesh: Callable[[str], Mesh],
+        human: int,
+        objects: int,
+    ) -> None:
+        """Choose questions.
+
+        Args:
+            arrays: the split.
+            images: held-out images.
+            object_mesh: mesh of an object instance.
+            human: most questions about the body.
+            objects: most questions about objects; each may cost the renders of a mesh.
+        """
+        self.arrays, self.object_mesh = arrays, object_mesh
+        held = set(images)
+        asked = [t for t in arrays.targets if t.image_index in held]
+        self.human = _spread([t for t in asked if t.task == "human_contact"], human)
+        self.objects = _spread([t for t in asked if t.task != "human_contact"], objects)
+
+    def figures(self, model: IvlmModel, processor: Processor) -> dict[str, float]:
+        """Return contact F1, and how many answers name exactly the right body parts."""
+        f1, right = [], []
+        for target, prediction in self._answers(model, processor, self.human):
+            f1.append(_f1(target, prediction, prediction.threshold))
+            said = {name for name in self.arrays.part_names if name in prediction.answer}
+            right.append(said == set(target.parts))
+        return {"f1": float(np.mean(f1)), "answers_right": float(np.mean(right))}
+
+    def thresholds(self, model: IvlmModel, processor: Processor) -> LiftConfig:
+        """Return the model's lift settings with the thresholds that give the best mean F1."""
+        best = []
+        for targets in (self.human, self.objects):
+            curves = [
+                [_f1(target, prediction, t) for t in _THRESHOLDS]
+                for target, prediction in self._answers(model, processor, targets)
+            ]
+            best.append(float(_THRESHOLDS[np.mean(curves, axis=0).argmax()]) if curves else 0.5)
+        return replace(
+            model.config.lift,
+            human_threshold=round(best[0], 2),
+            object_threshold=round(best[1], 2),
+        )
+
+    def _answers(
+        self, model: IvlmModel, processor: Processor, targets: Sequence[Target]
+    ) -> Iterator[tuple[Target, Prediction]]:
+        model.eval()
+        pipeline = Pipeline(model, processor, ArtifactCache(max_bytes=0))  # weights still change
+        for start in range(0, len(targets), _BATCH):
+            batch = targets[start : start + _BATCH]
+            yield from zip(batch, pipeline.predict_batch(self._queries(batch)), strict=True)
+        model.train()
+
+    def _queries(self, targets: Sequence[Target]) -> list[Query]:
+        return [
+            Query(
+                self.arrays.images[t.image_index].numpy(),
+                t.label,
+                t.task,
+                self.object_mesh(t.instance) if t.task != "human_contact" and t.instance else None,
+            )
+            for t in targets
+        ]
+
+
+def _f1(target: Target, prediction: Prediction, threshold: float) -> float:
+    scores = contact_scores(target.dense()[None], prediction.scores[None], threshold)
+    return float(scores.f1[0])
+
+
+def _spread(targets: list[Target], count: int) -> list[Target]:
+    """Return `count` targets at equal distances."""
+    stride = max(1, len(targets) // max(1, count))
+    return targets[::stride][:count]

@@ -18,7 +18,7 @@ from ivlm_ros.frame_source import SHIPPED, label_of, open_source, source_path  #
 
 def run(module: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", module, *arguments]
-    return subprocess.run(command, capture_output=True, text=True, timeout=100)
+    return subprocess.run(command, capture_output=True, text=True, timeout=180)
 
 
 def test_demo_shows_pictures_answers_and_files(

@@ -15,7 +15,15 @@ pytest.importorskip("ivlm_ros", reason="ivlm_ros is not on the path; source ros2
 from ivlm_ros.parameters import NodeParameters  # noqa: E402
 
 LAUNCH_FILES = ("ivlm.launch.py", "demo.launch.py")
-REPLAY_PARAMETERS = {"source", "rate_hz", "label", "frame_id", "loop", "wait_for_subscribers"}
+REPLAY_PARAMETERS = {
+    "source",
+    "rate_hz",
+    "label",
+    "frame_id",
+    "loop",
+    "hold",
+    "wait_for_subscribers",
+}
 
 
 def calls(tree: ast.AST, name: str) -> list[ast.Call]:

@@ -17,7 +17,7 @@ from lifecycle_msgs.msg import State, Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
 from rclpy.serialization import deserialize_message  # noqa: E402
 from sensor_msgs.msg import Image, PointCloud2  # noqa: E402
-from std_msgs.msg import String  # noqa: E402
+from std_msgs.msg import Empty, String  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from ivlm_core.visualize.overlay import overlay_image  # noqa: E402
@@ -344,6 +344,29 @@ def test_replay_ends_with_its_source(
     missing = start("ivlm_ros.image_replay", "source:=/missing.png")
     assert missing.wait() == 2
     assert "/missing.png is neither a file nor a folder" in missing.output
+
+
+def test_replay_holds_an_image_until_told(
+    listener: Any, start: Callable[..., Any], tmp_path: Path, photo: np.ndarray
+) -> None:
+    for value in (10, 20):
+        PilImage.fromarray(np.full((4, 4, 3), value, np.uint8)).save(tmp_path / f"{value}.png")
+    got = listener.messages["held_image"]
+    listener.listen("held_image", Image, qos.RESULT)
+    go_on = listener.node.create_publisher(Empty, "held_next", qos.EVENT)
+    start(
+        "ivlm_ros.image_replay",
+        *(f"source:={tmp_path}", "rate_hz:=50.0", "hold:=true"),
+        remaps=("image:=held_image", "next:=held_next", "label:=held_label"),
+    )
+    listener.until(lambda: len(got) >= 5 and go_on.get_subscription_count(), "five images")
+    assert {m.data[0] for m in got} == {10}
+
+    def went_on() -> bool:
+        go_on.publish(Empty())
+        return got[-1].data[0] == 20
+
+    listener.until(went_on, "the next image")
 
 
 def test_failed_autostart_ends_the_process(start: Callable[..., Any]) -> None:

@@ -23,7 +23,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from rclpy.serialization import deserialize_message
 from sensor_msgs.msg import Image, PointCloud2
-from std_msgs.msg import String
+from std_msgs.msg import Empty, String
 from visualization_msgs.msg import MarkerArray
 
 from ivlm_core.commands.console import complain, say, table
@@ -47,7 +47,10 @@ PHOTOGRAPHS = (
 )
 """Name in `skimage.data`, and what is asked about. Free to use; they come with scikit-image."""
 
-RATE_HZ = 1.0
+RATE_HZ = 2.0
+VIEW_SECONDS = 2.0
+"""How long each picture stays with `--view`."""
+
 CAMERA_FRAME = "camera_optical_frame"
 CAMERA_POSE = "--z 1 --qx -0.5 --qy 0.5 --qz -0.5 --qw 0.5"
 CAMERA_FRAMES = f"--frame-id map --child-frame-id {CAMERA_FRAME}"
@@ -55,6 +58,7 @@ EVERYTHING = QoSProfile(depth=100)
 """Keeps messages that arrive while this program is busy."""
 
 TASK_TOPICS = ("human_contact", "object_affordance")
+_NEXT_TIMEOUT_S = 5.0
 AGREEMENT = 1e-3
 """Largest difference between a score over ROS and the library's own."""
 
@@ -145,11 +149,13 @@ class Watcher:
         self.collected = Collected()
         self._processes = processes
         self._label = ""
+        self.shown: tuple[str, int] | None = None
         self._shown: dict[int, tuple[str, int]] = {}
         self._waiting: dict[int, list[ContactMeshData]] = defaultdict(list)
         self._node = Node("ivlm_demo")
         self._executor = SingleThreadedExecutor()
         self._executor.add_node(self._node)
+        self._next_pub = self._node.create_publisher(Empty, "next", qos.EVENT)
         subscribe = self._node.create_subscription
         subscribe(String, "label", self._on_label, qos.LABEL)
         subscribe(Image, "image", self._on_image, qos.CAMERA_IN_RELIABLE)
@@ -158,6 +164,12 @@ class Watcher:
             self._listen(PointCloud2, f"{task}_cloud", 4)
         self._listen(Image, "overlay", 4)
         self._listen(MarkerArray, "markers", 8)  # an array begins with its length
+
+    def next_picture(self, seconds: float) -> None:
+        """Tell the camera to go on, and wait until it has."""
+        before = self.shown
+        self._next_pub.publish(Empty())
+        self.until(lambda: self.shown != before, seconds)
 
     def _listen(self, kind: type, name: str, header_at: int) -> None:
         topic = f"/ivlm_node/{name}"
@@ -179,7 +191,7 @@ class Watcher:
 
     def _on_image(self, message: Image) -> None:
         stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-        self._shown[stamp] = (self._label, hash(image_to_rgb(message).tobytes()))
+        self.shown = self._shown[stamp] = (self._label, hash(image_to_rgb(message).tobytes()))
         self._match(stamp)
 
     def _match(self, stamp: int) -> None:
@@ -285,6 +297,7 @@ def run(options: Options) -> None:
         {
             "source": str(folder),
             "rate_hz": RATE_HZ,
+            "hold": True,
             "frame_id": CAMERA_FRAME,
             "wait_for_subscribers": 2,  # the node and this program
         },
@@ -302,8 +315,9 @@ def run(options: Options) -> None:
                 f"said:\n{node.last_lines()}"
             )
         report(watcher.collected, pictures)
+        say("\nwriting pictures ...")
         written = write_pictures(pictures, pipeline, meshes, watcher.collected, options.out)
-        say("\nThe library gives the same scores as the node. Written:")
+        say("The library gives the same scores as the node. Written:")
         for path in [*written, node.log, replay.log]:
             say(f"  {path}")
         say(f"\ndone in {time.monotonic() - begin:.0f} s; open {written[-1].resolve()}")
@@ -312,13 +326,30 @@ def run(options: Options) -> None:
 
 
 def collect(watcher: Watcher, pictures: Sequence[Picture], seconds: float) -> list[str]:
-    """Wait until every picture is answered; return what is missing when the time is up."""
-    wanted = {(p.key, task): f"{p.path.name} {task}" for p in pictures for task in p.tasks}
-    results = watcher.collected.results
-    topics = watcher.collected.last
-    markers = "/ivlm_node/markers"
-    watcher.until(lambda: wanted.keys() <= results.keys() and markers in topics, seconds)
-    return [name for key, name in wanted.items() if key not in results]
+    """Show each picture until it is answered; return what is missing when the time is up."""
+    end = time.monotonic() + seconds
+    results, last = watcher.collected.results, watcher.collected.last
+    wanted = {picture.key: [(picture.key, task) for task in picture.tasks] for picture in pictures}
+
+    def answered() -> bool:
+        shown = watcher.shown
+        return shown is not None and all(key in results for key in wanted.get(shown, []))
+
+    def missing() -> list[str]:
+        return [
+            f"{picture.path.name} {task}"
+            for picture in pictures
+            for task in picture.tasks
+            if (picture.key, task) not in results
+        ]
+
+    while missing() and (left := end - time.monotonic()) > 0:
+        if watcher.until(answered, left):
+            done = len(pictures) - len({name.split()[0] for name in missing()})
+            say(f"  {done} of {len(pictures)} pictures answered")
+            watcher.next_picture(min(left, _NEXT_TIMEOUT_S))
+    watcher.until(lambda: "/ivlm_node/markers" in last, end - time.monotonic())
+    return missing()
 
 
 def report(collected: Collected, pictures: Sequence[Picture]) -> None:
@@ -343,7 +374,9 @@ def view(watcher: Watcher) -> None:
     say(f"  ros2 run tf2_ros static_transform_publisher {CAMERA_POSE} {CAMERA_FRAMES}")
     say("  rviz2 -d rviz/ivlm.rviz")
     try:
-        watcher.until(lambda: False, float("inf"))
+        while True:
+            watcher.until(lambda: False, VIEW_SECONDS)
+            watcher.next_picture(VIEW_SECONDS)
     except KeyboardInterrupt:
         say("ended")
 

@@ -2,7 +2,7 @@
 
 Topics out: `image` (sensor_msgs/Image, rgb8) and, where there is one, `label` (std_msgs/String)
 before the image it belongs to. The label is parameter `label`, or that of a file named
-`label__name.png`.
+`label__name.png`. Topic in: `next` (std_msgs/Empty), where parameter `hold` is set.
 """
 
 from collections.abc import Iterator
@@ -20,7 +20,7 @@ from rclpy.publisher import Publisher
 from rclpy.qos import QoSProfile
 from rclpy.timer import Timer
 from sensor_msgs.msg import Image
-from std_msgs.msg import String
+from std_msgs.msg import Empty, String
 
 from ivlm_ros import qos
 from ivlm_ros.conversions import fill_image
@@ -43,18 +43,27 @@ class ImageReplay(Node):
         self._label = self._declare("label", "", "object asked about; empty: from the file names")
         self._frame_id = self._declare("frame_id", "camera_optical_frame", "frame of the images")
         loop = self._declare("loop", True, "begin again after the last image")
+        self._hold = self._declare(
+            "hold", False, "repeat each image until a message arrives on topic 'next'"
+        )
         self._wanted = self._declare(
             "wait_for_subscribers", 0, "begin once so many listen to the images", (0, 1000)
         )
         warn = self.get_logger().warning
         self._frames: Iterator[CameraFrame] = source.frames(loop, warn)
+        self._frame: CameraFrame | None = None
         self._sent_label: str | None = None
         self._timer: Timer | None = None
         self._listeners = {"image": 0, "label": 0}
         self.finished = False
         self._label_pub = self._make_publisher(String, "label", qos.LABEL)
         self._image_pub = self._make_publisher(Image, "image", qos.RESULT)
+        if self._hold:
+            self.create_subscription(Empty, "next", self._on_next, qos.EVENT)
         self._begin_when_heard()
+
+    def _on_next(self, _: Empty) -> None:
+        self._frame = None
 
     def _declare(
         self, name: str, default: Any, description: str, bounds: tuple | None = None
@@ -83,10 +92,11 @@ class ImageReplay(Node):
             self._timer = self.create_timer(1 / self._rate, self._send_next, clock=steady)
 
     def _send_next(self) -> None:
-        frame = next(self._frames, None)
+        frame = self._frame or next(self._frames, None)
         if frame is None:
             self.finished = True
             return
+        self._frame = frame if self._hold else None
         self._send_label(self._label or frame.label)
         message = fill_image(Image(), frame.pixels, "rgb8")
         message.header.frame_id = self._frame_id

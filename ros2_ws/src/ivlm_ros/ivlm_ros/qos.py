@@ -26,6 +26,14 @@ LABEL = QoSProfile(
 )
 """Labels in: reliable; volatile, because a transient-local subscriber refuses other publishers."""
 
+EVENT = QoSProfile(
+    history=HistoryPolicy.KEEP_LAST,
+    depth=10,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.VOLATILE,
+)
+"""Rare messages of which none may be lost."""
+
 RESULT = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
     depth=5,

@@ -41,9 +41,9 @@ class TrainConfig:
     is continued."""
     model: IvlmConfig = NANO
     """Sizes of the network."""
-    dense: Schedule = field(default_factory=lambda: Schedule(steps=3500, learning_rate=1e-3))
+    dense: Schedule = field(default_factory=lambda: Schedule(steps=1700, learning_rate=1e-3))
     """Stage 1: vision tower on dense labels."""
-    contact: Schedule = field(default_factory=lambda: Schedule(steps=2800, learning_rate=1e-3))
+    contact: Schedule = field(default_factory=lambda: Schedule(steps=1500, learning_rate=1e-3))
     """Stage 2: text and contact, end to end."""
     weights: LossWeights = field(default_factory=LossWeights)
     tower_rate: float = 0.3
@@ -51,9 +51,9 @@ class TrainConfig:
     dense_batch: int = 48
     human_batch: int = 24
     object_batch: int = 8
-    instances: int = 2
+    instances: int = 1
     """Object instances a step asks about."""
-    known_instances: int = 300
+    known_instances: int = 200
     """Most object instances that are trained on; each costs its renders."""
     lift_size: int = 128
     """Side of the views when lifting for the vertex losses, pixels."""

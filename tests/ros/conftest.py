@@ -154,7 +154,7 @@ class Process:
         return self.wait()
 
     def wait(self) -> int:
-        return self.popen.wait(TIMEOUT_S)
+        return self.popen.wait(2 * TIMEOUT_S)
 
     def kill(self) -> None:
         if self.popen.poll() is None:

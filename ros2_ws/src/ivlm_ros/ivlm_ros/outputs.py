@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
+from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle.publisher import LifecyclePublisher
 from sensor_msgs.msg import Image, PointCloud2
@@ -29,6 +30,7 @@ from ivlm_ros.parameters import NodeParameters
 from ivlm_ros.placement import display_pose, place_vertices
 
 _OBJECT_GAP = 0.3
+_CLEAR_TIMEOUT = Duration(seconds=2)
 
 
 class Outputs:
@@ -89,10 +91,11 @@ class Outputs:
         self._marker_frame = header.frame_id
 
     def clear(self) -> None:
-        """Remove the markers from every RViz, present or future."""
+        """Remove the markers from every RViz, present or future, and wait until they know."""
         if self._shown:
             header = Stamp(frame_id=self._marker_frame)
             self._marker_pub.publish(encode_marker_array([clearing_marker(header)]))
+            self._marker_pub.wait_for_all_acked(_CLEAR_TIMEOUT)  # the process may end right after
             self._shown = set()
 
     def destroy(self) -> None:

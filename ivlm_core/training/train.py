@@ -43,7 +43,7 @@ class TrainConfig:
     """Sizes of the network."""
     dense: Schedule = field(default_factory=lambda: Schedule(steps=1700, learning_rate=1e-3))
     """Stage 1: vision tower on dense labels."""
-    contact: Schedule = field(default_factory=lambda: Schedule(steps=1500, learning_rate=1e-3))
+    contact: Schedule = field(default_factory=lambda: Schedule(steps=1250, learning_rate=1e-3))
     """Stage 2: text and contact, end to end."""
     weights: LossWeights = field(default_factory=LossWeights)
     tower_rate: float = 0.3

@@ -1,0 +1,96 @@
+"""The shipped model, on held-out bodies, objects and interactions."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from ivlm_core.evaluation.metrics import contact_scores
+from ivlm_core.pipeline import Pipeline, Prediction, Query, model_folder
+
+HELD_OUT = Path(__file__).with_name("held_out.npz")
+
+
+@pytest.fixture(scope="module")
+def data() -> dict[str, np.ndarray]:
+    with np.load(HELD_OUT, allow_pickle=False) as file:
+        return dict(file)
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    return Pipeline.from_pretrained("nano", "cpu", tmp_path_factory.mktemp("cache"))
+
+
+@pytest.fixture(scope="module")
+def found(pipeline: Pipeline, data: dict[str, np.ndarray]) -> list[Prediction]:
+    queries = [
+        Query(data["images"][i], str(label), "human_contact")
+        for i, label in zip(data["image"], data["label"], strict=True)
+    ]
+    return [
+        p for k in range(0, len(queries), 16) for p in pipeline.predict_batch(queries[k : k + 16])
+    ]
+
+
+def _truth(data: dict[str, np.ndarray], vertices: int) -> np.ndarray:
+    truth = np.zeros((len(data["label"]), vertices), np.float32)
+    for row, ids in zip(
+        truth, np.split(data["vertices"], data["count"].cumsum()[:-1]), strict=True
+    ):
+        row[ids] = 1
+    return truth
+
+
+@pytest.mark.xfail(
+    strict=True, reason="this training of nano stays below the label-only guess, see its model card"
+)
+def test_better_than_knowing_the_label_only(
+    data: dict[str, np.ndarray], found: list[Prediction]
+) -> None:
+    truth = _truth(data, len(found[0].scores))
+    f1 = contact_scores(truth, np.stack([p.contact for p in found]).astype(np.float32)).f1
+    blind = data["label_only_f1"]
+    assert f1.mean() > blind.mean() + 0.03
+    undecided = data["side_undecided"]
+    assert f1[undecided].mean() > blind[undecided].mean() + 0.10
+
+
+def test_objects_and_ground_are_told_apart_in_one_image(
+    data: dict[str, np.ndarray], found: list[Prediction]
+) -> None:
+    pairs = 0
+    for image in np.unique(data["image"]):
+        rows = np.flatnonzero(data["image"] == image)
+        for a, b in zip(rows[:-1], rows[1:], strict=True):
+            if "scene" not in (data["label"][a], data["label"][b]):
+                continue
+            one, other = found[a].contact, found[b].contact
+            if not one.any() and not other.any():
+                continue
+            overlap = (one & other).sum() / max(1, (one | other).sum())
+            assert overlap < 0.9, (image, data["label"][a], data["label"][b])
+            pairs += 1
+    assert pairs > 10
+
+
+def test_answers_ask_for_a_mask(found: list[Prediction]) -> None:
+    assert all("<HCON>" in p.answer for p in found)
+
+
+def test_weights_are_small_enough_to_ship() -> None:
+    files = [f for f in model_folder("nano").rglob("*") if f.is_file()]
+    assert sum(f.stat().st_size for f in files) <= 40_000_000
+    assert {"config.json", "model.safetensors", "tokenizer.json", "README.md"} <= {
+        f.name for f in files
+    }
+
+
+def test_every_category_can_be_asked_about(pipeline: Pipeline, data: dict) -> None:
+    from ivlm_core.synthesis.objects import CATEGORIES
+
+    image = data["images"][0]
+    for label in sorted(CATEGORIES)[::4]:
+        result = pipeline.predict(image, label, "object_affordance")
+        assert len(result.scores) == len(result.mesh.vertices)
+        assert "<OCON>" in result.answer

@@ -1,6 +1,7 @@
 """The node inside the test's process: transitions, their failures, and parameters at work."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -300,8 +301,14 @@ def test_reliability_follows_the_publishers(
         f"a subscription that is {'reliable' if reliable else 'best effort'}",
     )
 
+    next_image_s = 0.0
+
     def answered() -> bool:
-        rig.send(photo)
+        """Send once a second: best effort may lose an image, a flood starves the answers."""
+        nonlocal next_image_s
+        if time.monotonic() >= next_image_s:
+            rig.send(photo)
+            next_image_s = time.monotonic() + 1.0
         return bool(rig.got("human_contact"))
 
     rig.listener.until(answered, "an answer")

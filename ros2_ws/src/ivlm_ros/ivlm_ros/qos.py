@@ -20,11 +20,12 @@ CAMERA_IN_RELIABLE = QoSProfile(
 
 LABEL = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,
-    depth=1,
+    depth=10,
     reliability=ReliabilityPolicy.RELIABLE,
     durability=DurabilityPolicy.VOLATILE,
 )
-"""Labels in: reliable; volatile, because a transient-local subscriber refuses other publishers."""
+"""Labels in: reliable; volatile, because a transient-local subscriber refuses other publishers;
+deep enough that an unusable label does not push out the good one before it."""
 
 EVENT = QoSProfile(
     history=HistoryPolicy.KEEP_LAST,

@@ -153,10 +153,7 @@ class Pipeline:
             checked = [_check_query(q) for q in queries]
             images, image_index = _unique_images([q.image for q in checked])
             pixels = self.processor.pixel_values(images).to(self.device)
-            ids = [
-                self.processor.prompt_ids(q.task, prompts.question(q.task, q.label))
-                for q in checked
-            ]
+            ids = [self.processor.prompt_ids(prompts.question(q.task, q.label)) for q in checked]
         with watch.stage("surfaces"):
             surfaces = [self._surface(q) for q in checked]
         with watch.stage("vision"):

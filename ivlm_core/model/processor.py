@@ -106,9 +106,8 @@ class Processor:
         ]
         return normalise_images(torch.from_numpy(np.stack(squares)))
 
-    def prompt_ids(self, task: Task, question: str) -> list[int]:
+    def prompt_ids(self, question: str) -> list[int]:
         """Return the ids of the prompt, `IMAGE_PLACEHOLDER` standing for the image."""
-        del task
         style = self.config.prompt
         text = prompts.conversation(style.conversation, question, style.mark_image)
         before, after = text.split(IMAGE_TEXT)

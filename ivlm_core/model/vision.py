@@ -1,6 +1,5 @@
 """The CLIP vision tower: pixel values to one feature vector a patch."""
 
-import torch
 from torch import Tensor, nn
 from transformers import CLIPVisionConfig, CLIPVisionModel
 
@@ -76,13 +75,8 @@ class VisionTower(nn.Module):
         return output.hidden_states[self.select_layer][:, 1:]
 
 
-def count_parameters(module: nn.Module) -> int:
-    """Return the number of parameters."""
-    return sum(p.numel() for p in module.parameters())
-
-
 def freeze(module: nn.Module) -> None:
     """Exclude a module from training."""
     for parameter in module.parameters():
         parameter.requires_grad_(False)
-    torch.nn.Module.eval(module)
+    module.eval()

@@ -208,7 +208,7 @@ class ContactStage:
         for query in queries:
             wording = None if rng.random() < 0.5 else rng
             question = prompts.question(query.task, query.label, wording)
-            prompt = self.processor.prompt_ids(query.task, question)
+            prompt = self.processor.prompt_ids(question)
             ids.append(prompt + self.processor.answer_ids(query.task, query.details))
             starts.append(len(prompt))
         return ids, starts

@@ -13,7 +13,7 @@ DIM = 32
 def _teacher_forced(model: IvlmModel, processor: Processor) -> list[ContactPrompt]:
     rows, starts = [], []
     for label, parts in (("bottle", ["left hand"]), ("chair", [])):
-        prompt = processor.prompt_ids("human_contact", question("human_contact", label))
+        prompt = processor.prompt_ids(question("human_contact", label))
         rows.append(prompt + processor.answer_ids("human_contact", parts))
         starts.append(len(prompt))
     scored = model.vlm.score(model.vlm.image_tokens(torch.randn(2, 3, 32, 32)), rows, starts)
@@ -90,7 +90,7 @@ def test_mask_loss_reaches_every_part(tiny: tuple[IvlmModel, Processor]) -> None
 
 def test_answer_without_token_gives_no_prompt(tiny: tuple[IvlmModel, Processor]) -> None:
     model, processor = tiny
-    prompt = processor.prompt_ids("human_contact", "What is this?")
+    prompt = processor.prompt_ids("What is this?")
     with torch.no_grad():
         scored = model.vlm.score(
             model.vlm.image_tokens(torch.randn(1, 3, 32, 32)), [prompt], [len(prompt)]

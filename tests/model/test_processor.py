@@ -32,7 +32,7 @@ def test_known_labels_are_single_tokens(tiny: Tiny) -> None:
 
 def test_prompt_has_one_image_and_starts_with_bos(tiny: Tiny) -> None:
     processor = tiny[1]
-    ids = processor.prompt_ids("human_contact", question("human_contact", "bottle"))
+    ids = processor.prompt_ids(question("human_contact", "bottle"))
     assert ids.count(IMAGE_PLACEHOLDER) == 1
     assert ids[0] == processor.tokenizer.bos_token_id
     assert ids.count(processor.tokenizer.bos_token_id) == 1

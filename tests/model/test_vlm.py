@@ -16,7 +16,7 @@ from ivlm_core.model.vlm import Vlm, text_loss
 
 def _prompts(processor: Processor) -> list[list[int]]:
     return [
-        processor.prompt_ids("human_contact", question("human_contact", label))
+        processor.prompt_ids(question("human_contact", label))
         for label in ("bottle", "a very unusual zebra thing")
     ]
 

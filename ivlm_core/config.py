@@ -61,7 +61,7 @@ class VisionConfig:
 
     @property
     def num_patches(self) -> int:
-        """Image tokens that enter the language model."""
+        """Features that the tower gives for an image."""
         return (self.image_size // self.patch_size) ** 2
 
 
@@ -91,8 +91,12 @@ class LanguageConfig:
     max_positions: int = 4096
     rope_theta: float = 10000.0
     rms_norm_eps: float = 1e-5
-    projector: Literal["linear", "mlp"] = "linear"
-    """Between tower and language model: one linear layer, or two with GELU between."""
+    projector: Literal["linear", "mlp", "resampler"] = "linear"
+    """Between tower and language model: one linear layer, two with GELU between, or learned
+    queries that read the question and then the patches (`model.resampler`)."""
+    resampler_queries: int = 8
+    """Image tokens that a resampler gives; the other projectors give one a patch."""
+    resampler_layers: int = 2
     lora: LoraConfig | None = None
 
     def __post_init__(self) -> None:
@@ -102,6 +106,11 @@ class LanguageConfig:
         _require(
             self.hidden_size % self.heads == 0,
             f"language.hidden_size ({self.hidden_size}) must be divisible by heads ({self.heads})",
+        )
+        _require(
+            self.resampler_queries > 0 and self.resampler_layers > 0,
+            f"language.resampler_queries ({self.resampler_queries}) and resampler_layers "
+            f"({self.resampler_layers}) must be positive",
         )
 
 
@@ -221,8 +230,9 @@ class LiftConfig:
     human_gate: float | None = None
     """Only pixels above this probability count (None: all)."""
     object_gate: float | None = None
-    weighting: Literal["mean", "confidence"] = "mean"
-    """Views count alike, or by predicted mask IoU times the cosine of the viewing angle."""
+    weighting: Literal["mean", "pixels", "confidence"] = "mean"
+    """Views that see a vertex count alike (reference), by the pixels they spend on it (for rigs
+    with close-ups), or by predicted mask IoU times the cosine of the viewing angle."""
     human_threshold: float = 0.5
     object_threshold: float = 0.5
     pool: int = 1
@@ -252,6 +262,13 @@ class IvlmConfig:
     body: str = "anny"
     """Body topology that human contact is given on."""
     name: str = "custom"
+
+    @property
+    def num_image_tokens(self) -> int:
+        """Image tokens that enter the language model."""
+        if self.language.projector == "resampler":
+            return self.language.resampler_queries
+        return self.vision.num_patches
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data."""

@@ -157,9 +157,9 @@ class Pipeline:
         with watch.stage("surfaces"):
             surfaces = [self._surface(q) for q in checked]
         with watch.stage("vision"):
-            tokens = self.model.vlm.image_tokens(pixels)[image_index]
+            features = self.model.vlm.tower(pixels)[image_index]
         with watch.stage("language"):
-            generated = self.model.answer_tokens(tokens, ids)
+            generated = self.model.answer_features(features, ids)
             asked = self.model.contact_prompts(generated, generated.ids)
         masks, lifted = self._localize(checked, surfaces, asked, watch)
         answers = [
@@ -216,13 +216,14 @@ class Pipeline:
                 probabilities = upscale(logits, size).sigmoid()
             with watch.stage("lift"):
                 lift = self.config.lift
-                weights = None  # every view that sees a vertex counts alike
+                weights = None
                 if lift.weighting == "confidence":
                     weights = confidence_weights(iou, surface.angle_weights)
                 lifted = surface.lift.lift(
                     probabilities,
                     view_weights=weights,
                     gate=lift.human_gate if is_human else lift.object_gate,
+                    by_pixels=lift.weighting == "pixels",
                 )
             for row, i in enumerate(rows):
                 masks[i], scores[i] = probabilities[row], lifted.scores[row]

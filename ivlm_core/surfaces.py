@@ -24,7 +24,7 @@ from ivlm_core.model.sam import normalise_views
 from ivlm_core.render.rasterizer import rasterize
 from ivlm_core.render.shading import shade
 
-RENDER_VERSION = 2
+RENDER_VERSION = 3
 """Part of every cache key; raise it when renders or lift tensors change their meaning."""
 
 

@@ -124,11 +124,15 @@ _HUMAN4 = (
     View("bottomback", 2, 315, 135, 0, 0.3, light_z=3.0),
 )
 
-# The palms of the shipped star pose, from in front: hands hold a quarter of its vertices on a
-# twentieth of its area, too few pixels in views of the whole body.
+# The palms and soles of the shipped star pose: hands hold a quarter of its vertices on a twentieth
+# of its area and most contact is there, too few pixels in views of the whole body.
 _PALMS = (
     View("leftpalm", 0.3, 0, 0, 0.79, -0.15, light_z=3.0),
     View("rightpalm", 0.3, 0, 0, -0.79, -0.15, light_z=3.0),
+)
+_SOLES = (
+    View("leftsole", 1.224, 305, 0, 0.485, 0.589, light_z=3.0),
+    View("rightsole", 1.224, 305, 0, -0.485, 0.589, light_z=3.0),
 )
 
 RIGS: dict[str, ViewRig] = {
@@ -136,6 +140,7 @@ RIGS: dict[str, ViewRig] = {
     for rig in (
         ViewRig("human4", _HUMAN4),
         ViewRig("human6", (*_HUMAN4, *_PALMS)),
+        ViewRig("human8", (*_HUMAN4, *_PALMS, *_SOLES)),
         ViewRig("object4", _object_views(1.5)),
         ViewRig("object4_far", _object_views(2.0)),
     )

@@ -38,6 +38,7 @@ class LiftOperator(nn.Module):
     pixels: Tensor
     pair_vertex: Tensor
     pair_view: Tensor
+    pair_mass: Tensor
     seen: Tensor
 
     def __init__(
@@ -48,6 +49,7 @@ class LiftOperator(nn.Module):
         pair_pixels: SparseRows,
         pair_vertex: Tensor,
         pair_view: Tensor,
+        pair_mass: Tensor,
     ) -> None:
         """Use ``from_pixel_map``, ``from_point_map`` or ``from_tensors``."""
         super().__init__()
@@ -58,6 +60,7 @@ class LiftOperator(nn.Module):
         self.register_buffer("pixels", pixels, persistent=False)
         self.register_buffer("pair_vertex", pair_vertex, persistent=False)
         self.register_buffer("pair_view", pair_view, persistent=False)
+        self.register_buffer("pair_mass", pair_mass.float(), persistent=False)
         ones = torch.ones(len(pair_vertex), device=pair_vertex.device)
         self.vertex_pairs = SparseRows.from_entries(
             pair_vertex,
@@ -145,6 +148,7 @@ class LiftOperator(nn.Module):
             rows,
             torch.from_numpy(pairs % num_vertices),
             torch.from_numpy(pairs // num_vertices),
+            torch.from_numpy(total[pairs]),
         )
 
     def to_tensors(self) -> dict[str, Tensor]:
@@ -154,6 +158,7 @@ class LiftOperator(nn.Module):
             "pixels": self.pixels.int(),
             "pair_vertex": self.pair_vertex.int(),
             "pair_view": self.pair_view.int(),
+            "pair_mass": self.pair_mass,
             "columns": self.pair_pixels.columns,
             "weights": self.pair_pixels.weights,
             "offsets": self.pair_pixels.offsets,
@@ -174,16 +179,25 @@ class LiftOperator(nn.Module):
             rows,
             tensors["pair_vertex"],
             tensors["pair_view"],
+            tensors["pair_mass"],
         )
 
     def forward(
-        self, values: Tensor, view_weights: Tensor | None = None, gate: float | None = None
+        self,
+        values: Tensor,
+        view_weights: Tensor | None = None,
+        gate: float | None = None,
+        by_pixels: bool = False,
     ) -> Lifted:
         """Same as ``lift``."""
-        return self.lift(values, view_weights, gate)
+        return self.lift(values, view_weights, gate, by_pixels)
 
     def lift(
-        self, values: Tensor, view_weights: Tensor | None = None, gate: float | None = None
+        self,
+        values: Tensor,
+        view_weights: Tensor | None = None,
+        gate: float | None = None,
+        by_pixels: bool = False,
     ) -> Lifted:
         """Pixel values to vertex scores.
 
@@ -194,6 +208,8 @@ class LiftOperator(nn.Module):
                 weight 0 gets score 0.
             gate: only pixels above this value count, in the mean of a view and in whether the
                 view counts for a vertex at all (object meshes of the published models: 0.3).
+            by_pixels: a view counts by the pixels it spends on the vertex, so that a close-up
+                decides about a hand that is a speck in the other views (times ``view_weights``).
 
         Returns:
             Scores (differentiable w.r.t. ``values`` and ``view_weights``) and seen vertices.
@@ -216,6 +232,8 @@ class LiftOperator(nn.Module):
             mass = self.pair_pixels(counts)
             view_means = self.pair_pixels(pixel_values * counts) / mass.clamp_min(1e-12)
             pair_weights = (mass > 0).float()
+        if by_pixels:
+            pair_weights = pair_weights * self.pair_mass[:, None]
         if view_weights is not None:
             pair_weights = pair_weights * self._pair_weights(view_weights, len(values))
         total = self.vertex_pairs(pair_weights)

@@ -53,10 +53,11 @@ class IvlmModel(nn.Module):
 
     def answer(self, pixel_values: Tensor, prompts: Sequence[Sequence[int]]) -> Generated:
         """Read images `[batch, 3, height, width]` and questions; decode answers greedily."""
-        return self.answer_tokens(self.vlm.image_tokens(pixel_values), prompts)
+        return self.answer_features(self.vlm.tower(pixel_values), prompts)
 
-    def answer_tokens(self, image_tokens: Tensor, prompts: Sequence[Sequence[int]]) -> Generated:
-        """Like `answer`, from image tokens `[batch, image token, hidden]` that are known."""
+    def answer_features(self, features: Tensor, prompts: Sequence[Sequence[int]]) -> Generated:
+        """Like `answer`, from tower features `[batch, patch, hidden]` that are known."""
+        image_tokens = self.vlm.image_tokens(features, prompts)
         stop = [self.vlm.language.config.eos_token_id]
         if self.config.prompt.stop_at_contact:
             stop += self.tokens.all
@@ -71,7 +72,7 @@ class IvlmModel(nn.Module):
             locate_contact_token(
                 row,
                 self.tokens.all,
-                self.config.vision.num_patches,
+                self.config.num_image_tokens,
                 self.config.tokens.position,
             )
             for row in ids

@@ -32,6 +32,7 @@ NANO = IvlmConfig(
         layers=4,
         heads=6,
         max_positions=512,
+        projector="resampler",
     ),
     sam=SamConfig(
         image_size=256,
@@ -47,8 +48,8 @@ NANO = IvlmConfig(
     prompt=PromptConfig(
         conversation="plain", mark_image=False, max_new_tokens=40, stop_at_contact=True
     ),
-    views=ViewConfig(hidden_size=64, human_rig="human6"),
-    lift=LiftConfig(pool=4),
+    views=ViewConfig(hidden_size=64, human_rig="human8"),
+    lift=LiftConfig(pool=4, weighting="pixels"),
     tokens=TokenConfig(),
 )
 """The shipped model: trained from scratch on synthetic interactions, runs on two CPU cores."""
@@ -73,6 +74,9 @@ TINY = IvlmConfig(
         layers=2,
         heads=2,
         max_positions=256,
+        projector="resampler",
+        resampler_queries=4,
+        resampler_layers=1,
     ),
     sam=SamConfig(
         image_size=64,

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from ivlm_core.config import LanguageConfig, VisionConfig
+from ivlm_core.model.resampler import QuestionResampler
 from ivlm_core.model.tokens import IGNORE_LABEL, IMAGE_PLACEHOLDER
 from ivlm_core.model.vision import VisionTower, freeze
 
@@ -40,6 +41,14 @@ class Scored:
 def _projector(config: LanguageConfig, vision_size: int) -> nn.Module:
     if config.projector == "linear":
         return nn.Linear(vision_size, config.hidden_size)
+    if config.projector == "resampler":
+        return QuestionResampler(
+            vision_size,
+            config.hidden_size,
+            config.resampler_queries,
+            config.resampler_layers,
+            config.heads,
+        )
     return nn.Sequential(
         nn.Linear(vision_size, config.hidden_size),
         nn.GELU(),
@@ -91,9 +100,26 @@ class Vlm(nn.Module):
         self.language.get_input_embeddings().weight.requires_grad_(True)
         self.language.lm_head.weight.requires_grad_(True)
 
-    def image_tokens(self, pixel_values: Tensor) -> Tensor:
-        """Map `[batch, 3, height, width]` to `[batch, image token, hidden]`."""
-        return self.mm_projector(self.tower(pixel_values))
+    def image_tokens(self, features: Tensor, prompts: Sequence[Sequence[int]]) -> Tensor:
+        """Map tower features to what the language model reads in place of the image.
+
+        Args:
+            features: `[batch, patch, vision]`.
+            prompts: ids up to where each answer begins; only a resampler reads them.
+
+        Returns:
+            `[batch, image token, hidden]`.
+        """
+        if not isinstance(self.mm_projector, QuestionResampler):
+            return self.mm_projector(features)
+        questions = [
+            torch.tensor(row[list(row).index(IMAGE_PLACEHOLDER) + 1 :], device=features.device)
+            for row in prompts
+        ]
+        ids = nn.utils.rnn.pad_sequence(questions, batch_first=True, padding_value=-1)
+        absent = ids < 0
+        words = self.language.get_input_embeddings()(ids.clamp(min=0))
+        return self.mm_projector(features, words, absent)
 
     def _embed(self, ids: Sequence[int], image_tokens: Tensor) -> Tensor:
         """Return `[position, hidden]` with the image in place of its placeholder."""

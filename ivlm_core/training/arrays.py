@@ -15,6 +15,9 @@ from ivlm_core.training.dense import IGNORE, DenseTargets
 
 GROUND_BIT = 7
 
+HOLDERS = ("nobody", "left", "right", "both", "none")
+"""Which side of the body touches an object; `none` is neither, as for a chair."""
+
 
 @dataclass
 class TrainingArrays:
@@ -31,6 +34,8 @@ class TrainingArrays:
     """uint8: 0 none, i + 1 the i-th category."""
     contacts: Tensor
     """uint8: 0 none, i + 1 the category in contact there, `len(categories) + 1` the ground."""
+    holders: Tensor
+    """uint8: 0 no object, i + 1 where an object is that `HOLDERS[i]` of the body touches."""
     joints: Tensor
     """float32 `[image, joint, 5]`: see `DenseTargets.joints`."""
     targets: list[Target] = field(default_factory=list)
@@ -43,14 +48,20 @@ class TrainingArrays:
         everything = range(len(dataset))
 
         slots = np.zeros((len(dataset), GROUND_BIT + 2), dtype=np.uint8)  # category of slot - 1
+        holders = np.zeros_like(slots)
         targets = [target for index in everything for target in dataset.targets(index)]
         for index in everything:
             for item in dataset.scene_objects(index):
                 slots[index, item.slot + 1] = rank[item.category] + 1
+                holder = item.side if item.in_contact else "nobody"
+                holders[index, item.slot + 1] = HOLDERS.index(holder) + 1
         images = dataset.stack("images", everything)
-        objects = np.take_along_axis(
-            slots, dataset.stack("object_map", everything).reshape(len(dataset), -1), axis=1
-        )
+        object_map = dataset.stack("object_map", everything)
+
+        def seen_objects(of_slot: np.ndarray) -> Tensor:
+            flat = np.take_along_axis(of_slot, object_map.reshape(len(dataset), -1), axis=1)
+            return torch.from_numpy(flat.reshape(object_map.shape))
+
         joints_3d = dataset.stack("joints_3d", everything)
         joints_2d = dataset.stack("joints_2d", everything) / images.shape[1] * 2 - 1
         joints = np.concatenate([joints_3d - joints_3d[:, :1], joints_2d], axis=2)
@@ -60,7 +71,8 @@ class TrainingArrays:
             tuple(dataset.info.joint_names),
             images=torch.from_numpy(images),
             parts=torch.from_numpy(dataset.stack("part_map", everything)),
-            objects=torch.from_numpy(objects.reshape(images.shape[:3])),
+            objects=seen_objects(slots),
+            holders=seen_objects(holders),
             contacts=torch.from_numpy(
                 _contact_categories(
                     dataset.stack("contact_map", everything), slots, len(categories) + 1
@@ -72,7 +84,7 @@ class TrainingArrays:
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Categories, then the scene: the labels of `touched`."""
+        """Categories, then the scene."""
         return (*self.categories, SCENE_LABEL)
 
     def dense_targets(self, index: Tensor, affine: Affine, side: int) -> DenseTargets:
@@ -88,37 +100,23 @@ class TrainingArrays:
         lookup[1 : len(swap) + 1] = swap + 1
         parts = torch.where(mirrored[:, None, None], lookup[parts], parts)
 
+        holders = cells(self.holders)
+        exchange = torch.arange(IGNORE + 1)
+        left, right = HOLDERS.index("left") + 1, HOLDERS.index("right") + 1
+        exchange[left], exchange[right] = right, left
+        holders = torch.where(mirrored[:, None, None], exchange[holders], holders)
+
         joints = self.joints[index].clone()
         order = torch.tensor(mirrored_joints(self.joint_names))
         joints[mirrored] = joints[mirrored][:, order]
         joints[mirrored, :, 0] *= -1
         joints[:, :, 3:] = affine.points(self._image_points(index, mirrored, order))
-
-        touched = self.touched[index].float()
-        touched[mirrored] = touched[mirrored][:, :, swap]
-        return DenseTargets(parts, cells(self.objects), cells(self.contacts), joints, touched)
+        return DenseTargets(parts, cells(self.objects), cells(self.contacts), holders, joints)
 
     def _image_points(self, index: Tensor, mirrored: Tensor, order: Tensor) -> Tensor:
         points = self.joints[index][:, :, 3:].clone()
         points[mirrored] = points[mirrored][:, order]
         return points
-
-    @property
-    def touched(self) -> Tensor:
-        """int8 `[image, label, part]`: 1 touched, 0 not, -1 not asked in that image."""
-        if not hasattr(self, "_touched"):
-            rank = {name: i for i, name in enumerate(self.labels)}
-            part = {name: i for i, name in enumerate(self.part_names)}
-            table = torch.full(
-                (len(self.images), len(self.labels), len(part)), -1, dtype=torch.int8
-            )
-            for target in self.targets:
-                if target.task == "human_contact" and target.label in rank:
-                    row = table[target.image_index, rank[target.label]]
-                    row[:] = 0
-                    row[[part[name] for name in target.parts]] = 1
-            self._touched = table
-        return self._touched
 
 
 def _contact_categories(bits: np.ndarray, slots: np.ndarray, ground: int) -> np.ndarray:

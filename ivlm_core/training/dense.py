@@ -1,4 +1,4 @@
-"""Stage 1: dense supervision that teaches the vision tower pose, side and what touches what.
+"""Stage 1: supervision that teaches the tower pose and side, the resampler what touches what.
 
 Contact labels alone teach a small tower nothing about pose; body parts, objects, contact in the
 image and joints do. The heads live in training only and are dropped afterwards.
@@ -25,11 +25,22 @@ class DenseTargets:
     contacts: Tensor
     """int64 `[batch, cell, cell]`: 0 none, i + 1 the category that touches there, the last the
     ground."""
+    holders: Tensor
+    """int64 `[batch, cell, cell]`: 0 no object, i + 1 an object in contact with the i-th kind of
+    side."""
     joints: Tensor
     """float32 `[batch, joint, 5]`: root-relative metres in the camera frame, then image x, y in
     [-1, 1]."""
-    touched: Tensor
-    """float32 `[batch, label, part]`: 1 where that label touches that part, -1 where not asked."""
+
+
+@dataclass(frozen=True)
+class QuestionTargets:
+    """What is to be known of a question about the body before the language model reads it."""
+
+    parts: Tensor
+    """float32 `[question, part]`: 1 where touched."""
+    regions: Tensor
+    """float32 `[question, region]`: share of the region's vertices that is touched."""
 
 
 @dataclass(frozen=True)
@@ -41,31 +52,38 @@ class DenseSizes:
     cells_per_patch: int
     parts: int
     categories: int
+    holders: int
     joints: int
 
 
 class DenseHeads(nn.Module):
-    """Linear heads per patch, and attention-pooled heads for joints and touched parts."""
+    """Linear heads per patch, and an attention-pooled head for joints."""
 
     def __init__(self, sizes: DenseSizes) -> None:
         super().__init__()
         self.sizes = sizes
-        self.channels = (sizes.parts + 1, sizes.categories + 1, sizes.categories + 2)
+        self.channels = (
+            sizes.parts + 1,
+            sizes.categories + 1,
+            sizes.categories + 2,
+            sizes.holders,
+        )
         self.cells = nn.Linear(sizes.hidden, sum(self.channels) * sizes.cells_per_patch**2)
-        labels = sizes.categories + 1  # the last is the scene
-        self.queries = nn.Parameter(torch.randn(labels + 1, sizes.hidden) * 0.02)
+        self.query = nn.Parameter(torch.randn(1, sizes.hidden) * 0.02)
         self.attention = nn.MultiheadAttention(sizes.hidden, 4, batch_first=True)
-        self.norm = nn.LayerNorm(sizes.hidden)
-        self.mlp = nn.Sequential(nn.Linear(sizes.hidden, 256), nn.GELU())
-        self.joints = nn.Linear(256, sizes.joints * 5)
-        self.touched = nn.Linear(256, sizes.parts)
+        self.joints = nn.Sequential(
+            nn.LayerNorm(sizes.hidden),
+            nn.Linear(sizes.hidden, 256),
+            nn.GELU(),
+            nn.Linear(256, sizes.joints * 5),
+        )
 
-    def forward(self, features: Tensor) -> tuple[list[Tensor], Tensor, Tensor]:
+    def forward(self, features: Tensor) -> tuple[list[Tensor], Tensor]:
         """Map tower features `[batch, patch, hidden]` to predictions.
 
         Returns:
-            Cell logits for parts, objects and contacts `[batch, class, cell, cell]`, joints
-            `[batch, joint, 5]`, and touched-part logits `[batch, label, part]`.
+            Cell logits for parts, objects, contacts and holders `[batch, class, cell, cell]`, and
+            joints `[batch, joint, 5]`.
         """
         s, batch = self.sizes, features.shape[0]
         cells = self.cells(features).view(
@@ -74,23 +92,47 @@ class DenseHeads(nn.Module):
         side = s.grid * s.cells_per_patch
         cells = cells.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, side, side)
         pooled, _ = self.attention(
-            self.queries.expand(batch, -1, -1), features, features, need_weights=False
+            self.query.expand(batch, -1, -1), features, features, need_weights=False
         )
-        pooled = self.mlp(self.norm(pooled))
-        joints = self.joints(pooled[:, -1]).view(batch, s.joints, 5)
-        return list(cells.split(self.channels, dim=1)), joints, self.touched(pooled[:, :-1])
+        joints = self.joints(pooled[:, 0]).view(batch, s.joints, 5)
+        return list(cells.split(self.channels, dim=1)), joints
 
     def losses(self, features: Tensor, targets: DenseTargets) -> dict[str, Tensor]:
         """Return the named loss parts."""
-        (parts, objects, contacts), joints, touched = self(features)
-        asked = targets.touched >= 0
-        touch = binary_cross_entropy_with_logits(
-            touched, targets.touched.clamp(min=0), reduction="none"
-        )
+        (parts, objects, contacts, holders), joints = self(features)
+        held = (targets.holders > 0) & (targets.holders != IGNORE)
+        sides = torch.where(held, targets.holders - 1, IGNORE)
         return {
-            "parts": cross_entropy(parts, targets.parts, ignore_index=IGNORE),
+            "cells": cross_entropy(parts, targets.parts, ignore_index=IGNORE),
             "objects": cross_entropy(objects, targets.objects, ignore_index=IGNORE),
-            "contacts": cross_entropy(contacts, targets.contacts, ignore_index=IGNORE),
+            # Few cells are in contact, and they say which hand holds the object.
+            "contacts": 10 * cross_entropy(contacts, targets.contacts, ignore_index=IGNORE),
+            # Asked of the object's own cells: contact itself is mostly hidden between the two.
+            "holders": 0.5
+            * cross_entropy(holders, sides, ignore_index=IGNORE, reduction="sum")
+            / held.sum().clamp(min=1),
             "joints": 3 * smooth_l1_loss(joints, targets.joints, beta=0.05),
-            "touched": 2 * touch[asked].mean() if bool(asked.any()) else touch.sum() * 0,
+        }
+
+
+class QuestionHeads(nn.Module):
+    """What the image tokens of a question about the body tell of its answer."""
+
+    def __init__(self, tokens: int, hidden: int, parts: int, regions: int) -> None:
+        super().__init__()
+        self.shared = nn.Sequential(nn.Flatten(), nn.Linear(tokens * hidden, 256), nn.GELU())
+        self.parts = nn.Linear(256, parts)
+        self.regions = nn.Linear(256, regions)
+
+    def forward(self, image_tokens: Tensor) -> tuple[Tensor, Tensor]:
+        """Map `[question, token, hidden]` to logits of parts and of regions."""
+        shared = self.shared(image_tokens)
+        return self.parts(shared), self.regions(shared)
+
+    def losses(self, image_tokens: Tensor, targets: QuestionTargets) -> dict[str, Tensor]:
+        """Return the named loss parts."""
+        parts, regions = self(image_tokens)
+        return {
+            "touched": 2 * binary_cross_entropy_with_logits(parts, targets.parts),
+            "regions": 4 * binary_cross_entropy_with_logits(regions, targets.regions),
         }

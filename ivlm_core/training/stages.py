@@ -4,10 +4,11 @@ import random
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from ivlm_core.datasets.mirror import mirror_target
 from ivlm_core.datasets.sample import Target
@@ -19,9 +20,10 @@ from ivlm_core.model.losses import dice, focal_bce, vertex_bce
 from ivlm_core.model.processor import Processor, normalise_images
 from ivlm_core.model.vlm import text_loss
 from ivlm_core.pipeline import upscale
-from ivlm_core.training.arrays import TrainingArrays
+from ivlm_core.training.arrays import HOLDERS, TrainingArrays
 from ivlm_core.training.augment import Affine, jitter_colours, warp_images
-from ivlm_core.training.dense import DenseHeads, DenseSizes
+from ivlm_core.training.dense import DenseHeads, DenseSizes, QuestionHeads, QuestionTargets
+from ivlm_core.training.regions import BodyRegions
 from ivlm_core.training.surfaces import TrainingSurface
 
 
@@ -35,50 +37,159 @@ class LossWeights:
     vertex_bce: float = 1.0
     vertex_dice: float = 2.0
     mask_iou: float = 0.1
-    dense: float = 0.3
+    known: float = 0.3
+    """Of the losses of stage 1, which go on."""
 
 
-def make_heads(model: IvlmModel, arrays: TrainingArrays) -> DenseHeads:
-    """Return stage 1 heads that fit a tower and a dataset."""
-    vision = model.config.vision
-    sizes = DenseSizes(
-        hidden=vision.hidden_size,
-        grid=vision.image_size // vision.patch_size,
-        cells_per_patch=4,
-        parts=len(arrays.part_names),
-        categories=len(arrays.categories),
-        joints=len(arrays.joint_names),
-    )
-    return DenseHeads(sizes)
+@dataclass(frozen=True)
+class ContactBatch:
+    """What a step of the contact stage looks at."""
+
+    images: int = 12
+    """Pictures that are asked about the body."""
+    questions: int = 2
+    """About each of them."""
+    instances: int = 1
+    """Object instances a step asks about."""
+    object_images: int = 6
+    """Pictures of each instance, one question about the object each."""
+    views: int = 4
+    """Views of a surface whose masks are decoded, drawn anew for every step."""
+
+
+class StageHeads(nn.Module):
+    """What training adds to a model: heads on patches and on the image tokens of questions."""
+
+    def __init__(self, model: IvlmModel, arrays: TrainingArrays, regions: int) -> None:
+        super().__init__()
+        config = model.config
+        self.dense = DenseHeads(
+            DenseSizes(
+                hidden=config.vision.hidden_size,
+                grid=config.vision.image_size // config.vision.patch_size,
+                cells_per_patch=4,
+                parts=len(arrays.part_names),
+                categories=len(arrays.categories),
+                holders=len(HOLDERS),
+                joints=len(arrays.joint_names),
+            )
+        )
+        self.questions = QuestionHeads(
+            config.num_image_tokens,
+            config.language.hidden_size,
+            len(arrays.part_names),
+            regions,
+        )
+
+    @property
+    def cells(self) -> int:
+        """Side of the grid that the patch heads are supervised on."""
+        return self.dense.sizes.grid * self.dense.sizes.cells_per_patch
+
+
+class Questions:
+    """Turns targets into token ids and what is to be learned of them."""
+
+    def __init__(self, processor: Processor, body: Body, regions: BodyRegions) -> None:
+        self.processor, self.body, self.regions = processor, body, regions
+
+    def mirrored(self, targets: Sequence[Target], mirror: Tensor) -> list[Target]:
+        """Return the targets, those of mirrored pictures mirrored."""
+        return [
+            self._mirror(target) if flip else target
+            for target, flip in zip(targets, mirror.tolist(), strict=True)
+        ]
+
+    def _mirror(self, target: Target) -> Target:
+        mirrored = mirror_target(target, self.body.mirror)
+        return replace(mirrored, parts=tuple(sorted(mirrored.parts, key=BODY_PARTS.index)))
+
+    def prompts(self, targets: Sequence[Target], rng: random.Random) -> list[list[int]]:
+        """Return the ids of a question each, half of them in the first wording."""
+        wordings = [None if rng.random() < 0.5 else rng for _ in targets]
+        return [
+            self.processor.prompt_ids(prompts.question(t.task, t.label, wording))
+            for t, wording in zip(targets, wordings, strict=True)
+        ]
+
+    def targets(self, targets: Sequence[Target]) -> QuestionTargets:
+        """Return what the heads learn of questions about the body."""
+        parts = torch.zeros(len(targets), len(BODY_PARTS))
+        for row, target in zip(parts, targets, strict=True):
+            row[[BODY_PARTS.index(name) for name in target.parts]] = 1
+        return QuestionTargets(
+            parts, torch.stack([self.regions.shares(t.vertices) for t in targets])
+        )
+
+
+class ImageQuestions:
+    """The questions about the body, or about objects, by image."""
+
+    def __init__(
+        self, targets: Sequence[Target], images: Sequence[int], about: Literal["human", "object"]
+    ) -> None:
+        self._asked: dict[int, list[Target]] = {index: [] for index in images}
+        for target in targets:
+            on_body = target.task == "human_contact"
+            if on_body == (about == "human") and target.image_index in self._asked:
+                self._asked[target.image_index].append(target)
+        self.images = [index for index, asked in self._asked.items() if asked]
+
+    @property
+    def all(self) -> list[Target]:
+        """Every question."""
+        return [target for asked in self._asked.values() for target in asked]
+
+    def draw(self, image: int, count: int, rng: random.Random) -> list[Target]:
+        """Return some questions about an image, different ones if there are enough.
+
+        The ground is asked about in nearly every picture and the answer varies little: it is drawn
+        half as often as an object.
+        """
+        asked = self._asked[image]
+        if len(asked) < count:
+            return rng.choices(asked, k=count)
+        weights = [0.5 if target.label == prompts.SCENE_LABEL else 1.0 for target in asked]
+        keys = [rng.random() ** (1 / weight) for weight in weights]  # Efraimidis & Spirakis 2006
+        return [asked[i] for i in sorted(range(len(asked)), key=keys.__getitem__)[-count:]]
 
 
 class DenseStage:
-    """Stage 1 losses, a batch of images a step."""
+    """Stage 1 losses: a batch of images a step, some questions about each."""
 
     def __init__(
         self,
         model: IvlmModel,
-        heads: DenseHeads,
+        heads: StageHeads,
+        questions: Questions,
         arrays: TrainingArrays,
         images: Sequence[int],
         batch_size: int,
         seed: int,
+        questions_per_image: int = 2,
     ) -> None:
-        self.tower, self.heads, self.arrays = model.vlm.tower, heads, arrays
-        self.images = torch.tensor(images)
-        self.batch_size, self.seed = batch_size, seed
-        self.side = heads.sizes.grid * heads.sizes.cells_per_patch
+        self.vlm, self.heads, self.questions, self.arrays = model.vlm, heads, questions, arrays
+        self.batch_size, self.seed, self.per_image = batch_size, seed, questions_per_image
+        self.asked = ImageQuestions(arrays.targets, images, "human")
 
     def losses(self, step: int) -> dict[str, Tensor]:
         """Return the loss parts of a step."""
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
-        chosen = torch.randint(len(self.images), (self.batch_size,), generator=generator)
-        index = self.images[chosen]
-        may_mirror = torch.ones(len(index), dtype=torch.bool)
-        affine = Affine.draw(len(index), generator, may_mirror)
-        features = self.tower(augmented(self.arrays.images[index], affine, generator))
-        targets = self.arrays.dense_targets(index, affine, self.side)
-        return self.heads.losses(features, targets)
+        rng = random.Random(f"{self.seed} 1 {step}")
+        generator = torch.Generator().manual_seed(rng.getrandbits(62))
+        chosen = rng.choices(self.asked.images, k=self.batch_size)
+        index = torch.tensor(chosen)
+        affine = Affine.draw(len(index), generator, torch.ones(len(index), dtype=torch.bool))
+        features = self.vlm.tower(augmented(self.arrays.images[index], affine, generator))
+        targets = self.arrays.dense_targets(index, affine, self.heads.cells)
+
+        rows = [row for row in range(len(chosen)) for _ in range(self.per_image)]
+        asked = [q for image in chosen for q in self.asked.draw(image, self.per_image, rng)]
+        asked = self.questions.mirrored(asked, affine.mirrored[rows])
+        tokens = self.vlm.image_tokens(features[rows], self.questions.prompts(asked, rng))
+        return {
+            **self.heads.dense.losses(features, targets),
+            **self.heads.questions.losses(tokens, self.questions.targets(asked)),
+        }
 
 
 def augmented(images: Tensor, affine: Affine, generator: torch.Generator) -> Tensor:
@@ -94,35 +205,28 @@ class ContactStage:
         self,
         model: IvlmModel,
         processor: Processor,
-        heads: DenseHeads,
+        heads: StageHeads,
+        questions: Questions,
         arrays: TrainingArrays,
         images: Sequence[int],
-        body: Body,
         object_mesh: Callable[[str], Mesh],
         *,
-        human_batch: int,
-        object_batch: int,
-        instances: int,
+        batch: ContactBatch,
         known_instances: int,
         lift_size: int,
         weights: LossWeights,
         seed: int,
     ) -> None:
         self.model, self.processor, self.heads, self.arrays = model, processor, heads, arrays
-        self.body, self.object_mesh, self.lift_size = body, object_mesh, lift_size
+        self.questions, self.object_mesh, self.lift_size = questions, object_mesh, lift_size
         self.surfaces: dict[str, TrainingSurface] = {}
-        self.surface = TrainingSurface.body(body.mesh, model.config, lift_size)
-        self.human_batch, self.object_batch = human_batch, object_batch
-        self.instances, self.weights, self.seed = instances, weights, seed
-        self.side = heads.sizes.grid * heads.sizes.cells_per_patch
-        allowed = set(images)
-        self.human = [
-            q for q in arrays.targets if q.task == "human_contact" and q.image_index in allowed
-        ]
+        self.surface = TrainingSurface.body(questions.body.mesh, model.config, lift_size)
+        self.batch, self.weights, self.seed = batch, weights, seed
+        self.human = ImageQuestions(arrays.targets, images, "human")
+        objects = ImageQuestions(arrays.targets, images, "object")
         self.by_instance: dict[str, list[Target]] = defaultdict(list)
-        for query in arrays.targets:
-            if query.task != "human_contact" and query.image_index in allowed:
-                self.by_instance[query.instance or ""].append(query)
+        for query in objects.all:
+            self.by_instance[query.instance or ""].append(query)
         names = sorted(self.by_instance)
         random.Random(seed).shuffle(names)
         self.instance_names = names[:known_instances]
@@ -131,46 +235,72 @@ class ContactStage:
         """Return the loss parts of a step."""
         rng = random.Random(f"{self.seed} 2 {step}")
         generator = torch.Generator().manual_seed(rng.getrandbits(62))
-        groups = [rng.choices(self.human, k=self.human_batch)]
-        per_instance = self.object_batch // self.instances
-        for name in rng.choices(self.instance_names, k=self.instances):
-            groups.append(rng.choices(self.by_instance[name], k=per_instance))
+        chosen, rows, groups = self._draw(rng)
         queries = [q for group in groups for q in group]
+        on_body = len(groups[0])
 
-        index = torch.tensor([q.image_index for q in queries])
-        may_mirror = torch.tensor([q.task == "human_contact" for q in queries])
-        affine = Affine.draw(len(queries), generator, may_mirror)
-        pixels = augmented(self.arrays.images[index], affine, generator)
-        features = self.model.vlm.tower(pixels)
-        dense = self.heads.losses(features, self.arrays.dense_targets(index, affine, self.side))
-        parts = {f"dense_{k}": self.weights.dense * v for k, v in dense.items()}
+        index = torch.tensor(chosen)
+        affine = Affine.draw(len(index), generator, torch.arange(len(index)) < self.batch.images)
+        features = self.model.vlm.tower(augmented(self.arrays.images[index], affine, generator))
+        targets = self.arrays.dense_targets(index, affine, self.heads.cells)
+        known = self.heads.dense.losses(features, targets)
 
-        queries = [
-            self._mirror(q) if flipped else q
-            for q, flipped in zip(queries, affine.mirrored.tolist(), strict=True)
+        queries = self.questions.mirrored(queries, affine.mirrored[rows])
+        asked = self.questions.prompts(queries, rng)
+        tokens = self.model.vlm.image_tokens(features[rows], asked)
+        known |= self.heads.questions.losses(
+            tokens[:on_body], self.questions.targets(queries[:on_body])
+        )
+        parts = {f"known_{k}": self.weights.known * v for k, v in known.items()}
+        ids = [
+            prompt + self.processor.answer_ids(q.task, q.details)
+            for prompt, q in zip(asked, queries, strict=True)
         ]
-        ids, starts = self._ids(queries, rng)
-        scored = self.model.vlm.score(self.model.vlm.mm_projector(features), ids, starts)
+        scored = self.model.vlm.score(tokens, ids, [len(prompt) for prompt in asked])
         parts["text"] = self.weights.text * text_loss(scored.logits, scored.labels)
-        prompts_ = self.model.contact_prompts(scored, ids)
+        contact = self.model.contact_prompts(scored, ids)
 
-        views = [self.surface.views, *(self._object(g[0]).views for g in groups[1:])]
-        embeddings = self.model.embed_views(torch.cat(views)).split([len(v) for v in views])
+        surfaces = [self.surface, *(self._object(g[0]) for g in groups[1:])]
+        views = [self._some_views(surface, rng) for surface in surfaces]
+        renders = [s.views[v] for s, v in zip(surfaces, views, strict=True)]
+        embeddings = self.model.embed_views(torch.cat(renders)).split([len(v) for v in views])
         total: dict[str, list[Tensor]] = defaultdict(list)
         start = 0
-        for group, embedding in zip(groups, embeddings, strict=True):
-            rows = slice(start, start + len(group))
+        for group, surface, seen_from, embedding in zip(
+            groups, surfaces, views, embeddings, strict=True
+        ):
+            part = slice(start, start + len(group))
             start += len(group)
-            on_object = group[0].task != "human_contact"
-            surface = self._object(group[0]) if on_object else self.surface
             logits, iou = self.model.localize(
-                [p for p in prompts_[rows] if p is not None], embedding, on_object
+                [p for p in contact[part] if p is not None],
+                embedding,
+                group[0].task != "human_contact",
             )
-            target = surface.vertex_targets([q.vertices for q in queries[rows]])
-            for key, value in self._contact(logits, iou, target, surface).items():
+            target = surface.vertex_targets([q.vertices for q in queries[part]])
+            for key, value in self._contact(logits, iou, target, surface, seen_from).items():
                 total[key].append(value)
         parts |= {key: torch.cat(values).mean() for key, values in total.items()}
         return parts
+
+    def _draw(self, rng: random.Random) -> tuple[list[int], list[int], list[list[Target]]]:
+        """Return images, the image (by its place among them) of every question, and questions.
+
+        The questions come by surface, those about the body first.
+        """
+        batch, per_image = self.batch, self.batch.questions
+        chosen = rng.choices(self.human.images, k=batch.images)
+        groups = [[q for image in chosen for q in self.human.draw(image, per_image, rng)]]
+        for name in rng.choices(self.instance_names, k=batch.instances):
+            queries = rng.choices(self.by_instance[name], k=batch.object_images)
+            chosen += [q.image_index for q in queries]
+            groups.append(queries)
+        rows = [row for row in range(batch.images) for _ in range(per_image)]
+        return chosen, rows + list(range(batch.images, len(chosen))), groups
+
+    def _some_views(self, surface: TrainingSurface, rng: random.Random) -> list[int]:
+        """Draw the views of this step: decoding all of the body's is most of a step's cost."""
+        count = surface.num_views
+        return sorted(rng.sample(range(count), min(count, self.batch.views)))
 
     def _object(self, target: Target) -> TrainingSurface:
         """Return the surface of an object task, rendered when it is first asked about."""
@@ -181,14 +311,24 @@ class ContactStage:
         return self.surfaces[name]
 
     def _contact(
-        self, logits: Tensor, iou: Tensor, target: Tensor, surface: TrainingSurface
+        self,
+        logits: Tensor,
+        iou: Tensor,
+        target: Tensor,
+        surface: TrainingSurface,
+        views: Sequence[int],
     ) -> dict[str, Tensor]:
-        """Return per-sample mask and vertex losses of one surface."""
-        w, valid = self.weights, surface.on_surface
-        masks = surface.mask_targets(target)
+        """Return per-sample mask and vertex losses of one surface, from some of its views."""
+        w, valid = self.weights, surface.on_surface[views]
+        masks = surface.mask_targets(target)[:, views]
         probabilities = logits.sigmoid()
-        scores = surface.lift.lift(upscale(logits, surface.lift_size).sigmoid()).scores
-        seen = surface.lift.seen
+        fine = upscale(logits, surface.lift_size).sigmoid()
+        everywhere = fine.new_zeros(len(fine), surface.num_views, *fine.shape[2:])
+        counted = torch.zeros(len(fine), surface.num_views)
+        everywhere[:, views], counted[:, views] = fine, 1.0
+        by_pixels = self.model.config.lift.weighting == "pixels"
+        scores = surface.lift.lift(everywhere, counted, by_pixels=by_pixels).scores
+        seen = surface.seen_from(views)
         return {
             "mask_bce": w.mask_bce * focal_bce(logits, masks, valid, gamma=0.0),
             "mask_dice": w.mask_dice * dice(probabilities, masks, valid),
@@ -196,22 +336,6 @@ class ContactStage:
             "vertex_dice": w.vertex_dice * dice(scores, target, seen),
             "mask_iou": w.mask_iou * _iou_error(probabilities.detach(), masks, valid, iou),
         }
-
-    def _mirror(self, target: Target) -> Target:
-        mirrored = mirror_target(target, self.body.mirror)
-        return replace(mirrored, parts=tuple(sorted(mirrored.parts, key=BODY_PARTS.index)))
-
-    def _ids(
-        self, queries: Sequence[Target], rng: random.Random
-    ) -> tuple[list[list[int]], list[int]]:
-        ids, starts = [], []
-        for query in queries:
-            wording = None if rng.random() < 0.5 else rng
-            question = prompts.question(query.task, query.label, wording)
-            prompt = self.processor.prompt_ids(question)
-            ids.append(prompt + self.processor.answer_ids(query.task, query.details))
-            starts.append(len(prompt))
-        return ids, starts
 
 
 def _iou_error(probabilities: Tensor, masks: Tensor, valid: Tensor, iou: Tensor) -> Tensor:

@@ -59,6 +59,17 @@ class TrainingSurface:
         """Bool `[view, low, low]`: pixels that a mask target exists for."""
         return self._hit
 
+    @property
+    def num_views(self) -> int:
+        """Views of the rig."""
+        return len(self.views_uint8)
+
+    def seen_from(self, views: Sequence[int]) -> Tensor:
+        """Return bool `[vertex]`: in sight of one of these views."""
+        seen = torch.zeros(self.num_vertices, dtype=torch.bool)
+        seen[self.lift.pair_vertex[torch.isin(self.lift.pair_view, torch.tensor(views))]] = True
+        return seen
+
     def vertex_targets(self, vertices: Sequence[np.ndarray]) -> Tensor:
         """Return float `[batch, vertex]`, 1 on the listed vertices."""
         target = torch.zeros(len(vertices), self.num_vertices)

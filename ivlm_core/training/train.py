@@ -17,12 +17,15 @@ from ivlm_core.model.checkpoint import save_checkpoint
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.presets import NANO
 from ivlm_core.training.arrays import TrainingArrays
+from ivlm_core.training.regions import body_regions
 from ivlm_core.training.run import Precision, Schedule, StageRun, Trained
 from ivlm_core.training.stages import (
+    ContactBatch,
     ContactStage,
     DenseStage,
     LossWeights,
-    make_heads,
+    Questions,
+    StageHeads,
     split_validation,
 )
 from ivlm_core.training.validation import Validation
@@ -42,17 +45,14 @@ class TrainConfig:
     model: IvlmConfig = NANO
     """Sizes of the network."""
     dense: Schedule = field(default_factory=lambda: Schedule(steps=1700, learning_rate=1e-3))
-    """Stage 1: vision tower on dense labels."""
+    """Stage 1: vision tower and projector on dense labels and body regions."""
     contact: Schedule = field(default_factory=lambda: Schedule(steps=1250, learning_rate=1e-3))
     """Stage 2: text and contact, end to end."""
     weights: LossWeights = field(default_factory=LossWeights)
     tower_rate: float = 0.3
-    """Learning rate of the tower in stage 2, as a multiple."""
+    """Learning rate in stage 2 of what stage 1 has trained, as a multiple."""
     dense_batch: int = 48
-    human_batch: int = 24
-    object_batch: int = 8
-    instances: int = 1
-    """Object instances a step asks about."""
+    contact_batch: ContactBatch = field(default_factory=ContactBatch)
     known_instances: int = 200
     """Most object instances that are trained on; each costs its renders."""
     lift_size: int = 128
@@ -84,32 +84,37 @@ def train(config: TrainConfig) -> Path:
 
     model, processor = build(config.model, arrays.labels, _details(arrays))
     model.vlm.tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    heads = make_heads(model, arrays)
+    regions = body_regions(config.model.body)
+    heads = StageHeads(model, arrays, len(regions))
+    questions = Questions(processor, load_body(config.model.body), regions)
     model.train()
 
-    stage1 = DenseStage(model, heads, arrays, training, config.dense_batch, config.seed)
+    stage1 = DenseStage(model, heads, questions, arrays, training, config.dense_batch, config.seed)
     run1 = StageRun(
         "dense",
         config.out,
-        [Trained(model.vlm.tower), Trained(heads)],
+        [
+            Trained(model.vlm.tower),
+            Trained(model.vlm.mm_projector),
+            Trained(model.vlm.language.get_input_embeddings()),
+            Trained(heads),
+        ],
         config.dense,
         config.save_every,
         config.precision,
     )
-    check = DenseStage(model, heads, arrays, validation, 128, config.seed + 1)
+    check = DenseStage(model, heads, questions, arrays, validation, 128, config.seed + 1)
     run1.run(stage1.losses, lambda step: _dense_figures(model, check), config.validate_every)
 
     stage2 = ContactStage(
         model,
         processor,
         heads,
+        questions,
         arrays,
         training,
-        load_body(config.model.body),
         dataset.object_mesh,
-        human_batch=config.human_batch,
-        object_batch=config.object_batch,
-        instances=config.instances,
+        batch=config.contact_batch,
         known_instances=config.known_instances,
         lift_size=config.lift_size,
         weights=config.weights,
@@ -151,7 +156,6 @@ def train(config: TrainConfig) -> Path:
 
 def _contact_groups(model: IvlmModel, heads: torch.nn.Module, config: TrainConfig) -> list[Trained]:
     rest = [
-        model.vlm.mm_projector,
         model.vlm.language,
         model.projection,
         model.view_encoder,
@@ -161,6 +165,7 @@ def _contact_groups(model: IvlmModel, heads: torch.nn.Module, config: TrainConfi
     ]
     return [
         Trained(model.vlm.tower, config.tower_rate),
+        Trained(model.vlm.mm_projector, config.tower_rate),
         Trained(heads, config.tower_rate),
         *(Trained(module) for module in rest),
     ]

@@ -16,7 +16,9 @@ def _teacher_forced(model: IvlmModel, processor: Processor) -> list[ContactPromp
         prompt = processor.prompt_ids(question("human_contact", label))
         rows.append(prompt + processor.answer_ids("human_contact", parts))
         starts.append(len(prompt))
-    scored = model.vlm.score(model.vlm.image_tokens(torch.randn(2, 3, 32, 32)), rows, starts)
+    asked = [row[:start] for row, start in zip(rows, starts, strict=True)]
+    tokens = model.vlm.image_tokens(model.vlm.tower(torch.randn(2, 3, 32, 32)), asked)
+    scored = model.vlm.score(tokens, rows, starts)
     prompts = model.contact_prompts(scored, rows)
     assert all(p is not None and p.token == model.tokens.human for p in prompts)
     return [p for p in prompts if p is not None]
@@ -93,6 +95,8 @@ def test_answer_without_token_gives_no_prompt(tiny: tuple[IvlmModel, Processor])
     prompt = processor.prompt_ids("What is this?")
     with torch.no_grad():
         scored = model.vlm.score(
-            model.vlm.image_tokens(torch.randn(1, 3, 32, 32)), [prompt], [len(prompt)]
+            model.vlm.image_tokens(model.vlm.tower(torch.randn(1, 3, 32, 32)), [prompt]),
+            [prompt],
+            [len(prompt)],
         )
     assert model.contact_prompts(scored, [prompt]) == [None]

@@ -27,7 +27,7 @@ def test_cached_generation_is_plain_greedy_decoding(tiny: tuple[IvlmModel, Proce
     images = torch.randn(1, 3, 32, 32)
     prompt = _prompts(processor)[0]
     with torch.no_grad():
-        tokens = model.vlm.image_tokens(images)
+        tokens = model.vlm.image_tokens(model.vlm.tower(images), [prompt])
         cached = model.vlm.generate(tokens, [prompt], 6, [])
         ids = list(prompt)
         for _ in range(6):
@@ -44,7 +44,7 @@ def test_batch_of_unequal_prompts_equals_one_by_one(tiny: tuple[IvlmModel, Proce
     prompts = _prompts(processor)
     assert len(prompts[0]) != len(prompts[1])
     with torch.no_grad():
-        tokens = model.vlm.image_tokens(images)
+        tokens = model.vlm.image_tokens(model.vlm.tower(images), prompts)
         together = model.vlm.generate(tokens, prompts, 5, [])
         for i, prompt in enumerate(prompts):
             alone = model.vlm.generate(tokens[i : i + 1], [prompt], 5, [])
@@ -58,7 +58,7 @@ def test_stop_token_is_kept_and_ends_the_answer(tiny: tuple[IvlmModel, Processor
     model, processor = tiny
     prompt = _prompts(processor)[0]
     with torch.no_grad():
-        tokens = model.vlm.image_tokens(torch.randn(1, 3, 32, 32))
+        tokens = model.vlm.image_tokens(model.vlm.tower(torch.randn(1, 3, 32, 32)), [prompt])
         free = model.vlm.generate(tokens, [prompt], 4, [])
         first = free.ids[0][len(prompt)]
         stopped = model.vlm.generate(tokens, [prompt], 4, [first])
@@ -69,7 +69,7 @@ def test_text_loss_ignores_the_prompt(tiny: tuple[IvlmModel, Processor]) -> None
     model, processor = tiny
     prompt = _prompts(processor)[0]
     answer = processor.answer_ids("human_contact", ["left hand"])
-    tokens = model.vlm.image_tokens(torch.randn(1, 3, 32, 32))
+    tokens = model.vlm.image_tokens(model.vlm.tower(torch.randn(1, 3, 32, 32)), [prompt])
     scored = model.vlm.score(tokens, [prompt + answer], [len(prompt)])
     supervised = scored.labels[0][scored.labels[0] != IGNORE_LABEL].tolist()
     assert supervised == answer
@@ -91,5 +91,6 @@ def test_lora_trains_adapters_head_and_embeddings_only() -> None:
 @pytest.mark.parametrize("kind", ["linear", "mlp"])
 def test_projectors(kind: str) -> None:
     vlm = Vlm(TINY.vision, replace(TINY.language, projector=kind))
-    out = vlm.image_tokens(torch.randn(2, 3, 32, 32))
+    features = torch.randn(2, TINY.vision.num_patches, TINY.vision.hidden_size)
+    out = vlm.image_tokens(features, [])
     assert out.shape == (2, TINY.vision.num_patches, TINY.language.hidden_size)

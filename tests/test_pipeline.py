@@ -8,30 +8,13 @@ import pytest
 import torch
 
 from ivlm_core.geometry.mesh import Mesh
-from ivlm_core.model.build import save_tiny
-from ivlm_core.model.checkpoint import CheckpointError, load_checkpoint, save_checkpoint
+from ivlm_core.model.checkpoint import CheckpointError
 from ivlm_core.pipeline import Pipeline, Query
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A tiny model whose answer is forced to hold the contact token."""
-    folder = save_tiny(tmp_path_factory.mktemp("model") / "tiny")
-    model, processor = load_checkpoint(folder)
-    with torch.no_grad():  # an untrained head says anything; make it always ask for a mask
-        model.vlm.language.model.norm.weight.fill_(1.0)
-        model.vlm.language.lm_head.weight.zero_()
-        model.vlm.language.lm_head.weight[model.tokens.human] = 1e-3
-        direction = torch.randn(model.config.language.hidden_size)
-        model.vlm.language.lm_head.weight[model.tokens.human] = direction
-        model.vlm.language.lm_head.weight[model.tokens.object] = -direction
-    save_checkpoint(folder, model, processor, {"note": "untrained, for tests"})
-    return folder
-
-
-@pytest.fixture(scope="module")
-def pipeline(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
-    return Pipeline.from_pretrained(folder, "cpu", tmp_path_factory.mktemp("cache"))
+def pipeline(answering_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    return Pipeline.from_pretrained(answering_model, "cpu", tmp_path_factory.mktemp("cache"))
 
 
 @pytest.fixture(scope="module")
@@ -89,9 +72,9 @@ def test_batch_equals_one_by_one(pipeline: Pipeline, photo: np.ndarray) -> None:
 
 
 def test_confident_views_can_count_more(
-    pipeline: Pipeline, folder: Path, photo: np.ndarray
+    pipeline: Pipeline, answering_model: Path, photo: np.ndarray
 ) -> None:
-    other = Pipeline.from_pretrained(folder, "cpu")
+    other = Pipeline.from_pretrained(answering_model, "cpu")
     lift = replace(other.config.lift, weighting="confidence")
     other.config = replace(other.config, lift=lift)
     weighted = other.predict(photo, "bottle", "human_contact")
@@ -101,19 +84,21 @@ def test_confident_views_can_count_more(
     np.testing.assert_array_equal(weighted.seen, plain.seen)
 
 
-def test_second_process_finds_the_surfaces(folder: Path, photo: np.ndarray, tmp_path: Path) -> None:
-    first = Pipeline.from_pretrained(folder, "cpu", tmp_path)
+def test_second_process_finds_the_surfaces(
+    answering_model: Path, photo: np.ndarray, tmp_path: Path
+) -> None:
+    first = Pipeline.from_pretrained(answering_model, "cpu", tmp_path)
     cold = first.predict(photo, "bottle", "human_contact")
     files = {f: f.stat().st_mtime_ns for f in tmp_path.rglob("*.safetensors")}
     assert files
-    second = Pipeline.from_pretrained(folder, "cpu", tmp_path)
+    second = Pipeline.from_pretrained(answering_model, "cpu", tmp_path)
     warm = second.predict(photo, "bottle", "human_contact")
     np.testing.assert_allclose(warm.scores, cold.scores, atol=1e-6)
     assert set(tmp_path.rglob("*.safetensors")) == set(files)
 
 
-def test_answer_without_token_is_an_empty_result(folder: Path, photo: np.ndarray) -> None:
-    pipeline = Pipeline.from_pretrained(folder, "cpu")
+def test_answer_without_token_is_an_empty_result(answering_model: Path, photo: np.ndarray) -> None:
+    pipeline = Pipeline.from_pretrained(answering_model, "cpu")
     with torch.no_grad():
         pipeline.model.vlm.language.lm_head.weight.zero_()
     result = pipeline.predict(photo, "bottle", "human_contact")
@@ -151,14 +136,14 @@ def test_image_files(pipeline: Pipeline, tmp_path: Path) -> None:
         pipeline.predict(broken, "cup")
 
 
-def test_model_folders(folder: Path, tmp_path: Path) -> None:
+def test_model_folders(answering_model: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="does not exist; expected 'nano' or a folder"):
         Pipeline.from_pretrained(tmp_path / "none")
     with pytest.raises(FileNotFoundError, match=r"has no config.json"):
         Pipeline.from_pretrained(tmp_path)
     damaged = tmp_path / "damaged"
     damaged.mkdir()
-    for file in folder.iterdir():
+    for file in answering_model.iterdir():
         (damaged / file.name).write_bytes(file.read_bytes())
     weights = damaged / "model.safetensors"
     weights.write_bytes(weights.read_bytes()[:-1000])
@@ -169,14 +154,14 @@ def test_model_folders(folder: Path, tmp_path: Path) -> None:
         .read_text()
         .replace('"intermediate_size": 64', '"intermediate_size": 96')
     )
-    weights.write_bytes((folder / "model.safetensors").read_bytes())
+    weights.write_bytes((answering_model / "model.safetensors").read_bytes())
     (damaged / "config.json").write_text(other)
     with pytest.raises(CheckpointError, match="do not fit its config.json"):
         Pipeline.from_pretrained(damaged)
 
 
-def test_missing_device_is_refused(folder: Path) -> None:
+def test_missing_device_is_refused(answering_model: Path) -> None:
     with pytest.raises(ValueError, match="not a torch device"):
-        Pipeline.from_pretrained(folder, "gpu")
+        Pipeline.from_pretrained(answering_model, "gpu")
     with pytest.raises(ValueError, match="CUDA devices found"):
-        Pipeline.from_pretrained(folder, "cuda:77")
+        Pipeline.from_pretrained(answering_model, "cuda:77")

@@ -17,23 +17,9 @@ TIMEOUT_S = 60.0
 
 
 @pytest.fixture(scope="session")
-def tiny_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An untrained model whose answers always ask for a mask."""
-    import torch
-
-    from ivlm_core.model.build import save_tiny
-    from ivlm_core.model.checkpoint import load_checkpoint, save_checkpoint
-
-    folder = save_tiny(tmp_path_factory.mktemp("model") / "tiny")
-    model, processor = load_checkpoint(folder)
-    with torch.no_grad():
-        torch.manual_seed(0)
-        direction = torch.randn(model.config.language.hidden_size)
-        head = model.vlm.language.lm_head.weight
-        head.zero_()
-        head[model.tokens.human], head[model.tokens.object] = direction, -direction
-    save_checkpoint(folder, model, processor, {"note": "untrained, for tests"})
-    return folder
+def tiny_model(answering_model: Path) -> Path:
+    """The model of every node here."""
+    return answering_model
 
 
 @pytest.fixture(scope="session")

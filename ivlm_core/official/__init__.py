@@ -1,0 +1,1 @@
+"""The published InteractVLM: its checkpoints, its conventions and its numbers."""

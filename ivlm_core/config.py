@@ -198,6 +198,8 @@ class PromptConfig:
     max_new_tokens: int = 64
     stop_at_contact: bool = False
     """End generation at the contact token instead of at the end of the sentence."""
+    labels: tuple[str, ...] = ()
+    """Object labels that training asked about; empty where the model takes any."""
 
     def __post_init__(self) -> None:
         _require(

@@ -67,6 +67,8 @@ class Prediction:
     """float32 `[view, size, size]`."""
     timings: dict[str, float]
     """Seconds by stage of the batch the query was in, `total` included."""
+    label_known: bool = True
+    """False where the model was trained on a list of labels and this is none of them."""
 
     @property
     def contact(self) -> np.ndarray:
@@ -129,8 +131,8 @@ class Pipeline:
         """Return the shipped mesh of a label, or None where there is none."""
         from ivlm_core.synthesis import objects
 
-        known = prompts.clean_label(label)
-        return objects.default_object(known) if known in objects.KNOWN_LABELS else None
+        category = objects.category_of(prompts.clean_label(label))
+        return objects.default_object(category) if category else None
 
     def predict(
         self, image: Any, label: str, task: Task = "human_contact", mesh: Mesh | None = None
@@ -153,7 +155,7 @@ class Pipeline:
             checked = [_check_query(q) for q in queries]
             images, image_index = _unique_images([q.image for q in checked])
             pixels = self.processor.pixel_values(images).to(self.device)
-            ids = [self.processor.prompt_ids(prompts.question(q.task, q.label)) for q in checked]
+            ids = [self._prompt(q) for q in checked]
         with watch.stage("surfaces"):
             surfaces = [self._surface(q) for q in checked]
         with watch.stage("vision"):
@@ -173,6 +175,24 @@ class Pipeline:
                 checked, surfaces, answers, masks, lifted, strict=True
             )
         ]
+
+    def asked_label(self, label: str) -> str | None:
+        """Return the word the model is asked with: the label, or the category it is an alias of.
+
+        None where the model was trained on a list of labels and this is none of them: it is then
+        asked with the label all the same, but its answer is a guess.
+        """
+        known = self.config.prompt.labels
+        if not known or label in known:
+            return label
+        from ivlm_core.synthesis.objects import category_of
+
+        category = category_of(label)
+        return category if category in known else None
+
+    def _prompt(self, query: Query) -> list[int]:
+        word = self.asked_label(query.label) or query.label
+        return self.processor.prompt_ids(prompts.question(query.task, word))
 
     def threshold(self, task: Task) -> float:
         """Return the score from which a vertex counts as in contact."""
@@ -254,6 +274,7 @@ class Pipeline:
             view_images=surface.view_images.cpu().numpy(),
             mask_probabilities=masks.float().cpu().numpy(),
             timings=timings,
+            label_known=self.asked_label(query.label) is not None,
         )
 
 

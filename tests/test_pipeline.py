@@ -165,3 +165,22 @@ def test_missing_device_is_refused(answering_model: Path) -> None:
         Pipeline.from_pretrained(answering_model, "gpu")
     with pytest.raises(ValueError, match="CUDA devices found"):
         Pipeline.from_pretrained(answering_model, "cuda:77")
+
+
+def test_an_alias_is_asked_by_the_word_the_model_knows(
+    answering_model: Path, photo: np.ndarray
+) -> None:
+    pipeline = Pipeline.from_pretrained(answering_model, "cpu")
+    assert pipeline.predict(photo, "zebra").label_known  # no list: any label is welcome
+    prompt = replace(pipeline.config.prompt, labels=("ball", "scene"))
+    pipeline.model.config = pipeline.config = replace(pipeline.config, prompt=prompt)
+    assert [pipeline.asked_label(x) for x in ("ball", "football", "scene")] == [
+        "ball",
+        "ball",
+        "scene",
+    ]
+    alias, name = (pipeline.predict(photo, x) for x in ("football", "ball"))
+    np.testing.assert_array_equal(alias.scores, name.scores)
+    assert alias.label == "football" and alias.label_known
+    assert pipeline.asked_label("mug") is None
+    assert not pipeline.predict(photo, "mug").label_known

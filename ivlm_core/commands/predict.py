@@ -137,6 +137,12 @@ class _Batch:
         self.reports.append(report)
         if self.config.html and len(self.page) < _PAGE_LIMIT:
             self.page.append((image, prediction))
+        if not prediction.label_known:
+            _beside_bar(
+                f"note: {sample.title}: model {self.config.model} was not trained on "
+                f"'{prediction.label}'; the answer is a guess",
+                sys.stderr,
+            )
         parts = ", ".join(name for name, _ in top_parts(prediction)) or contact_line(prediction)
         names = " ".join(report["files"].values())
         _beside_bar(

@@ -74,6 +74,7 @@ def summary(prediction: "Prediction") -> dict[str, Any]:
         "task": prediction.task,
         "label": prediction.label,
         "answer": prediction.answer,
+        "label_known": prediction.label_known,
         "topology": prediction.topology,
         "scores": {
             "vertices": len(prediction.scores),

@@ -82,7 +82,9 @@ def train(config: TrainConfig) -> Path:
     training, validation = split_validation(len(arrays.images))
     LOG.info("%d images, %d questions", len(arrays.images), len(arrays.targets))
 
-    model, processor = build(config.model, arrays.labels, _details(arrays))
+    asks = replace(config.model.prompt, labels=arrays.labels)
+    sizes = replace(config.model, prompt=asks)
+    model, processor = build(sizes, arrays.labels, _details(arrays))
     model.vlm.tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     regions = body_regions(config.model.body)
     heads = StageHeads(model, arrays, len(regions))

@@ -180,6 +180,14 @@ def affordance_of(category: str) -> dict[str, tuple[str, ...]]:
     return dict(_category(category).affordances)
 
 
+def category_of(label: str) -> str | None:
+    """Return the category that a label or an alias names (a football is a ball), or None.
+
+    Case, underscores and hyphens do not matter.
+    """
+    return _BY_LABEL.get(" ".join(label.lower().replace("_", " ").replace("-", " ").split()))
+
+
 def default_object(label: str) -> Mesh:
     """Return the shipped mesh for an object label (metres, y up), the same every time.
 
@@ -189,13 +197,13 @@ def default_object(label: str) -> Mesh:
     Raises:
         ValueError: if the label is unknown; the text lists the known ones.
     """
-    wanted = " ".join(label.lower().replace("_", " ").replace("-", " ").split())
-    if wanted not in _BY_LABEL:
+    category = category_of(label)
+    if category is None:
         raise ValueError(
             f"no shipped mesh for the label '{label}'; give a mesh file or use one of: "
             + ", ".join(KNOWN_LABELS)
         )
-    return _default_mesh(_BY_LABEL[wanted])
+    return _default_mesh(category)
 
 
 @lru_cache(maxsize=64)

@@ -132,7 +132,7 @@ class SamConfig:
     decoder_heads: int = 8
     decoder_mlp_dim: int = 2048
     separate_decoders: bool = False
-    """Own mask decoders for human and object tokens instead of one for both."""
+    """Own mask decoders for human and object tokens beside the one for generic tokens (`DifDe`)."""
 
     def __post_init__(self) -> None:
         _require(
@@ -218,11 +218,18 @@ class ViewConfig:
     object_rig: str = "object4"
     object_conditioning_rig: str | None = None
     """Rig whose parameters condition the prompt where they differ from the rendering one."""
+    affordance_conditioning_rig: str | None = None
+    """The same for affordance, where a model learned it with other parameters than contact."""
 
     @property
     def object_condition(self) -> str:
-        """Rig that conditions object prompts."""
+        """Rig that conditions prompts about contact on objects."""
         return self.object_conditioning_rig or self.object_rig
+
+    @property
+    def affordance_condition(self) -> str:
+        """Rig that conditions prompts about affordance of objects."""
+        return self.affordance_conditioning_rig or self.object_condition
 
 
 @dataclass(frozen=True)

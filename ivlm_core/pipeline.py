@@ -223,16 +223,17 @@ class Pipeline:
         size = self.config.sam.image_size
         masks = [torch.zeros(len(s.rig.views), size, size) for s in surfaces]
         scores = [torch.zeros(len(s.mesh.vertices)) for s in surfaces]
-        groups: dict[tuple[str, bool], list[int]] = {}
+        groups: dict[tuple[str, Task], list[int]] = {}
         for i, (query, surface, prompt) in enumerate(zip(queries, surfaces, asked, strict=True)):
             if prompt is not None:
-                key = (surface.mesh.content_hash, query.task == "human_contact")
-                groups.setdefault(key, []).append(i)
-        for (_, is_human), rows in groups.items():
-            surface = surfaces[rows[0]]
+                groups.setdefault((surface.mesh.content_hash, query.task), []).append(i)
+        for (_, task), rows in groups.items():
+            surface, is_human = surfaces[rows[0]], task == "human_contact"
             with watch.stage("localize"):
                 found = [p for p in (asked[i] for i in rows) if p is not None]
-                logits, iou = self.model.localize(found, surface.view_embeddings, not is_human)
+                logits, iou = self.model.localize(
+                    found, surface.view_embeddings, not is_human, self.model.cameras(task)
+                )
                 probabilities = upscale(logits, size).sigmoid()
             with watch.stage("lift"):
                 lift = self.config.lift

@@ -8,7 +8,9 @@ from torch import Tensor, nn
 
 from ivlm_core.config import IvlmConfig
 from ivlm_core.geometry.view_rig import get_rig
-from ivlm_core.model.localize import Localizer
+from ivlm_core.model.drafts import Drafter
+from ivlm_core.model.localize import Localizer, PromptKind
+from ivlm_core.model.prompts import Task
 from ivlm_core.model.sam import build_image_encoder
 from ivlm_core.model.tokens import ContactTokens, locate_contact_token
 from ivlm_core.model.view_encoder import TokenSplitter, build_view_encoder
@@ -37,37 +39,45 @@ class IvlmModel(nn.Module):
         self.projection = nn.Sequential(
             nn.Linear(hidden, hidden), nn.ReLU(), nn.Linear(hidden, dim)
         )
-        human, condition = get_rig(config.views.human_rig), get_rig(config.views.object_condition)
         self.view_encoder = build_view_encoder(
-            config.views, dim, max(len(human.views), len(condition.views))
+            config.views, dim, max(len(get_rig(name).views) for name in _rigs(config).values())
         )
         self.splitter = TokenSplitter(dim, dim // 2) if config.tokens.splitter else None
         self.image_encoder = build_image_encoder(config.sam)
         self.localizer = Localizer(config.sam)
-        self.register_buffer(
-            "human_cameras", torch.from_numpy(human.normalised_parameters()), persistent=False
-        )
-        self.register_buffer(
-            "object_cameras", torch.from_numpy(condition.normalised_parameters()), persistent=False
-        )
+        for task, name in _rigs(config).items():
+            cameras = torch.from_numpy(get_rig(name).normalised_parameters())
+            self.register_buffer(f"{task}_cameras", cameras, persistent=False)
+
+    def cameras(self, task: Task) -> Tensor:
+        """Return the normalised cameras `[view, 5]` that condition prompts of a task."""
+        return self.get_buffer(f"{task}_cameras")
 
     def answer(self, pixel_values: Tensor, prompts: Sequence[Sequence[int]]) -> Generated:
         """Read images `[batch, 3, height, width]` and questions; decode answers greedily."""
         return self.answer_features(self.vlm.tower(pixel_values), prompts)
 
-    def answer_features(self, features: Tensor, prompts: Sequence[Sequence[int]]) -> Generated:
-        """Like `answer`, from tower features `[batch, patch, hidden]` that are known."""
+    def answer_features(
+        self,
+        features: Tensor,
+        prompts: Sequence[Sequence[int]],
+        drafters: Sequence[Drafter] | None = None,
+    ) -> Generated:
+        """Like `answer`, from tower features `[batch, patch, hidden]` that are known.
+
+        Drafters, one per prompt, make it faster and change nothing (`Vlm.generate`).
+        """
         image_tokens = self.vlm.image_tokens(features, prompts)
         stop = [self.vlm.language.config.eos_token_id]
         if self.config.prompt.stop_at_contact:
             stop += self.tokens.all
-        return self.vlm.generate(image_tokens, prompts, self.config.prompt.max_new_tokens, stop)
+        limit = self.config.prompt.max_new_tokens
+        return self.vlm.generate(image_tokens, prompts, limit, stop, drafters)
 
     def contact_prompts(
         self, result: Generated | Scored, ids: Sequence[Sequence[int]]
     ) -> list[ContactPrompt | None]:
         """Project the token embedding of every sample; None where the answer has no token."""
-        padding = result.padding if isinstance(result, Generated) else [0] * len(ids)
         found = [
             locate_contact_token(
                 row,
@@ -80,17 +90,38 @@ class IvlmModel(nn.Module):
         prompts: list[ContactPrompt | None] = [None] * len(ids)
         asked = [(i, *place) for i, place in enumerate(found) if place is not None]
         if asked:
-            states = torch.stack([result.hidden[i, padding[i] + index] for i, _, index in asked])
+            states = torch.stack([result.hidden[i, index] for i, _, index in asked])
             for (i, token, _), embedding in zip(asked, self.projection(states), strict=True):
                 prompts[i] = ContactPrompt(token, embedding)
         return prompts
 
     def embed_views(self, views: Tensor) -> Tensor:
         """Encode rendered views `[view, 3, size, size]` to `[view, embed_dim, grid, grid]`."""
-        return self.image_encoder(views)
+        return self.image_encoder(views.to(self.projection[0].weight.dtype))
+
+    def view_prompts(self, prompts: Sequence[ContactPrompt], cameras: Tensor) -> Tensor:
+        """Make camera-aware prompts `[query, view, embed_dim]` (FeatLift, then the splitter).
+
+        Args:
+            prompts: one per query.
+            cameras: `[view, 5]` normalised parameters (`ViewRig.normalised_parameters`).
+        """
+        embeddings = torch.stack([p.embedding for p in prompts])
+        per_view = self.view_encoder(embeddings, cameras.to(embeddings.dtype))
+        if self.splitter is None:
+            return per_view
+        rows = [
+            row if kind == "generic" else self.splitter(row, kind == "object")
+            for row, kind in zip(per_view.split(1), map(self._kind, prompts), strict=True)
+        ]
+        return torch.cat(rows)
 
     def localize(
-        self, prompts: Sequence[ContactPrompt], view_embeddings: Tensor, on_object: bool
+        self,
+        prompts: Sequence[ContactPrompt],
+        view_embeddings: Tensor,
+        on_object: bool,
+        cameras: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
         """Decode the masks of queries about one surface.
 
@@ -98,21 +129,36 @@ class IvlmModel(nn.Module):
             prompts: one per query.
             view_embeddings: `[view, embed_dim, grid, grid]` of that surface.
             on_object: the surface is an object's, seen by the object rig.
+            cameras: `[view, 5]` normalised parameters that condition the prompts; None takes
+                those of contact on the human or on objects.
 
         Returns:
             Low-resolution mask logits `[query, view, 4 grid, 4 grid]`, mask IoU `[query, view]`.
         """
-        cameras = self.object_cameras if on_object else self.human_cameras
-        embeddings = torch.stack([p.embedding for p in prompts])
-        per_view = self.view_encoder(embeddings, cameras)  # [query, view, embed_dim]
-        if self.splitter is not None:
-            per_view = self._split(self.splitter, per_view, [p.token for p in prompts])
-        return self.localizer(per_view, view_embeddings, on_object)
+        if cameras is None:
+            cameras = self.cameras("object_contact" if on_object else "human_contact")
+        per_view = self.view_prompts(prompts, cameras)
+        kinds = [self._kind(p) for p in prompts]
+        if len(set(kinds)) == 1:
+            return self.localizer(per_view, view_embeddings, kinds[0])
+        decoded = [
+            self.localizer(row, view_embeddings, kind)
+            for row, kind in zip(per_view.split(1), kinds, strict=True)
+        ]
+        return torch.cat([m for m, _ in decoded]), torch.cat([i for _, i in decoded])
 
-    def _split(self, splitter: TokenSplitter, per_view: Tensor, tokens: Sequence[int]) -> Tensor:
-        """Send each prompt through the branch of its token; a generic token's stays as it is."""
-        rows = []
-        for row, token in zip(per_view.split(1), tokens, strict=True):
-            keep = token == self.tokens.generic
-            rows.append(row if keep else splitter(row, token == self.tokens.object))
-        return torch.cat(rows)
+    def _kind(self, prompt: ContactPrompt) -> PromptKind:
+        """What a prompt's token asks for; one token for both counts as the human's."""
+        if prompt.token == self.tokens.generic:
+            return "generic"
+        return "human" if prompt.token == self.tokens.human else "object"
+
+
+def _rigs(config: IvlmConfig) -> dict[Task, str]:
+    """Rig that conditions prompts of each task."""
+    views = config.views
+    return {
+        "human_contact": views.human_rig,
+        "object_contact": views.object_condition,
+        "object_affordance": views.affordance_condition,
+    }

@@ -2,52 +2,135 @@
 
 import torch
 from torch import Tensor
+from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
 
 _EPS = 1e-6
 
 
-def focal_bce(logits: Tensor, target: Tensor, valid: Tensor, gamma: float = 2.0) -> Tensor:
+def focal_bce(
+    values: Tensor,
+    target: Tensor,
+    valid: Tensor,
+    gamma: float = 2.0,
+    probabilities: bool = False,
+) -> Tensor:
     """Return focal binary cross-entropy per sample.
 
     `(1 - exp(-b))^gamma b` with `b` the plain cross-entropy (Lin et al. 2017), averaged over the
-    valid pixels of a view and then over views.
+    valid pixels of a view and then over views; a view without valid pixels counts as 0.
 
     Args:
-        logits: `[batch, view, height, width]`.
-        target: same shape, in [0, 1].
-        valid: bool, broadcastable: pixels on the surface.
+        values: logits `[batch, view, height, width]`.
+        target: same shape, in [0, 1] where valid.
+        valid: bool, broadcastable: pixels on the surface. Others may hold anything.
         gamma: 0 gives plain cross-entropy.
+        probabilities: `values` are probabilities in [0, 1] where valid, not logits.
 
     Returns:
         `[batch]`.
     """
-    loss = torch.nn.functional.binary_cross_entropy_with_logits(logits, target, reduction="none")
+    valid = valid.expand_as(values)
+    values, target = values.where(valid, 0.0), target.where(valid, 0.0)
+    cross_entropy = binary_cross_entropy if probabilities else binary_cross_entropy_with_logits
+    loss = cross_entropy(values, target, reduction="none")
     if gamma:
         loss = (1 - torch.exp(-loss)) ** gamma * loss
-    weight = valid.to(loss.dtype).expand_as(loss)
+    return _view_mean(loss, valid)
+
+
+def masked_mse(values: Tensor, target: Tensor, valid: Tensor) -> Tensor:
+    """Return the squared error per sample `[batch]`, averaged like `focal_bce`."""
+    valid = valid.expand_as(values)
+    return _view_mean((values.where(valid, 0.0) - target.where(valid, 0.0)) ** 2, valid)
+
+
+def _view_mean(loss: Tensor, valid: Tensor) -> Tensor:
+    """Mean over the valid pixels of a view, then over views: `[batch]`."""
+    weight = valid.to(loss.dtype)
     per_view = (loss * weight).sum(dim=(-2, -1)) / weight.sum(dim=(-2, -1)).clamp(min=1)
     return per_view.mean(dim=1)
 
 
-def dice(probabilities: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
-    """Return `1 - 2 |p t| / (|p| + |t|)` per sample; 0 where the target is empty.
+def dice(
+    probabilities: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    eps: float = _EPS,
+    skip_empty: bool = True,
+) -> Tensor:
+    """Return `1 - (2 |p t| + eps) / (|p| + |t| + eps)` per sample.
 
     Args:
         probabilities: `[batch, ...]` in [0, 1].
         target: same shape.
         weight: broadcastable weights, for instance vertex areas or a validity mask.
+        eps: keeps an empty prediction of an empty target at 0.
+        skip_empty: give 0 where the target is empty, whatever is predicted.
     """
     if weight is not None:
         probabilities, target = probabilities * weight, target * weight
     dims = tuple(range(1, probabilities.ndim))
     overlap = (probabilities * target).sum(dim=dims)
     total = probabilities.sum(dim=dims) + target.sum(dim=dims)
-    loss = 1 - (2 * overlap + _EPS) / (total + _EPS)
+    loss = 1 - (2 * overlap + eps) / (total + eps)
+    if not skip_empty:
+        return loss
     return torch.where(target.sum(dim=dims) > 0, loss, torch.zeros_like(loss))
 
 
 def vertex_bce(scores: Tensor, target: Tensor, seen: Tensor) -> Tensor:
     """Return the cross-entropy of scores `[batch, vertex]` over the seen vertices, per sample."""
     clamped = scores.clamp(_EPS, 1 - _EPS)
-    loss = torch.nn.functional.binary_cross_entropy(clamped, target, reduction="none")
+    loss = binary_cross_entropy(clamped, target, reduction="none")
     return loss[:, seen].mean(dim=1)
+
+
+def vertex_focal(
+    scores: Tensor, target: Tensor, alpha: float = 0.25, gamma: float = 2.0, sparsity: float = 0.01
+) -> Tensor:
+    """Return the focal loss of vertex scores plus a price on contact, per sample (InteractVLM).
+
+    `alpha (1 - exp(-b))^gamma b` averaged over vertices, plus `sparsity` times the mean score.
+
+    Args:
+        scores: `[batch, vertex]` in [0, 1]; clamped to [1e-6, 1 - 1e-6].
+        target: same shape, in [0, 1].
+        alpha: of contact and no contact alike.
+        gamma: 0 gives plain cross-entropy.
+        sparsity: price of the mean score.
+
+    Returns:
+        `[batch]`.
+    """
+    clamped = scores.clamp(_EPS, 1 - _EPS)
+    loss = binary_cross_entropy(clamped, target, reduction="none")
+    focal = alpha * (1 - torch.exp(-loss)) ** gamma * loss
+    return focal.mean(dim=1) + sparsity * clamped.mean(dim=1)
+
+
+def affordance_loss(scores: Tensor, target: Tensor) -> Tensor:
+    """Return the loss of affordances on points, `0.5 F + 0.3 D + 0.8 L2 + 0.4 L1`, per sample.
+
+    F is a focal loss with 0.75 on absence and 0.25 on presence, D the dice of presence plus that
+    of absence (each without the usual factor 2, so D is 0.5 at best), L2 and L1 the mean squared
+    and absolute error (InteractVLM).
+
+    Args:
+        scores: `[batch, point]` in [0, 1]; clamped to [1e-6, 1 - 1e-6].
+        target: same shape, in [0, 1].
+
+    Returns:
+        `[batch]`.
+    """
+    p, q = scores.clamp(_EPS, 1 - _EPS), 1 - scores.clamp(_EPS, 1 - _EPS)
+    absence = 0.75 * p**2 * (1 - target) * torch.log(q)
+    presence = 0.25 * q**2 * target * torch.log(p)
+    overlap = ((p * target).sum(1) + _EPS) / ((p + target).sum(1) + _EPS)
+    free = ((q * (1 - target)).sum(1) + _EPS) / ((2 - p - target).sum(1) + _EPS)
+    error = p - target
+    return (
+        -0.5 * (absence + presence).mean(1)
+        + 0.3 * (1.5 - overlap - free)
+        + 0.8 * (error**2).mean(1)
+        + 0.4 * error.abs().mean(1)
+    )

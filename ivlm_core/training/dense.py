@@ -28,9 +28,6 @@ class DenseTargets:
     holders: Tensor
     """int64 `[batch, cell, cell]`: 0 no object, i + 1 an object in contact with the i-th kind of
     side."""
-    joints: Tensor
-    """float32 `[batch, joint, 5]`: root-relative metres in the camera frame, then image x, y in
-    [-1, 1]."""
 
 
 @dataclass(frozen=True)
@@ -41,6 +38,13 @@ class QuestionTargets:
     """float32 `[question, part]`: 1 where touched."""
     regions: Tensor
     """float32 `[question, region]`: share of the region's vertices that is touched."""
+    joints: Tensor
+    """float32 `[question, joint, 5]`: root-relative metres in the camera frame, then image x, y in
+    [-1, 1]."""
+    place: Tensor
+    """float32 `[question, 2]`: where in the image the object asked about is, x, y in [-1, 1]."""
+    placed: Tensor
+    """bool `[question]`: whether it is to be seen."""
 
 
 @dataclass(frozen=True)
@@ -53,11 +57,10 @@ class DenseSizes:
     parts: int
     categories: int
     holders: int
-    joints: int
 
 
 class DenseHeads(nn.Module):
-    """Linear heads per patch, and an attention-pooled head for joints."""
+    """Linear heads per patch."""
 
     def __init__(self, sizes: DenseSizes) -> None:
         super().__init__()
@@ -69,21 +72,12 @@ class DenseHeads(nn.Module):
             sizes.holders,
         )
         self.cells = nn.Linear(sizes.hidden, sum(self.channels) * sizes.cells_per_patch**2)
-        self.query = nn.Parameter(torch.randn(1, sizes.hidden) * 0.02)
-        self.attention = nn.MultiheadAttention(sizes.hidden, 4, batch_first=True)
-        self.joints = nn.Sequential(
-            nn.LayerNorm(sizes.hidden),
-            nn.Linear(sizes.hidden, 256),
-            nn.GELU(),
-            nn.Linear(256, sizes.joints * 5),
-        )
 
-    def forward(self, features: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Map tower features `[batch, patch, hidden]` to predictions.
+    def forward(self, features: Tensor) -> list[Tensor]:
+        """Map tower features `[batch, patch, hidden]` to cell logits.
 
         Returns:
-            Cell logits for parts, objects, contacts and holders `[batch, class, cell, cell]`, and
-            joints `[batch, joint, 5]`.
+            Those of parts, objects, contacts and holders, each `[batch, class, cell, cell]`.
         """
         s, batch = self.sizes, features.shape[0]
         cells = self.cells(features).view(
@@ -91,15 +85,11 @@ class DenseHeads(nn.Module):
         )
         side = s.grid * s.cells_per_patch
         cells = cells.permute(0, 3, 1, 4, 2, 5).reshape(batch, -1, side, side)
-        pooled, _ = self.attention(
-            self.query.expand(batch, -1, -1), features, features, need_weights=False
-        )
-        joints = self.joints(pooled[:, 0]).view(batch, s.joints, 5)
-        return list(cells.split(self.channels, dim=1)), joints
+        return list(cells.split(self.channels, dim=1))
 
     def losses(self, features: Tensor, targets: DenseTargets) -> dict[str, Tensor]:
         """Return the named loss parts."""
-        (parts, objects, contacts, holders), joints = self(features)
+        parts, objects, contacts, holders = self(features)
         held = (targets.holders > 0) & (targets.holders != IGNORE)
         sides = torch.where(held, targets.holders - 1, IGNORE)
         return {
@@ -111,28 +101,38 @@ class DenseHeads(nn.Module):
             "holders": 0.5
             * cross_entropy(holders, sides, ignore_index=IGNORE, reduction="sum")
             / held.sum().clamp(min=1),
-            "joints": 3 * smooth_l1_loss(joints, targets.joints, beta=0.05),
         }
 
 
 class QuestionHeads(nn.Module):
-    """What the image tokens of a question about the body tell of its answer."""
+    """What the image tokens of a question about the body tell of its answer.
 
-    def __init__(self, tokens: int, hidden: int, parts: int, regions: int) -> None:
+    Pose, the object's place and contact are read from one vector: contact alone teaches neither,
+    and given the pose the touching side follows easily.
+    """
+
+    def __init__(self, tokens: int, hidden: int, parts: int, regions: int, joints: int) -> None:
         super().__init__()
-        self.shared = nn.Sequential(nn.Flatten(), nn.Linear(tokens * hidden, 256), nn.GELU())
-        self.parts = nn.Linear(256, parts)
-        self.regions = nn.Linear(256, regions)
+        width = 2 * hidden
+        self.shared = nn.Sequential(nn.Flatten(), nn.Linear(tokens * hidden, width), nn.GELU())
+        self.parts = nn.Linear(width, parts)
+        self.regions = nn.Linear(width, regions)
+        self.joints = nn.Linear(width, joints * 5)
+        self.place = nn.Linear(width, 2)
 
-    def forward(self, image_tokens: Tensor) -> tuple[Tensor, Tensor]:
-        """Map `[question, token, hidden]` to logits of parts and of regions."""
+    def forward(self, image_tokens: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """Map `[question, token, hidden]` to logits of parts and of regions, joints and place."""
         shared = self.shared(image_tokens)
-        return self.parts(shared), self.regions(shared)
+        joints = self.joints(shared).unflatten(1, (-1, 5))
+        return self.parts(shared), self.regions(shared), joints, self.place(shared)
 
     def losses(self, image_tokens: Tensor, targets: QuestionTargets) -> dict[str, Tensor]:
         """Return the named loss parts."""
-        parts, regions = self(image_tokens)
+        parts, regions, joints, place = self(image_tokens)
+        away = smooth_l1_loss(place, targets.place, beta=0.05, reduction="none").mean(dim=1)
         return {
             "touched": 2 * binary_cross_entropy_with_logits(parts, targets.parts),
             "regions": 4 * binary_cross_entropy_with_logits(regions, targets.regions),
+            "joints": 4 * smooth_l1_loss(joints, targets.joints, beta=0.05),
+            "place": (away * targets.placed).sum() / targets.placed.sum().clamp(min=1),
         }

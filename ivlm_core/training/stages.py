@@ -71,7 +71,6 @@ class StageHeads(nn.Module):
                 parts=len(arrays.part_names),
                 categories=len(arrays.categories),
                 holders=len(HOLDERS),
-                joints=len(arrays.joint_names),
             )
         )
         self.questions = QuestionHeads(
@@ -79,6 +78,7 @@ class StageHeads(nn.Module):
             config.language.hidden_size,
             len(arrays.part_names),
             regions,
+            len(arrays.joint_names),
         )
 
     @property
@@ -90,8 +90,10 @@ class StageHeads(nn.Module):
 class Questions:
     """Turns targets into token ids and what is to be learned of them."""
 
-    def __init__(self, processor: Processor, body: Body, regions: BodyRegions) -> None:
-        self.processor, self.body, self.regions = processor, body, regions
+    def __init__(
+        self, processor: Processor, arrays: TrainingArrays, body: Body, regions: BodyRegions
+    ) -> None:
+        self.processor, self.arrays, self.body, self.regions = processor, arrays, body, regions
 
     def mirrored(self, targets: Sequence[Target], mirror: Tensor) -> list[Target]:
         """Return the targets, those of mirrored pictures mirrored."""
@@ -112,13 +114,29 @@ class Questions:
             for t, wording in zip(targets, wordings, strict=True)
         ]
 
-    def targets(self, targets: Sequence[Target]) -> QuestionTargets:
-        """Return what the heads learn of questions about the body."""
+    def targets(
+        self, targets: Sequence[Target], index: Tensor, affine: Affine, rows: Sequence[int]
+    ) -> QuestionTargets:
+        """Return what the heads learn of questions about the body.
+
+        Args:
+            targets: one a question, mirrored where its picture is.
+            index: images of the batch.
+            affine: their augmentation.
+            rows: the image of every question, by its place in `index`.
+        """
         parts = torch.zeros(len(targets), len(BODY_PARTS))
         for row, target in zip(parts, targets, strict=True):
             row[[BODY_PARTS.index(name) for name in target.parts]] = 1
+        of_image = torch.tensor(rows)
+        slots = torch.tensor([target.slot for target in targets])
+        place, placed = self.arrays.moved_places(index, slots, affine, of_image)
         return QuestionTargets(
-            parts, torch.stack([self.regions.shares(t.vertices) for t in targets])
+            parts,
+            torch.stack([self.regions.shares(t.vertices) for t in targets]),
+            self.arrays.moved_joints(index, affine)[of_image],
+            place,
+            placed,
         )
 
 
@@ -188,7 +206,9 @@ class DenseStage:
         tokens = self.vlm.image_tokens(features[rows], self.questions.prompts(asked, rng))
         return {
             **self.heads.dense.losses(features, targets),
-            **self.heads.questions.losses(tokens, self.questions.targets(asked)),
+            **self.heads.questions.losses(
+                tokens, self.questions.targets(asked, index, affine, rows)
+            ),
         }
 
 
@@ -249,7 +269,8 @@ class ContactStage:
         asked = self.questions.prompts(queries, rng)
         tokens = self.model.vlm.image_tokens(features[rows], asked)
         known |= self.heads.questions.losses(
-            tokens[:on_body], self.questions.targets(queries[:on_body])
+            tokens[:on_body],
+            self.questions.targets(queries[:on_body], index, affine, rows[:on_body]),
         )
         parts = {f"known_{k}": self.weights.known * v for k, v in known.items()}
         ids = [

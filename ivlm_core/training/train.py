@@ -88,7 +88,7 @@ def train(config: TrainConfig) -> Path:
     model.vlm.tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     regions = body_regions(config.model.body)
     heads = StageHeads(model, arrays, len(regions))
-    questions = Questions(processor, load_body(config.model.body), regions)
+    questions = Questions(processor, arrays, load_body(config.model.body), regions)
     model.train()
 
     stage1 = DenseStage(model, heads, questions, arrays, training, config.dense_batch, config.seed)

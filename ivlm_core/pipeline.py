@@ -17,6 +17,7 @@ from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.lift.view_weights import confidence_weights
 from ivlm_core.model import prompts
 from ivlm_core.model.checkpoint import load_checkpoint
+from ivlm_core.model.drafts import Drafter
 from ivlm_core.model.ivlm import ContactPrompt, IvlmModel
 from ivlm_core.model.processor import Processor, check_image
 from ivlm_core.model.prompts import SCENE_LABEL, TASKS, Task
@@ -102,6 +103,7 @@ class Pipeline:
         self.config = model.config
         self.surfaces = SurfaceStore(model, cache)
         self.device = next(model.parameters()).device
+        self._drafters: dict[Task, Drafter] = {}
 
     @classmethod
     def from_pretrained(
@@ -161,7 +163,8 @@ class Pipeline:
         with watch.stage("vision"):
             features = self.model.vlm.tower(pixels)[image_index]
         with watch.stage("language"):
-            generated = self.model.answer_features(features, ids)
+            drafters = [self._drafter(q.task) for q in checked]
+            generated = self.model.answer_features(features, ids, drafters)
             asked = self.model.contact_prompts(generated, generated.ids)
         masks, lifted = self._localize(checked, surfaces, asked, watch)
         answers = [
@@ -198,6 +201,12 @@ class Pipeline:
         """Return the score from which a vertex counts as in contact."""
         lift = self.config.lift
         return lift.human_threshold if task == "human_contact" else lift.object_threshold
+
+    def _drafter(self, task: Task) -> Drafter:
+        if task not in self._drafters:
+            details = self.surfaces.body_parts if task == "human_contact" else ()
+            self._drafters[task] = self.processor.drafter(task, details)
+        return self._drafters[task]
 
     def _surface(self, query: Query) -> Surface:
         if query.task == "human_contact":

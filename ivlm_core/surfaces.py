@@ -80,6 +80,11 @@ class SurfaceStore:
         self._device = next(model.parameters()).device
         self._body = load_body(model.config.body)
 
+    @property
+    def body_parts(self) -> tuple[str, ...]:
+        """Names of the body's parts, in the body's order."""
+        return tuple(self._body.mesh.parts)
+
     def body(self) -> Surface:
         """Return the body in its star pose."""
         mesh, rig = self._body.mesh, get_rig(self._model.config.views.human_rig)

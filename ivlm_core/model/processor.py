@@ -13,6 +13,7 @@ from transformers import PreTrainedTokenizerFast
 from ivlm_core.config import IvlmConfig
 from ivlm_core.inputs import read_image, rgb_pixels
 from ivlm_core.model import prompts
+from ivlm_core.model.drafts import AnswerFrame, TemplateDrafter
 from ivlm_core.model.prompts import IMAGE_TEXT, Task
 from ivlm_core.model.tokens import IMAGE_PLACEHOLDER, ContactTokens
 
@@ -123,6 +124,19 @@ class Processor:
         """Return the ids of the answer to be learned, end-of-sentence included."""
         text = prompts.answer(task, self.contact_text(task), details)
         return [*self._encode(text), self.tokenizer.eos_token_id]
+
+    def drafter(self, task: Task, details: Sequence[str] = ()) -> TemplateDrafter:
+        """Return what guesses the constant part of a task's answers, for `Vlm.generate`.
+
+        Args:
+            task: the task.
+            details: body parts or affordances that answers name, in the order in which they do;
+                a name that has begun is completed from them.
+        """
+        names = list(dict.fromkeys((*details, prompts.NO_PARTS, "left hand")))
+        alone = [self.answer_ids(task, [name]) for name in names]
+        pair = self.answer_ids(task, names[:2])
+        return TemplateDrafter((AnswerFrame.from_answers(alone, pair),))
 
     def contact_text(self, task: Task) -> str:
         """Return the contact token that answers the task."""

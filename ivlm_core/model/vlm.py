@@ -1,5 +1,6 @@
 """The vision-language model: image and token ids to logits, answers and hidden states (LLaVA)."""
 
+import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,6 +9,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from ivlm_core.config import LanguageConfig, VisionConfig
+from ivlm_core.model.drafts import Drafter
 from ivlm_core.model.resampler import QuestionResampler
 from ivlm_core.model.tokens import IGNORE_LABEL, IMAGE_PLACEHOLDER
 from ivlm_core.model.vision import VisionTower, freeze
@@ -20,10 +22,10 @@ class Generated:
     ids: list[list[int]]
     """Per sample: the prompt (with its placeholder) followed by the generated ids."""
     hidden: Tensor
-    """`[batch, position, hidden]` after the final norm, left-padded; every position but the last
+    """`[batch, position, hidden]` after the final norm, right-padded; every position but the last
     generated token's."""
-    padding: list[int]
-    """Padding positions at the left of each sample."""
+    passes: int
+    """Forward passes of the language model, the one over the prompts included."""
 
 
 @dataclass(frozen=True)
@@ -161,51 +163,90 @@ class Vlm(nn.Module):
         prompts: Sequence[Sequence[int]],
         max_new_tokens: int,
         stop_ids: Sequence[int],
+        drafters: Sequence[Drafter] | None = None,
     ) -> Generated:
         """Decode greedily with a key-value cache, keeping every state.
+
+        What a drafter guesses is read in one pass together with the token before it, and kept as
+        far as it is what greedy decoding writes: with any drafters the answers are those without.
 
         Args:
             image_tokens: `[batch, image token, hidden]`.
             prompts: ids up to where the answer begins.
             max_new_tokens: most tokens of an answer.
             stop_ids: tokens that end an answer; they are kept.
+            drafters: one per prompt; None decodes one token a pass.
         """
-        rows = [self._embed(p, tokens) for p, tokens in zip(prompts, image_tokens, strict=True)]
-        longest = max(len(r) for r in rows)
-        padding = [longest - len(r) for r in rows]
-        embeds = torch.stack(
-            [nn.functional.pad(r, (0, 0, pad, 0)) for r, pad in zip(rows, padding, strict=True)]
-        )
-        pads = torch.tensor(padding, device=embeds.device)
-        columns = torch.arange(longest + max_new_tokens, device=embeds.device)
-        attention = (columns[None] >= pads[:, None]).long()  # [batch, longest + new]
-        positions = (columns[None] - pads[:, None]).clamp(min=0)
-
+        embed = self.language.get_input_embeddings()
+        device = image_tokens.device
+        fresh = [self._embed(p, tokens) for p, tokens in zip(prompts, image_tokens, strict=True)]
+        answers: list[list[int]] = [[] for _ in prompts]
+        done = [False] * len(answers)
         cache = DynamicCache()
-        ids = [list(p) for p in prompts]
-        done = [False] * len(ids)
-        hidden: list[Tensor] = []
-        end = longest
-        while True:
-            step = embeds.shape[1]
+        kept = torch.zeros(len(answers), 0, dtype=torch.bool)  # [batch, column of the cache]
+        states: list[Tensor] = []
+        while not all(done):
+            drafts: list[list[int]] = [[] for _ in answers]
+            for i, answer in enumerate(answers):
+                if drafters is not None and not done[i]:
+                    room = max_new_tokens - len(answer) - 1
+                    drafts[i] = _before_stop(drafters[i](answer)[:room], stop_ids)
+            rows = [
+                torch.cat([known, embed(torch.tensor(draft, dtype=torch.long, device=device))])
+                for known, draft in zip(fresh, drafts, strict=True)
+            ]
+            lengths = [len(row) for row in rows]
+            read = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
+            mask = torch.cat([kept, read], dim=1)
+            positions = kept.sum(dim=1, keepdim=True) + torch.arange(max(lengths))
             state = self.language.model(
-                inputs_embeds=embeds,
-                attention_mask=None if not any(padding) else attention[:, :end],
-                position_ids=positions[:, end - step : end],
+                inputs_embeds=nn.utils.rnn.pad_sequence(rows, batch_first=True),
+                attention_mask=None if bool(mask.all()) else mask.to(device),
+                position_ids=positions.to(device),
                 past_key_values=cache,
                 use_cache=True,
             ).last_hidden_state
-            hidden.append(state)
-            tokens = self.language.lm_head(state[:, -1]).argmax(dim=-1)  # [batch]
-            for i, token in enumerate(tokens.tolist()):
-                if not done[i]:
-                    ids[i].append(token)
-                    done[i] = token in stop_ids
-            if all(done) or end - longest + 1 >= max_new_tokens:
-                break
-            embeds = self.language.get_input_embeddings()(tokens[:, None])
-            end += 1
-        return Generated(ids, torch.cat(hidden, dim=1), padding)
+            predicting = [  # the last known token and every drafted one
+                state[i, length - len(draft) - 1 : length]
+                for i, (length, draft) in enumerate(zip(lengths, drafts, strict=True))
+                if not done[i]
+            ]
+            greedy = iter(self.language.lm_head(torch.cat(predicting)).argmax(dim=-1).tolist())
+            for i, draft in enumerate(drafts):
+                if done[i]:
+                    continue
+                tokens = [next(greedy) for _ in range(len(draft) + 1)]
+                accepted = _agreeing(draft, tokens)
+                answers[i] += tokens[: accepted + 1]
+                done[i] = tokens[accepted] in stop_ids or len(answers[i]) >= max_new_tokens
+                read[i, lengths[i] - len(draft) + accepted :] = False
+                last = [] if done[i] else tokens[accepted : accepted + 1]
+                fresh[i] = embed(torch.tensor(last, dtype=torch.long, device=device))
+            width = int(read.sum(dim=1).max())
+            if width < max(lengths):
+                cache.crop(width - max(lengths))  # what no row keeps
+            kept = torch.cat([kept, read[:, :width]], dim=1)
+            states.append(state[:, :width])
+        hidden = torch.cat(states, dim=1)
+        return Generated(
+            [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)],
+            nn.utils.rnn.pad_sequence(
+                [row[keep.to(device)] for row, keep in zip(hidden, kept, strict=True)],
+                batch_first=True,
+            ),
+            passes=len(states),
+        )
+
+
+def _before_stop(draft: Sequence[int], stop_ids: Sequence[int]) -> list[int]:
+    """Cut a draft before its first stop token: nothing after it needs to be read."""
+    return list(itertools.takewhile(lambda token: token not in stop_ids, draft))
+
+
+def _agreeing(draft: Sequence[int], greedy: Sequence[int]) -> int:
+    """Return how many tokens of a draft are the greedy ones, counted from its start."""
+    pairs = zip(draft, greedy, strict=False)
+    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def text_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -1,0 +1,103 @@
+"""Guesses of what an answer says next, so that its constant part is scored instead of decoded.
+
+Answers follow templates. Whatever is guessed here, `Vlm.generate` keeps only the tokens that greedy
+decoding would have written (draft and verify, Stern et al. 2018), so a poor guess costs time, never
+a result.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+Drafter = Callable[[Sequence[int]], Sequence[int]]
+"""Maps the ids of an answer so far to a guess of what follows; empty is no guess."""
+
+
+@dataclass(frozen=True)
+class AnswerFrame:
+    """The ids of an answer template around the details it names."""
+
+    head: tuple[int, ...]
+    """What stands before the first detail; the whole answer where the template names none."""
+    tail: tuple[int, ...] = ()
+    """What follows the last detail."""
+    separator: tuple[int, ...] = ()
+    """What stands between two details."""
+    details: tuple[tuple[int, ...], ...] = ()
+    """Known details (body parts, affordances), in the order in which answers list them."""
+
+    @classmethod
+    def from_answers(cls, alone: Sequence[Sequence[int]], pair: Sequence[int]) -> "AnswerFrame":
+        """Find the constant part by comparing answers of one template.
+
+        Args:
+            alone: ids of answers that name one detail each.
+            pair: ids of the answer that names the first two of them.
+        """
+        head = _common_start(alone)
+        if len(set(map(tuple, alone))) == 1:
+            return cls(head)
+        tail = _common_start([row[len(head) :][::-1] for row in alone])[::-1]
+        details = tuple(tuple(row[len(head) : len(row) - len(tail)]) for row in alone)
+        named = pair[len(head) : len(pair) - len(tail)]
+        separator = named[len(details[0]) : len(named) - len(details[1])]
+        return cls(head, tail, tuple(separator), details)
+
+    def guess(self, answer: Sequence[int]) -> tuple[int, ...]:
+        """Return what follows `answer` if it was written after this template; else nothing."""
+        start = tuple(answer[: len(self.head)])
+        if start != self.head[: len(start)]:
+            return ()
+        if len(start) < len(self.head):
+            return self.head[len(start) :]
+        free = tuple(answer[len(self.head) :])
+        for begun in range(len(self.tail), 0, -1):
+            if free[-begun:] == self.tail[:begun]:
+                return self.tail[begun:]
+        return (*self._rest_of_detail(free), *self.tail)
+
+    def _rest_of_detail(self, free: tuple[int, ...]) -> tuple[int, ...]:
+        """Complete the detail that `free` ends in, if it is a known one that was not named yet.
+
+        Of several, the one with a named sibling is likelier: `right foot` after `left foot`.
+        """
+        *named, begun = _split(free, self.separator)
+        ends = {name[-1:] for name in named}
+        open_ = [d for d in self.details if d[: len(begun)] == begun and d not in named]
+        if not open_ or begun in open_:
+            return ()
+        return next((d for d in open_ if d[-1:] in ends), open_[0])[len(begun) :]
+
+
+@dataclass(frozen=True)
+class TemplateDrafter:
+    """Guesses by the first template that an answer agrees with."""
+
+    frames: tuple[AnswerFrame, ...]
+
+    def __call__(self, answer: Sequence[int]) -> tuple[int, ...]:
+        """See `Drafter`."""
+        return next((guess for frame in self.frames if (guess := frame.guess(answer))), ())
+
+
+def _common_start(rows: Sequence[Sequence[int]]) -> tuple[int, ...]:
+    """Return the longest start that all rows share."""
+    length = 0
+    for column in zip(*rows, strict=False):
+        if len(set(column)) > 1:
+            break
+        length += 1
+    return tuple(rows[0][:length])
+
+
+def _split(ids: tuple[int, ...], separator: tuple[int, ...]) -> list[tuple[int, ...]]:
+    """Split at every separator, like `str.split`; an empty separator splits nowhere."""
+    if not separator:
+        return [ids]
+    pieces, start, i = [], 0, 0
+    while i <= len(ids) - len(separator):
+        if ids[i : i + len(separator)] == separator:
+            pieces.append(ids[start:i])
+            start = i = i + len(separator)
+        else:
+            i += 1
+    return [*pieces, ids[start:]]

@@ -1,0 +1,154 @@
+"""Drafts guess the constant part of answers; with any guess the answers are the plain ones."""
+
+from collections.abc import Sequence
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ivlm_core.model import prompts
+from ivlm_core.model.drafts import AnswerFrame, TemplateDrafter
+from ivlm_core.model.ivlm import IvlmModel
+from ivlm_core.model.presets import TINY
+from ivlm_core.model.processor import Processor
+from ivlm_core.model.tokens import IMAGE_PLACEHOLDER
+from ivlm_core.model.vlm import Generated, Vlm
+
+Tiny = tuple[IvlmModel, Processor]
+VOCABULARY = 12
+PARTS = ("left hand", "right hand", "left foot", "right foot", "head")
+
+
+@pytest.fixture(scope="module")
+def wild() -> Vlm:
+    """Random weights large enough for answers that repeat, wander and meet stop tokens."""
+    torch.manual_seed(3)
+    vlm = Vlm(TINY.vision, TINY.language)
+    for parameter in vlm.language.parameters():
+        torch.nn.init.normal_(parameter, std=0.4)
+    with torch.no_grad():  # few tokens, so that random drafts are often right for a while
+        vlm.language.lm_head.weight[VOCABULARY:] = 0
+    return vlm.eval()
+
+
+def _plain(
+    vlm: Vlm, image: torch.Tensor, prompt: Sequence[int], most: int, stop: Sequence[int]
+) -> tuple[list[int], torch.Tensor]:
+    """Greedy decoding by definition: the whole sequence anew for every token."""
+    ids = list(prompt)
+    with torch.no_grad():
+        while True:
+            scored = vlm.score(image, [ids], [len(ids)])
+            ids.append(int(scored.logits[0, -1].argmax()))
+            if ids[-1] in stop or len(ids) - len(prompt) == most:
+                return ids, scored.hidden[0]
+
+
+def _assert_equal(found: Generated, plain: Sequence[tuple[list[int], torch.Tensor]]) -> None:
+    assert found.ids == [ids for ids, _ in plain]
+    assert found.hidden.shape[1] == max(len(hidden) for _, hidden in plain)
+    for row, (_, hidden) in zip(found.hidden, plain, strict=True):
+        torch.testing.assert_close(row[: len(hidden)], hidden, atol=2e-5, rtol=1e-4)
+        assert not row[len(hidden) :].any()
+
+
+tokens = st.lists(st.integers(0, VOCABULARY - 1), max_size=6)
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(
+    questions=st.lists(tokens, min_size=1, max_size=4),
+    most=st.integers(1, 12),
+    stop=st.sets(st.integers(0, VOCABULARY - 1), max_size=3),
+    seed=st.integers(0, 2**31),
+    data=st.data(),
+)
+def test_any_drafts_give_the_plain_answers(
+    wild: Vlm, questions: list[list[int]], most: int, stop: set[int], seed: int, data: st.DataObject
+) -> None:
+    """Drafts: right for a while, then wrong; too long; holding stop tokens; other per row."""
+    images = torch.randn(
+        len(questions), 3, TINY.language.hidden_size, generator=torch.Generator().manual_seed(seed)
+    )
+    rows = [[1, IMAGE_PLACEHOLDER, *question] for question in questions]
+    plain = [_plain(wild, images[i : i + 1], row, most, list(stop)) for i, row in enumerate(rows)]
+
+    def drafter(i: int):
+        truth = plain[i][0][len(rows[i]) :]
+
+        def guess(answer: Sequence[int]) -> list[int]:
+            right = data.draw(st.integers(0, 6))
+            return [*truth[len(answer) : len(answer) + right], *data.draw(tokens)]
+
+        return guess
+
+    drafters = [drafter(i) for i in range(len(rows))]
+    found = wild.generate(images, rows, most, list(stop), drafters)
+    _assert_equal(found, plain)
+    assert found.passes <= max(
+        len(ids) - len(row) for (ids, _), row in zip(plain, rows, strict=True)
+    )
+
+
+def test_right_drafts_need_one_pass_and_wrong_ones_no_more_than_none(wild: Vlm) -> None:
+    image, prompt = torch.randn(1, 3, TINY.language.hidden_size), [1, IMAGE_PLACEHOLDER, 4]
+    plain = _plain(wild, image, prompt, 9, [])
+    answer = plain[0][len(prompt) :]
+    right = wild.generate(image, [prompt], 9, [], [lambda so_far: answer[len(so_far) :]])
+    wrong = wild.generate(image, [prompt], 9, [], [lambda so_far: [VOCABULARY + 5] * 4])
+    _assert_equal(right, [plain])
+    _assert_equal(wrong, [plain])
+    assert (right.passes, wrong.passes) == (1, 9)
+
+
+@pytest.mark.parametrize("task", prompts.TASKS)
+def test_constant_part_of_every_template_is_guessed(tiny: Tiny, task: prompts.Task) -> None:
+    processor = tiny[1]
+    drafter = processor.drafter(task, PARTS)
+    for details in ([], ["left hand"], ["head", "right foot"], ["a thing nobody named"]):
+        ids = processor.answer_ids(task, details)
+        read, passes = 0, 0
+        while read < len(ids):
+            guess = drafter(ids[:read])
+            agreeing = [a == b for a, b in zip(guess, ids[read:], strict=False)]
+            right = agreeing.index(False) if False in agreeing else len(agreeing)
+            read, passes = read + right + 1, passes + 1  # the token after the guess comes free
+        free = len(processor._encode(", ".join(details) or prompts.NO_PARTS))
+        assert passes <= (1 if task == "object_contact" else 1 + free)
+
+
+def test_known_details_are_completed() -> None:
+    frame = AnswerFrame(
+        head=(1, 2), tail=(9, 7, 8), separator=(9,), details=((3, 5), (4, 5), (3, 6), (4, 6))
+    )
+    assert frame.guess([]) == (1, 2)
+    assert frame.guess([1]) == (2,)
+    assert frame.guess([2]) == ()  # another template
+    assert frame.guess([1, 2, 3]) == (5, 9, 7, 8)
+    assert frame.guess([1, 2, 3, 6]) == (9, 7, 8)
+    assert frame.guess([1, 2, 3, 6, 9, 4]) == (6, 9, 7, 8)  # the sibling of what was named
+    assert frame.guess([1, 2, 3, 5, 9, 3]) == (6, 9, 7, 8)  # not what was named
+    assert frame.guess([1, 2, 3, 5, 9, 7]) == (8,)
+    assert frame.guess([1, 2, 3, 5, 9, 7, 8]) == ()
+    assert frame.guess([1, 2, 11]) == (9, 7, 8)
+    second = AnswerFrame(head=(2, 2))
+    assert TemplateDrafter((frame, second))([2]) == (2,)
+    assert TemplateDrafter((frame, second))([6]) == ()
+
+
+def test_batch_through_the_model_equals_plain_decoding(tiny: Tiny) -> None:
+    model, processor = tiny
+    tasks: list[prompts.Task] = ["human_contact", "object_contact", "object_affordance"]
+    rows = [
+        processor.prompt_ids(prompts.question(t, "a long-named thing"[: 9 + i]))
+        for i, t in enumerate(tasks)
+    ]
+    with torch.no_grad():
+        features = model.vlm.tower(torch.randn(3, 3, 32, 32))
+        plain = model.answer_features(features, rows)
+        drafted = model.answer_features(
+            features, rows, [processor.drafter(t, PARTS) for t in tasks]
+        )
+    assert drafted.ids == plain.ids
+    torch.testing.assert_close(drafted.hidden, plain.hidden, atol=1e-5, rtol=1e-4)

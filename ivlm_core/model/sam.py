@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from ivlm_core.config import SamConfig
+from ivlm_core.model.sam_attention import FusedAttention
 
 
 def _modeling() -> types.ModuleType:
@@ -31,9 +32,14 @@ def _modeling() -> types.ModuleType:
     return importlib.import_module("segment_anything.modeling")
 
 
-def build_image_encoder(config: SamConfig) -> nn.Module:
-    """Return SAM's ViT: `[view, 3, size, size]` to `[view, embed_dim, grid, grid]`."""
-    return _modeling().ImageEncoderViT(
+def build_image_encoder(config: SamConfig, fused: bool = True) -> nn.Module:
+    """Return SAM's ViT: `[view, 3, size, size]` to `[view, embed_dim, grid, grid]`.
+
+    Args:
+        config: sizes.
+        fused: with `FusedAttention`; False keeps SAM's own, which is slower and gives the same.
+    """
+    encoder = _modeling().ImageEncoderViT(
         img_size=config.image_size,
         patch_size=config.patch_size,
         embed_dim=config.encoder_dim,
@@ -45,6 +51,10 @@ def build_image_encoder(config: SamConfig) -> nn.Module:
         window_size=config.window_size,
         global_attn_indexes=config.global_attention,
     )
+    if fused:
+        for block in encoder.blocks:
+            block.attn = FusedAttention(block.attn)
+    return encoder
 
 
 def build_prompt_encoder(config: SamConfig) -> nn.Module:

@@ -4,12 +4,11 @@ The star pose is that of the published InteractVLM views: T pose with both hips 
 outwards, mean shape, flat hands, not moved or rescaled.
 """
 
-import pickle
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from ivlm_core.geometry.array_pickle import read_array_pickle, to_numpy
 from ivlm_core.geometry.body import BODY_PARTS, Body
 from ivlm_core.geometry.mesh import check_mesh
 from ivlm_core.geometry.mirror import mirror_permutation
@@ -64,17 +63,26 @@ def load_smpl_family(topology: str, path: Path) -> Body:
     return body
 
 
+def star_pose_rotations(num_joints: int) -> np.ndarray:
+    """Rotations of the star pose relative to each joint's parent, float32 [num_joints, 3, 3].
+
+    Joint 0 is the root, 1 and 2 are the hips, which turn outwards about z; the rest stays in the
+    T pose.
+    """
+    rotations = np.tile(np.eye(3, dtype=np.float32), (num_joints, 1, 1))
+    for joint, sign in ((_LEFT_HIP, 1.0), (_RIGHT_HIP, -1.0)):
+        angle = np.deg2rad(sign * HIP_ANGLE_DEG)
+        cosine, sine = np.cos(angle), np.sin(angle)
+        rotations[joint, :2, :2] = [[cosine, -sine], [sine, cosine]]
+    return rotations
+
+
 def _star_pose(data: dict[str, np.ndarray]) -> np.ndarray:
     """Posed vertices, float32 [V, 3]."""
     import torch
     from smplx.lbs import lbs
 
-    count = data["weights"].shape[1]
-    pose = torch.eye(3).repeat(1, count, 1, 1)
-    for joint, sign in ((_LEFT_HIP, 1.0), (_RIGHT_HIP, -1.0)):
-        angle = np.deg2rad(sign * HIP_ANGLE_DEG)
-        cosine, sine = float(np.cos(angle)), float(np.sin(angle))
-        pose[0, joint, :2, :2] = torch.tensor([[cosine, -sine], [sine, cosine]])
+    pose = torch.from_numpy(star_pose_rotations(data["weights"].shape[1]))[None]
     tensors = {name: torch.from_numpy(data[name]).float() for name in _KEYS if name != "f"}
     parents = torch.from_numpy(data["kintree_table"][0].astype(np.int64))
     parents[0] = -1
@@ -125,9 +133,8 @@ def _read_model(path: Path) -> dict[str, np.ndarray]:
             with np.load(path, allow_pickle=False) as archive:
                 data = {key: archive[key] for key in _KEYS if key in archive.files}
         else:
-            with path.open("rb") as file:
-                loaded = _ModelUnpickler(file, encoding="latin1").load()
-            data = {key: _to_numpy(loaded[key]) for key in _KEYS if key in loaded}
+            loaded = read_array_pickle(path)
+            data = {key: to_numpy(loaded[key]) for key in _KEYS if key in loaded}
     except Exception as error:  # damaged archives and pickles raise many unrelated types
         raise ValueError(
             f"'{path.name}' cannot be read as a body model ({error}). Give the npz or pkl file as "
@@ -139,47 +146,3 @@ def _read_model(path: Path) -> dict[str, np.ndarray]:
             f"'{path.name}' is not an SMPL-family model: it lacks {', '.join(missing)}."
         )
     return data
-
-
-class _Chumpy:
-    """Stands in for the array class of the old ``chumpy`` package in pickled models."""
-
-    x: Any = None
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-
-
-class _ModelUnpickler(pickle.Unpickler):
-    """Reads arrays only, so that a model file cannot run code; needs no ``chumpy``."""
-
-    _ALLOWED = {
-        ("_codecs", "encode"),
-        ("builtins", "object"),
-        ("copy_reg", "_reconstructor"),
-        ("copyreg", "_reconstructor"),
-        ("__builtin__", "object"),
-    }
-
-    def find_class(self, module: str, name: str) -> Any:
-        if module.split(".")[0] == "chumpy":
-            return _Chumpy
-        if module.startswith("scipy.sparse") and name.endswith(("_matrix", "_array")):
-            import scipy.sparse
-
-            return getattr(scipy.sparse, name)
-        is_numpy = module in ("numpy", "numpy.core.multiarray", "numpy._core.multiarray")
-        if is_numpy and name in ("ndarray", "dtype", "_reconstruct", "scalar"):
-            return super().find_class(module, name)
-        if (module, name) in self._ALLOWED:
-            return super().find_class(module, name)
-        raise pickle.UnpicklingError(f"it holds '{module}.{name}', which is no array")
-
-
-def _to_numpy(value: Any) -> np.ndarray:
-    """Dense array of a plain, sparse or chumpy array."""
-    if isinstance(value, _Chumpy):
-        value = value.x
-    if hasattr(value, "toarray"):
-        value = value.toarray()
-    return np.asarray(value)

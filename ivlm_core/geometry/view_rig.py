@@ -15,7 +15,7 @@ FOV_DEG = 60.0
 
 @dataclass(frozen=True)
 class View:
-    """One camera of a rig; it looks at the origin with +y up.
+    """One camera of a rig; it looks at the origin with +y up (straight from above or below: +z).
 
     Attributes:
         name: unique within the rig.
@@ -49,7 +49,9 @@ class View:
 
     def camera(self, size: int) -> Camera:
         """The camera of this view for a square image of ``size`` pixels."""
-        camera_from_world = look_at(self.eye, np.zeros(3))
+        straight = abs(np.cos(np.deg2rad(self.elevation_deg))) < 1e-9  # +y is along the axis
+        up = (0.0, 0.0, 1.0) if straight else (0.0, 1.0, 0.0)
+        camera_from_world = look_at(self.eye, np.zeros(3), up)
         camera_from_world[:2, 3] -= (self.shift_x, self.shift_y)  # left and up are negative x, y
         return Camera.from_fov(camera_from_world, FOV_DEG, size, size)
 
@@ -117,6 +119,21 @@ def _object_views(distance: float) -> tuple[View, ...]:
     )
 
 
+def _around_views(distance: float) -> tuple[View, ...]:
+    """The four object views and the six along the axes."""
+    frontleft, frontright, backleft, backright = _object_views(distance)
+    return (
+        *(frontleft, frontright),
+        View("top", distance, 90, 0),
+        View("front", distance, 0, 0),
+        View("left", distance, 0, 270),
+        *(backleft, backright),
+        View("bottom", distance, 270, 0),
+        View("back", distance, 0, 180, light_z=-3.0),
+        View("right", distance, 0, 90),
+    )
+
+
 _HUMAN4 = (
     View("topfront", 2, 45, 315, 0, 0.0, light_z=3.0),
     View("bottomfront", 2, 315, 315, 0, 0.3, light_z=-3.0),
@@ -143,6 +160,7 @@ RIGS: dict[str, ViewRig] = {
         ViewRig("human8", (*_HUMAN4, *_PALMS, *_SOLES)),
         ViewRig("object4", _object_views(1.5)),
         ViewRig("object4_far", _object_views(2.0)),
+        ViewRig("object10_far", _around_views(2.0)),
     )
 }
 

@@ -27,10 +27,15 @@ def style_colors(mesh: Mesh, style: Style) -> np.ndarray:
     if style == "normal":
         return (mesh.vertex_normals + 1.0) / 2.0
     if style == "position":
-        low, high = mesh.bounds
-        extent = np.where(high > low, high - low, 1.0)
-        return (mesh.vertices - low) / extent * 0.8 + 0.1
+        return position_colors(mesh.vertices)
     raise ValueError(f"Unknown shading style '{style}'; expected 'normal' or 'position'.")
+
+
+def position_colors(points: np.ndarray) -> np.ndarray:
+    """Colours by position, scaled per axis to [0.1, 0.9]: float32 [P, 3] to float32 [P, 3]."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    extent = np.where(high > low, high - low, 1.0)
+    return (points - low) / extent * 0.8 + 0.1
 
 
 def shade(

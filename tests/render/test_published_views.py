@@ -4,10 +4,14 @@ import json
 
 import numpy as np
 import pytest
+import torch
 
 from ivlm_core.geometry.mesh import Mesh, load_mesh
+from ivlm_core.geometry.smpl_family import star_pose_rotations
 from ivlm_core.geometry.view_rig import View, get_rig
-from ivlm_core.render.interpolate import interpolate
+from ivlm_core.lift.lift import LiftOperator
+from ivlm_core.official.views import OVERLAY_COLOR, render_point_cloud, render_surface
+from ivlm_core.render.interpolate import contact_mask, interpolate, point_image
 from ivlm_core.render.rasterizer import rasterize
 from ivlm_core.render.shading import shade
 
@@ -104,20 +108,89 @@ def test_shading_agrees_to_a_grey_level(recorded, info, kind, style, key):
         assert (difference > 0).mean() < 0.01, name
 
 
-def test_vertex_normals_and_contact_masks_agree(recorded, info):
+@pytest.mark.parametrize("minimum", [1, 2, 3])
+def test_contact_masks_agree(recorded, info, minimum):
     mesh = _mesh(recorded, "human")
-    np.testing.assert_allclose(mesh.vertex_normals, recorded["human/vertex_normals"], atol=1e-5)
     contact = np.zeros(mesh.num_vertices)
     contact[info["human_contact_vertices"]] = 1
     rig = get_rig("human4")
     pixel_map = rasterize(mesh, rig.cameras(info["image_size"]))
+    masks = contact_mask(contact, pixel_map.vertex_ids, minimum)
     for view, name in enumerate(rig.view_names):
-        corners = np.where(pixel_map.hit[view], contact[pixel_map.vertex_ids[view]].sum(-1), 0)
-        for minimum in (1, 2, 3):
-            expected = recorded[f"human/{name}/mask_min{minimum}"] > 0
-            assert ((corners >= minimum) == expected).mean() > 0.998
+        expected = recorded[f"human/{name}/mask_min{minimum}"]
+        assert set(np.unique(masks[view])) <= {0, 255}
+        assert (masks[view] == expected).mean() > 0.998
+        published = recorded[f"human/{name}/pixel_to_vertices"]
+        np.testing.assert_array_equal(contact_mask(contact, published, minimum), expected)
+    assert contact_mask(0 * contact, pixel_map.vertex_ids, minimum).any() == (
+        not info["mask_of_empty_contact_all_zero"]
+    )
+
+
+def test_vertex_normals_agree(recorded, info):
+    mesh = _mesh(recorded, "human")
+    np.testing.assert_allclose(mesh.vertex_normals, recorded["human/vertex_normals"], atol=1e-5)
+    pixel_map = rasterize(mesh, get_rig("human4").cameras(info["image_size"]))
     whole = interpolate(np.ones(mesh.num_vertices), pixel_map)
     assert ((whole > 0.5) == pixel_map.hit).all()
+
+
+def test_overlays_of_objects_agree_to_a_grey_level(recorded, info):
+    mesh, rig = _mesh(recorded, "object"), get_rig("object4")
+    views = render_surface(mesh, rig, "position", info["image_size"], OVERLAY_COLOR)
+    for view, name in enumerate(rig.view_names):
+        same = (views.vertex_ids[view] == recorded[f"object/{name}/pixel_to_vertices"]).all(-1)
+        expected = recorded[f"object/{name}/render_grey"].astype(int)
+        assert np.abs(views.images[view].astype(int) - expected)[same].max() <= 1, name
+    assert (views.images[:, 0, 0] == info["background_rgb"]).all()
+
+
+@pytest.mark.parametrize("kind", RIG_OF)
+def test_whole_projections_equal_the_published_ones(recorded, info, kind):
+    size = info["image_size"]
+    rig = get_rig(RIG_OF[kind])
+    points = recorded["camera/probe_points"]
+    homogeneous = np.concatenate([points, np.ones((len(points), 1))], axis=1)
+    for view, camera in zip(rig.views, rig.cameras(size), strict=True):
+        clip = homogeneous @ recorded[f"camera/{kind}/{view.name}/full_projection"]
+        device = clip[:, :2] / clip[:, 3:]  # x left, y up, half the image is 1
+        image_points, depth = camera.project(points)
+        np.testing.assert_allclose(image_points, (1 - device) * size / 2, atol=2e-3)
+        np.testing.assert_allclose(depth, clip[:, 3], atol=1e-5)
+
+
+def test_point_clouds_are_drawn_as_published(recorded, info):
+    settings, rig = info["pc"], get_rig("object4_far")
+    assert {view.distance for view in rig.views} == {settings["distance"]}
+    points = recorded["pc/points"]
+    views = render_point_cloud(points, rig, info["image_size"], settings["fixed_radius"])
+    heat = point_image(recorded["pc/affordance"], views.point_ids)
+    for view, name in enumerate(rig.view_names):
+        expected = recorded[f"pc/{name}/pixel_to_point"]
+        same = views.point_ids[view] == expected
+        assert same.mean() > 0.998, name
+        np.testing.assert_array_equal(heat[view][same], recorded[f"pc/{name}/heatmap"][same])
+        difference = views.images[view].astype(int) - recorded[f"pc/{name}/render"]
+        assert np.abs(difference)[same].max() <= 1, name
+        assert (difference != 0).mean() < 0.005, name
+
+
+def test_points_come_back_from_their_own_views(recorded, info):
+    rig = get_rig("object4_far")
+    points, values = recorded["pc/points"], recorded["pc/affordance"]
+    views = render_point_cloud(points, rig, info["image_size"], info["pc"]["fixed_radius"])
+    lift = LiftOperator.from_point_map(views.point_ids, len(points))
+    masks = torch.from_numpy(point_image(values, views.point_ids))[None]
+    lifted = lift.lift(masks)
+    back = lifted.scores[0].numpy()[lifted.seen.numpy()]
+    np.testing.assert_allclose(back, values[lifted.seen.numpy()], atol=1e-6)
+
+
+def test_star_pose_equals_the_published_one(recorded):
+    expected = recorded["vitruvian_body_pose_rotmats"][0]
+    rotations = star_pose_rotations(1 + len(expected))
+    np.testing.assert_array_equal(rotations[0], np.eye(3))
+    np.testing.assert_allclose(rotations[1:], expected, atol=1e-6)
 
 
 def test_object_mesh_is_normalised_as_published(parity_dir, recorded):

@@ -5,22 +5,23 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerFast
 
 from ivlm_core.config import IvlmConfig
 from ivlm_core.model.ivlm import IvlmModel
+from ivlm_core.model.placement import Placement
 from ivlm_core.model.processor import Processor
+from ivlm_core.model.skeleton import check_shapes, expected_shapes, load_weights, skeleton
+from ivlm_core.model.weight_files import SAFETENSORS, CheckpointError, WeightFiles
+from ivlm_core.official.tokenizer import is_official_tokenizer, load_official_tokenizer
+
+__all__ = ["CheckpointError", "load_checkpoint", "load_tokenizer", "save_checkpoint"]
 
 CONFIG_FILE = "config.json"
-WEIGHTS_FILE = "model.safetensors"
+WEIGHTS_FILE = SAFETENSORS
 TOKENIZER_FILE = "tokenizer.json"
 PROVENANCE_FILE = "provenance.json"
-
-
-class CheckpointError(ValueError):
-    """A model folder is incomplete, damaged or does not fit its configuration."""
 
 
 def save_checkpoint(
@@ -43,8 +44,14 @@ def save_checkpoint(
     (folder / PROVENANCE_FILE).write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
 
 
-def load_checkpoint(folder: Path) -> tuple[IvlmModel, Processor]:
-    """Read a model folder in float32, ready for inference.
+def load_checkpoint(
+    folder: Path, placement: Placement | None = None
+) -> tuple[IvlmModel, Processor]:
+    """Read a model folder, ready for inference.
+
+    Args:
+        folder: configuration, weights (whole or in shards) and tokenizer files.
+        placement: type, devices and form of the weights; None is float32 on the CPU.
 
     Raises:
         FileNotFoundError: the folder or one of its files is missing.
@@ -54,37 +61,29 @@ def load_checkpoint(folder: Path) -> tuple[IvlmModel, Processor]:
         raise FileNotFoundError(
             f"model folder {folder} does not exist; expected 'nano' or a folder"
         )
-    for name in (CONFIG_FILE, WEIGHTS_FILE, TOKENIZER_FILE):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"model folder {folder} has no {name}; it is incomplete")
+    if not (folder / CONFIG_FILE).is_file():
+        raise FileNotFoundError(f"model folder {folder} has no {CONFIG_FILE}; it is incomplete")
     config = IvlmConfig.load(folder / CONFIG_FILE)
-    tokenizer = PreTrainedTokenizerFast.from_pretrained(folder)
-    processor = Processor(config, tokenizer)
-    model = IvlmModel(config, processor.contact_tokens)
-    try:
-        state = load_file(folder / WEIGHTS_FILE)
-    except (SafetensorError, OSError) as error:
-        raise CheckpointError(
-            f"{folder / WEIGHTS_FILE} cannot be read ({error}); copy or download it again"
-        ) from error
-    _check_fit(model, state, folder)
-    model.load_state_dict(state)
-    return model.eval(), processor
+    processor = Processor(config, load_tokenizer(folder))
+    files = WeightFiles.open(folder)
+    model = skeleton(config, processor.contact_tokens)
+    check_shapes(
+        expected_shapes(model),
+        {name: entry.shape for name, entry in files.entries.items()},
+        f"weights in {folder} do not fit its {CONFIG_FILE}",
+    )
+    return load_weights(model, files.tensors(), placement or Placement()), processor
 
 
-def _check_fit(model: IvlmModel, state: dict[str, torch.Tensor], folder: Path) -> None:
-    """Compare names and shapes before anything is loaded."""
-    expected = {name: tuple(t.shape) for name, t in model.state_dict().items()}
-    got = {name: tuple(t.shape) for name, t in state.items()}
-    problems = [f"missing {n}" for n in sorted(expected.keys() - got.keys())]
-    problems += [f"unknown {n}" for n in sorted(got.keys() - expected.keys())]
-    problems += [
-        f"{n}: expected {expected[n]}, got {got[n]}"
-        for n in sorted(expected.keys() & got.keys())
-        if expected[n] != got[n]
-    ]
-    if problems:
-        shown = "; ".join(problems[:5]) + (" ..." if len(problems) > 5 else "")
-        raise CheckpointError(
-            f"weights in {folder} do not fit its {CONFIG_FILE} ({len(problems)} problems): {shown}"
-        )
+def load_tokenizer(folder: Path) -> Any:
+    """Read the tokenizer files of a model folder: our own, or those of a published checkpoint.
+
+    Raises:
+        FileNotFoundError: there are none.
+        ValueError: they are damaged.
+    """
+    if is_official_tokenizer(folder):
+        return load_official_tokenizer(folder)
+    if not (folder / TOKENIZER_FILE).is_file():
+        raise FileNotFoundError(f"model folder {folder} has no {TOKENIZER_FILE}; it is incomplete")
+    return PreTrainedTokenizerFast.from_pretrained(folder)

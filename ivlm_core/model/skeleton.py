@@ -1,0 +1,137 @@
+"""A model without weights, and its filling tensor by tensor.
+
+The skeleton stands on torch's meta device and takes no memory, whatever its size; each weight is
+allocated when it arrives, in the type and on the device where it stays. So loading needs the final
+weights plus what is mapped of the files at that moment.
+"""
+
+from collections.abc import Iterable, Mapping
+
+import torch
+from torch import Tensor, nn
+from transformers.models.clip.modeling_clip import CLIPVisionEmbeddings
+from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
+
+from ivlm_core.config import IvlmConfig
+from ivlm_core.model.ivlm import IvlmModel
+from ivlm_core.model.placement import Placement, dispatch
+from ivlm_core.model.tokens import ContactTokens
+from ivlm_core.model.weight_files import CheckpointError
+
+_ALWAYS_FLOAT32 = ("positional_encoding_gaussian_matrix",)
+"""SAM computes its positional encoding in float32 and accepts nothing else; it is tiny."""
+
+
+def skeleton(config: IvlmConfig, tokens: ContactTokens) -> IvlmModel:
+    """Return the model with all weights on the meta device and all computed tables in place."""
+    with torch.device("meta"):
+        model = IvlmModel(config, tokens)
+    for module in model.modules():
+        if isinstance(module, LlamaRotaryEmbedding):
+            module.register_buffer("inv_freq", _rotary_frequencies(module), persistent=False)
+            module.register_buffer("original_inv_freq", module.inv_freq.clone(), persistent=False)
+        elif isinstance(module, CLIPVisionEmbeddings):
+            positions = torch.arange(module.num_positions)[None]
+            module.register_buffer("position_ids", positions, persistent=False)
+    expected = model.state_dict().keys()
+    left = [n for n, b in model.named_buffers() if b.is_meta and n not in expected]
+    if left:
+        raise NotImplementedError(f"computed tables without a recipe: {', '.join(left)}")
+    return model.eval()
+
+
+def _rotary_frequencies(module: LlamaRotaryEmbedding) -> Tensor:
+    """Frequencies of rotary positions, computed anew in float32 (Su et al. 2021)."""
+    return LlamaRotaryEmbedding(module.config).inv_freq
+
+
+def expected_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    """Return the shape of every weight of a model."""
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+def check_shapes(
+    expected: Mapping[str, tuple[int, ...]], got: Mapping[str, tuple[int, ...]], where: str
+) -> None:
+    """Compare names and shapes before anything is loaded.
+
+    Raises:
+        CheckpointError: a weight is missing, unknown or of another shape; all are counted and the
+            first five named.
+    """
+    problems = [f"missing {n}" for n in sorted(expected.keys() - got.keys())]
+    problems += [f"unknown {n}" for n in sorted(got.keys() - expected.keys())]
+    problems += [
+        f"{n}: expected {expected[n]}, got {got[n]}"
+        for n in sorted(expected.keys() & got.keys())
+        if expected[n] != got[n]
+    ]
+    if problems:
+        shown = "; ".join(problems[:5]) + (" ..." if len(problems) > 5 else "")
+        raise CheckpointError(f"{where} ({len(problems)} problems): {shown}")
+
+
+def load_weights(
+    model: IvlmModel, tensors: Iterable[tuple[str, Tensor]], placement: Placement
+) -> IvlmModel:
+    """Fill a skeleton; each weight is copied out of its source at once.
+
+    Args:
+        model: a skeleton.
+        tensors: names in the model and values; shapes have been checked.
+        placement: type, devices and form of the weights.
+
+    Returns:
+        The same model, complete and ready for inference.
+
+    Raises:
+        CheckpointError: a weight never came, or the model does not know it.
+    """
+    language = model.vlm.language
+    others = sum(
+        t.numel() * placement.dtype.itemsize
+        for name, t in model.state_dict().items()
+        if not name.startswith("vlm.language.")
+    )
+    spread = placement.spread(language, others)
+    placement.prepare(model)
+    with torch.no_grad():
+        for name, tensor in tensors:
+            device = placement.device_of(name, spread)
+            _put(model, name, _converted(name, tensor, placement, device))
+    left = [n for n, t in model.state_dict().items() if t.is_meta]
+    if left:
+        raise CheckpointError(f"{len(left)} weights were not loaded, first {left[0]!r}")
+    for path, module in model.named_modules():
+        for leaf, buffer in module._buffers.items():
+            if buffer is not None:
+                module._buffers[leaf] = buffer.to(placement.device_of(f"{path}.{leaf}", spread))
+    dispatch(language, spread)
+    return model.eval()
+
+
+def _converted(name: str, tensor: Tensor, placement: Placement, device: torch.device) -> Tensor:
+    """Copy a weight to where it stays."""
+    if placement.quantized(name):
+        return placement.quantize(tensor, device)
+    dtype = placement.dtype if tensor.is_floating_point() else tensor.dtype
+    if name.endswith(_ALWAYS_FLOAT32):
+        dtype = torch.float32
+    return tensor.to(device=device, dtype=dtype, copy=True)
+
+
+def _put(model: nn.Module, name: str, value: Tensor) -> None:
+    """Set one parameter or buffer."""
+    path, _, leaf = name.rpartition(".")
+    owner = model.get_submodule(path)
+    if leaf in owner._buffers:
+        owner._buffers[leaf] = value
+        return
+    old = owner._parameters.get(leaf)
+    if old is None:
+        raise CheckpointError(f"the model has no weight {name!r}")
+    owner._parameters[leaf] = (
+        value
+        if isinstance(value, nn.Parameter)
+        else nn.Parameter(value, requires_grad=old.requires_grad)
+    )

@@ -1,0 +1,381 @@
+"""A published checkpoint's `config.json`, and the configuration of ours that it amounts to.
+
+The file states the language model, the tokens and the views; the sizes of SAM, of the projection
+and of the camera encoder follow from the shapes of the weights, those of CLIP from its own file.
+"""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ivlm_core.config import (
+    ConfigError,
+    IvlmConfig,
+    LanguageConfig,
+    LiftConfig,
+    PromptConfig,
+    SamConfig,
+    TokenConfig,
+    ViewConfig,
+    VisionConfig,
+)
+from ivlm_core.geometry.view_rig import get_rig
+from ivlm_core.model.tokens import ContactTokens
+from ivlm_core.official.quirks import ReferenceQuirks
+from ivlm_core.official.tokenizer import contact_token_texts
+
+CONFIG_FILE = "config.json"
+
+Shapes = Mapping[str, tuple[int, ...]]
+Kind = Literal["hcontact", "oafford", "hcontact-ocontact", "untrained"]
+
+_MARKS = ("token_type", "seg_token_idx", "train_mask_decoder", "hC_sam_view_type")
+"""Fields that only published checkpoints have."""
+
+_ENCODERS: dict[str, Literal["simple", "view_index", "two_layer"]] = {
+    "simple": "simple",
+    "view_index": "view_index",
+    "vi_v1": "two_layer",
+}
+_HUMAN_SETS = ("4MV-Z_Vitru",)
+_OBJECT_SETS = ("4MV-Z_HM",)
+_SAM = "model.visual_model.image_encoder."
+_DECODER = "model.visual_model.mask_decoder.transformer."
+_WINDOW = 14  # SAM's own; only read where every block is global
+
+
+@dataclass(frozen=True)
+class OfficialConfig:
+    """The fields of a published `config.json` that decide what a model computes."""
+
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    max_position_embeddings: int
+    rms_norm_eps: float
+    rope_theta: float
+    mm_vision_tower: str
+    mm_vision_select_layer: int
+    mm_use_im_start_end: bool
+    img_emb_len: int
+    """Image tokens less one: what an image adds to the length of a sequence."""
+    out_dim: int
+    token_type: str
+    seg_token_idx: int | None
+    hseg_token_idx: int | None
+    oseg_token_idx: int | None
+    human_views: str
+    object_views: str
+    human_weight: float
+    """Weight of the loss on human contact; positive where the model was trained for it."""
+    object_weight: float
+    views: int
+    camera_conditioning: bool
+    camera_encoder: str
+    dtype: str
+    """Type that the weights are stored in, as the file states it."""
+
+    @property
+    def kind(self) -> Kind:
+        """Which of the published models this is, by what it was trained for.
+
+        The variants of `hcontact` (damon, damon-fix, damon-noParts, wScene, and the 2D model
+        h2dcontact) do not differ in structure, so they count as one kind.
+        """
+        human, object_ = self.human_weight > 0, self.object_weight > 0
+        if human and object_:
+            return "hcontact-ocontact"
+        return "hcontact" if human else "oafford" if object_ else "untrained"
+
+    @property
+    def separate_decoders(self) -> bool:
+        """Whether the checkpoint has three mask decoders (`DifDe`)."""
+        return self.token_type.endswith("-DifDe")
+
+    @property
+    def contact_tokens(self) -> ContactTokens | None:
+        """Ids of the contact tokens; None where the file has lost them."""
+        base = self.token_type.removesuffix("-DifDe")
+        seg, human, object_ = self.seg_token_idx, self.hseg_token_idx, self.oseg_token_idx
+        if base == "Gen":
+            return None if seg is None else ContactTokens(seg, seg, seg)
+        if human is None and object_ is None:
+            return None
+        human = object_ if human is None else human  # Gen-Int has one id for both
+        object_ = human if object_ is None else object_
+        assert human is not None and object_ is not None
+        return ContactTokens(human, object_, seg)
+
+
+def is_official_folder(folder: Path) -> bool:
+    """Whether a folder holds a published checkpoint: its `config.json` has their fields."""
+    try:
+        data = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(data, dict) and any(mark in data for mark in _MARKS)
+
+
+def read_official_config(folder: Path) -> OfficialConfig:
+    """Read and check the `config.json` of a published checkpoint.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ConfigError: a field is missing, has a wrong type or a value that is not supported.
+    """
+    data = read_json(folder / CONFIG_FILE)
+    read = _Fields(data, folder / CONFIG_FILE)
+    if read.get("tie_word_embeddings", bool, False):
+        raise ConfigError(f"{read.path}: tie_word_embeddings must be false")
+    for name in ("use_fusion", "use_uncertainty"):
+        if read.get(name, bool, False):
+            raise ConfigError(f"{read.path}: {name} is not supported; no released model uses it")
+    heads = read.get("num_attention_heads", int)
+    if read.get("num_key_value_heads", int, heads) != heads:
+        raise ConfigError(f"{read.path}: num_key_value_heads must equal num_attention_heads")
+    if data.get("rope_scaling") is not None:
+        raise ConfigError(f"{read.path}: rope_scaling is not supported; expected null")
+    if read.get("mm_vision_select_feature", str, "patch") != "patch":
+        raise ConfigError(f"{read.path}: mm_vision_select_feature must be 'patch'")
+    config = OfficialConfig(
+        vocab_size=read.get("vocab_size", int),
+        hidden_size=read.get("hidden_size", int),
+        intermediate_size=read.get("intermediate_size", int),
+        num_hidden_layers=read.get("num_hidden_layers", int),
+        num_attention_heads=heads,
+        max_position_embeddings=read.get("max_position_embeddings", int),
+        rms_norm_eps=read.get("rms_norm_eps", float),
+        rope_theta=read.get("rope_theta", float, 10000.0),
+        mm_vision_tower=read.get("mm_vision_tower", str, "") or read.get("vision_tower", str, ""),
+        mm_vision_select_layer=read.get("mm_vision_select_layer", int),
+        mm_use_im_start_end=read.get("mm_use_im_start_end", bool, True),
+        img_emb_len=read.get("img_emb_len", int),
+        out_dim=read.get("out_dim", int),
+        token_type=read.get("token_type", str),
+        seg_token_idx=read.get("seg_token_idx", int, None),
+        hseg_token_idx=read.get("hseg_token_idx", int, None),
+        oseg_token_idx=read.get("oseg_token_idx", int, None),
+        human_views=read.get("hC_sam_view_type", str, "4MV-Z_Vitru"),
+        object_views=read.get("oC_sam_view_type", str, "4MV-Z_HM"),
+        human_weight=read.get("hC_loss_weight", float, 0.0),
+        object_weight=read.get("oC_loss_weight", float, 0.0),
+        views=read.get("multiview_channels", int, 4),
+        camera_conditioning=read.get("multiview_cam_cond", bool, True),
+        camera_encoder=read.get("cam_encoder_type", str, "simple"),
+        dtype=read.get("torch_dtype", str, "bfloat16"),
+    )
+    _check(config, read.path)
+    return config
+
+
+def to_ivlm_config(
+    official: OfficialConfig,
+    shapes: Shapes,
+    vision: VisionConfig,
+    quirks: ReferenceQuirks = ReferenceQuirks(),  # noqa: B008 - frozen
+) -> IvlmConfig:
+    """Return our configuration of a published model.
+
+    Args:
+        official: its `config.json`.
+        shapes: shapes of its weights, under their published names.
+        vision: the CLIP tower (`read_vision_config`).
+        quirks: `shared_mask_decoder` and `demo_conditioning_distance` are used.
+
+    Raises:
+        ConfigError: fields and shapes contradict each other.
+    """
+    if official.img_emb_len != vision.num_patches - 1:
+        raise ConfigError(
+            f"img_emb_len is {official.img_emb_len}, but the vision tower gives "
+            f"{vision.num_patches} patches (expected one more than img_emb_len); "
+            "it is not the tower that this checkpoint was trained with"
+        )
+    generic, human, object_ = contact_token_texts(official.token_type)
+    base = official.token_type.removesuffix("-DifDe")
+    # Affordance was learned on point clouds conditioned by distance 2, contact on meshes by the
+    # distance of their renders where the view set has one of its own (`BM`).
+    far = None if _near_views(official) and not quirks.demo_conditioning_distance else "object4_far"
+    return IvlmConfig(
+        name=f"interactvlm-{official.kind}",
+        vision=vision,
+        language=LanguageConfig(
+            vocab_size=official.vocab_size,
+            hidden_size=official.hidden_size,
+            intermediate_size=official.intermediate_size,
+            layers=official.num_hidden_layers,
+            heads=official.num_attention_heads,
+            max_positions=official.max_position_embeddings,
+            rope_theta=official.rope_theta,
+            rms_norm_eps=official.rms_norm_eps,
+            projector="linear",
+        ),
+        sam=_sam_config(shapes, official.separate_decoders and not quirks.shared_mask_decoder),
+        tokens=TokenConfig(
+            human=human,
+            object=object_,
+            generic=generic,
+            position="before",
+            splitter=base != "Gen",
+        ),
+        prompt=PromptConfig(
+            conversation="llava_v1",
+            mark_image=official.mm_use_im_start_end,
+            max_new_tokens=512,
+            stop_at_contact=False,
+        ),
+        views=ViewConfig(
+            encoder=(
+                _ENCODERS[official.camera_encoder] if official.camera_conditioning else "none"
+            ),
+            hidden_size=_shape(shapes, "cam_pose_encoder.spatial_encoder.0.weight")[0]
+            if official.camera_conditioning and official.camera_encoder == "vi_v1"
+            else ViewConfig.hidden_size,
+            human_rig="human4",
+            object_rig="object4",
+            object_conditioning_rig=far,
+            affordance_conditioning_rig="object4_far",
+        ),
+        lift=LiftConfig(object_gate=0.3),
+        body="smplh",
+    )
+
+
+def read_vision_config(folder: Path, select_layer: int) -> VisionConfig:
+    """Read a CLIP folder's `config.json`, of the whole model or of its vision half.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ConfigError: a field is missing or not supported.
+    """
+    path = folder / CONFIG_FILE
+    data = read_json(path)
+    data = data["vision_config"] if isinstance(data.get("vision_config"), dict) else data
+    read = _Fields(data, path)
+    for name, wanted in (("hidden_act", "quick_gelu"), ("layer_norm_eps", 1e-5)):
+        if data.get(name, wanted) != wanted:
+            raise ConfigError(f"{path}: {name} must be {wanted!r}, got {data[name]!r}")
+    return VisionConfig(  # left out by older files: what CLIP's own defaults are
+        image_size=read.get("image_size", int, 224),
+        patch_size=read.get("patch_size", int, 32),
+        hidden_size=read.get("hidden_size", int, 768),
+        intermediate_size=read.get("intermediate_size", int, 3072),
+        layers=read.get("num_hidden_layers", int, 12),
+        heads=read.get("num_attention_heads", int, 12),
+        select_layer=select_layer,
+        stem="patch",
+        fit="crop",
+    )
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ConfigError: it is not a JSON object.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; the folder is incomplete")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid JSON: {error}") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: expected an object, got {type(data).__name__}")
+    return data
+
+
+_REQUIRED = object()
+
+
+@dataclass(frozen=True)
+class _Fields:
+    """Typed access to the fields of a file."""
+
+    data: dict[str, Any]
+    path: Path
+
+    def get(self, name: str, kind: type, default: Any = _REQUIRED) -> Any:
+        """Return a field; one that is absent or null has its default."""
+        value = self.data.get(name)
+        if value is None:
+            if default is _REQUIRED:
+                raise ConfigError(f"{self.path}: field {name!r} is missing")
+            return default
+        if kind is float and isinstance(value, int) and not isinstance(value, bool):
+            return float(value)
+        if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
+            raise ConfigError(f"{self.path}: {name}: expected {kind.__name__}, got {value!r}")
+        return value
+
+
+def _check(config: OfficialConfig, path: Path) -> None:
+    try:
+        contact_token_texts(config.token_type)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    if config.camera_encoder not in _ENCODERS:
+        raise ConfigError(
+            f"{path}: cam_encoder_type must be one of {', '.join(_ENCODERS)}, "
+            f"got {config.camera_encoder!r}"
+        )
+    if config.views != len(get_rig("human4").views):
+        raise ConfigError(f"{path}: multiview_channels must be 4, got {config.views}")
+    for field, value, known in (
+        ("hC_sam_view_type", config.human_views, _HUMAN_SETS),
+        ("oC_sam_view_type", config.object_views, _OBJECT_SETS),
+    ):
+        if not value.startswith(known):
+            raise ConfigError(
+                f"{path}: {field} {value!r} is not supported; expected {known[0]!r} or a variant"
+            )
+
+
+def _near_views(official: OfficialConfig) -> bool:
+    """Whether contact on meshes was conditioned by the distance of their renders."""
+    return "_BM" in official.object_views
+
+
+def _shape(shapes: Shapes, name: str) -> tuple[int, ...]:
+    if name not in shapes:
+        raise ConfigError(f"the checkpoint has no weight {name!r}, from which a size is read")
+    return shapes[name]
+
+
+def _count(shapes: Shapes, pattern: str) -> int:
+    """Number of repeated modules whose index the pattern captures."""
+    found = [int(m[1]) for name in shapes if (m := re.match(pattern, name))]
+    return max(found, default=-1) + 1
+
+
+def _sam_config(shapes: Shapes, separate_decoders: bool) -> SamConfig:
+    """Read SAM's sizes off its weights; heads of the decoder are SAM's own 8."""
+    _, grid, _, dim = _shape(shapes, f"{_SAM}pos_embed")
+    patch = _shape(shapes, f"{_SAM}patch_embed.proj.weight")[-1]
+    depth = _count(shapes, re.escape(_SAM) + r"blocks\.(\d+)\.")
+    tables = [_shape(shapes, f"{_SAM}blocks.{i}.attn.rel_pos_h") for i in range(depth)]
+    if not tables:
+        raise ConfigError("the checkpoint has no blocks of SAM's image encoder")
+    whole = 2 * grid - 1  # rows of a table that spans the image
+    windows = {rows for rows, _ in tables if rows != whole}
+    if len(windows) > 1:
+        raise ConfigError(f"windows of SAM's image encoder differ: tables of {sorted(windows)}")
+    return SamConfig(
+        image_size=grid * patch,
+        patch_size=patch,
+        encoder_dim=dim,
+        encoder_depth=depth,
+        encoder_heads=dim // tables[0][1],
+        window_size=(windows.pop() + 1) // 2 if windows else _WINDOW,
+        global_attention=tuple(i for i, (rows, _) in enumerate(tables) if rows == whole),
+        embed_dim=_shape(shapes, f"{_SAM}neck.0.weight")[0],
+        decoder_depth=_count(shapes, re.escape(_DECODER) + r"layers\.(\d+)\."),
+        decoder_mlp_dim=_shape(shapes, f"{_DECODER}layers.0.mlp.lin1.weight")[0],
+        separate_decoders=separate_decoders,
+    )

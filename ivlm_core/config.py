@@ -236,6 +236,9 @@ class ViewConfig:
 class LiftConfig:
     """How masks in views become scores on vertices, and when a score means contact."""
 
+    human_mode: Literal["mean", "votes"] = "mean"
+    """`votes`: the published lift before 2026-04, contact or not by barycentric votes
+    (`lift.votes`), for checkpoints tuned with it."""
     human_gate: float | None = None
     """Only pixels above this probability count (None: all)."""
     object_gate: float | None = None
@@ -250,6 +253,10 @@ class LiftConfig:
 
     def __post_init__(self) -> None:
         _require(self.pool >= 1, f"lift.pool must be at least 1, got {self.pool}")
+        _require(
+            self.human_mode == "mean" or self.pool == 1,
+            f"lift.human_mode 'votes' needs lift.pool 1, got {self.pool}",
+        )
         for name in ("human_gate", "object_gate", "human_threshold", "object_threshold"):
             value = getattr(self, name)
             _require(

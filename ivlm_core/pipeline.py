@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ivlm_core.cache import ArtifactCache
 from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.lift.lift import Lifted
 from ivlm_core.lift.view_weights import confidence_weights
 from ivlm_core.model import prompts
 from ivlm_core.model.checkpoint import load_checkpoint
@@ -245,19 +246,25 @@ class Pipeline:
                 )
                 probabilities = upscale(logits, size).sigmoid()
             with watch.stage("lift"):
-                lift = self.config.lift
-                weights = None
-                if lift.weighting == "confidence":
-                    weights = confidence_weights(iou, surface.angle_weights)
-                lifted = surface.lift.lift(
-                    probabilities,
-                    view_weights=weights,
-                    gate=lift.human_gate if is_human else lift.object_gate,
-                    by_pixels=lift.weighting == "pixels",
-                )
+                lifted = self._lift(surface, probabilities, iou, is_human)
             for row, i in enumerate(rows):
                 masks[i], scores[i] = probabilities[row], lifted.scores[row]
         return masks, scores
+
+    def _lift(self, surface: Surface, masks: Tensor, iou: Tensor, is_human: bool) -> Lifted:
+        """Lift mask probabilities `[batch, view, size, size]` as the configuration says."""
+        if surface.votes is not None:
+            return surface.votes.lift(masks)
+        lift = self.config.lift
+        weights = None
+        if lift.weighting == "confidence":
+            weights = confidence_weights(iou, surface.angle_weights)
+        return surface.lift.lift(
+            masks,
+            view_weights=weights,
+            gate=lift.human_gate if is_human else lift.object_gate,
+            by_pixels=lift.weighting == "pixels",
+        )
 
     def _prediction(
         self,

@@ -19,6 +19,7 @@ from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.geometry.view_rig import ViewRig, get_rig
 from ivlm_core.lift.lift import LiftOperator
 from ivlm_core.lift.view_weights import view_angle_weights
+from ivlm_core.lift.votes import VoteLift
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.sam import normalise_views
 from ivlm_core.render.rasterizer import rasterize
@@ -43,6 +44,8 @@ class Surface:
     lift: LiftOperator
     angle_weights: Tensor
     """`[view, vertex]`: how squarely a camera looks at a vertex."""
+    votes: VoteLift | None = None
+    """Takes the place of `lift` for scores, where the model's configuration asks for votes."""
 
 
 def render_views(
@@ -88,7 +91,10 @@ class SurfaceStore:
     def body(self) -> Surface:
         """Return the body in its star pose."""
         mesh, rig = self._body.mesh, get_rig(self._model.config.views.human_rig)
-        return self._surface(mesh, mesh, self._body.topology, rig, "normal")
+        surface = self._surface(mesh, mesh, self._body.topology, rig, "normal")
+        if self._model.config.lift.human_mode == "mean":
+            return surface
+        return dataclasses.replace(surface, votes=self._votes(mesh, rig))
 
     def of_mesh(self, mesh: Mesh) -> Surface:
         """Return an object's surface; the mesh may have any scale and origin."""
@@ -125,6 +131,17 @@ class SurfaceStore:
             lift=LiftOperator.from_tensors(lift).to(self._device),
             angle_weights=parts["angle_weights"].to(self._device),
         )
+
+    def _votes(self, mesh: Mesh, rig: ViewRig) -> VoteLift:
+        """Return the votes for a mesh that stands in its rig's frame."""
+        size = self._model.config.sam.image_size
+        key = content_key("votes", RENDER_VERSION, mesh.content_hash, dataclasses.asdict(rig), size)
+
+        def make() -> dict[str, Tensor]:
+            pixel_map = rasterize(mesh, rig.cameras(size))
+            return VoteLift.from_pixel_map(pixel_map, len(mesh.vertices)).to_tensors()
+
+        return VoteLift.from_tensors(self._cache.get_or_make(key, make)).to(self._device)
 
     @torch.inference_mode()
     def _prepare(

@@ -84,6 +84,18 @@ def test_confident_views_can_count_more(
     np.testing.assert_array_equal(weighted.seen, plain.seen)
 
 
+def test_models_of_before_the_revision_vote(
+    pipeline: Pipeline, answering_model: Path, photo: np.ndarray
+) -> None:
+    other = Pipeline.from_pretrained(answering_model, "cpu")
+    config = replace(other.config, lift=replace(other.config.lift, human_mode="votes", pool=1))
+    other.config = other.model.config = config
+    voted = other.predict(photo, "bottle", "human_contact")
+    assert set(np.unique(voted.scores)) <= {0.0, 1.0}
+    mean = pipeline.predict(photo, "bottle", "human_contact")
+    np.testing.assert_array_equal(voted.mask_probabilities, mean.mask_probabilities)
+
+
 def test_second_process_finds_the_surfaces(
     answering_model: Path, photo: np.ndarray, tmp_path: Path
 ) -> None:

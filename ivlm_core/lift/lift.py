@@ -28,6 +28,25 @@ class Lifted:
     seen: Tensor
 
 
+def usable_pixels(vertex_ids: np.ndarray, weights: np.ndarray, num_vertices: int) -> np.ndarray:
+    """Flat indices [P] of the pixels of a map whose ids are all vertices.
+
+    Args:
+        vertex_ids: int [J, H, W, C].
+        weights: float, same shape.
+        num_vertices: V; other ids, such as -1 for the background, are no vertices.
+
+    Raises:
+        ValueError: the shapes differ.
+    """
+    if vertex_ids.ndim != 4 or np.shape(weights) != vertex_ids.shape:
+        raise ValueError(
+            "A lift needs vertex ids and weights of one shape [J, H, W, C], got "
+            f"{vertex_ids.shape} and {np.shape(weights)}."
+        )
+    return np.flatnonzero(((vertex_ids >= 0) & (vertex_ids < num_vertices)).all(axis=-1))
+
+
 class LiftOperator(nn.Module):
     """The linear map from pixels to vertices of one mesh under one rig.
 
@@ -108,17 +127,12 @@ class LiftOperator(nn.Module):
             pool: see ``from_pixel_map``.
         """
         ids = np.asarray(vertex_ids)
-        if ids.ndim != 4 or np.shape(weights) != ids.shape:
-            raise ValueError(
-                "LiftOperator needs vertex ids and weights of one shape [J, H, W, C], got "
-                f"{ids.shape} and {np.shape(weights)}."
-            )
+        fine = usable_pixels(ids, weights, num_vertices)
         views, height, width, corners = ids.shape
         if pool < 1 or height % pool or width % pool:
             raise ValueError(
                 f"pool must divide the size of the pixel map ({height}, {width}), got {pool}."
             )
-        fine = np.flatnonzero(((ids >= 0) & (ids < num_vertices)).all(axis=-1))
         view, row, col = np.unravel_index(fine, (views, height, width))
         image_shape = (views, height // pool, width // pool)
         mask_pixel = np.ravel_multi_index((view, row // pool, col // pool), image_shape)

@@ -9,6 +9,7 @@ from ivlm_core.lift.lift import LiftOperator
 from ivlm_core.lift.reconstruct import reconstruct
 from ivlm_core.lift.sparse import SparseRows
 from ivlm_core.lift.view_weights import confidence_weights, view_angle_weights
+from ivlm_core.lift.votes import VoteLift
 from ivlm_core.render.interpolate import interpolate
 from ivlm_core.render.rasterizer import rasterize
 
@@ -227,6 +228,23 @@ def test_sparse_rows_multiply_like_the_dense_matrix():
     upstream = torch.rand(6, 3)
     product.backward(upstream)
     torch.testing.assert_close(right.grad, dense.T @ upstream)
+
+
+def test_one_pixel_near_a_vertex_decides_the_vote():
+    ids = np.array([[[[0, 1, 2], [0, 1, 2], [-1, 1, 2]]]])
+    weights = np.array([[[[0.9, 0.1, 0.0], [0.1, 0.9, 0.0], [1.0, 0.0, 0.0]]]], dtype=np.float32)
+    votes = VoteLift.from_indices(ids, weights, 4)
+    lifted = votes.lift(torch.tensor([[[[0.58, 0.57, 1.0]]], [[[0.9, 0.9, 0.0]]]]))
+    assert lifted.scores.tolist() == [[1, 0, 0, 0], [1, 1, 0, 0]]
+    assert lifted.seen.tolist() == [True, True, False, False]
+    again = VoteLift.from_tensors(votes.to_tensors())
+    ones = torch.ones(1, 1, 1, 3)
+    torch.testing.assert_close(again(ones).scores, votes(ones).scores)
+    assert not votes.lift(torch.full((1, 1, 1, 3), float("nan"))).scores.any()
+    with pytest.raises(ValueError, match=r"\[B, 1, 1, 3\]"):
+        votes.lift(torch.ones(1, 1, 3))
+    with pytest.raises(ValueError, match="one shape"):
+        VoteLift.from_indices(ids, weights[..., :2], 4)
 
 
 @pytest.mark.gpu

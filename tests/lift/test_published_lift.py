@@ -1,11 +1,14 @@
 """The lift against recorded results of the published implementation."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from ivlm_core.lift.lift import LiftOperator
+from ivlm_core.lift.votes import VoteLift
 
 INPUTS = ["random", "negative", "extreme", "all_negative", "zeros", "spatial"]
 
@@ -16,16 +19,23 @@ def recorded(parity_dir):
 
 
 @pytest.fixture(scope="module")
-def operators(recorded):
+def counts(parity_dir):
+    info = json.loads((parity_dir / "lift" / "lift.json").read_text())
+    assert info["inputs"] == INPUTS
+    return {name: info[f"num_{name}"] for name in ("vertices_human", "vertices_object", "points")}
+
+
+@pytest.fixture(scope="module")
+def operators(recorded, counts):
     def of(kind: str, count: int) -> LiftOperator:
         return LiftOperator.from_indices(
             recorded[f"maps/{kind}_p2v"].numpy(), recorded[f"maps/{kind}_bary"].numpy(), count
         )
 
     return {
-        "human": of("human", 150),
-        "object": of("object", 110),
-        "points": LiftOperator.from_point_map(recorded["maps/pc_map"].numpy(), 2048),
+        "human": of("human", counts["vertices_human"]),
+        "object": of("object", counts["vertices_object"]),
+        "points": LiftOperator.from_point_map(recorded["maps/pc_map"].numpy(), counts["points"]),
     }
 
 
@@ -37,6 +47,28 @@ def probabilities(logits: torch.Tensor) -> torch.Tensor:
 def test_body_mode(recorded, operators, name):
     scores = operators["human"].lift(probabilities(recorded[f"{name}/logits"])).scores
     torch.testing.assert_close(scores, recorded[f"{name}/human"], atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("name", INPUTS)
+def test_body_mode_before_the_revision(recorded, counts, name):
+    votes = VoteLift.from_indices(
+        recorded["maps/human_p2v"].numpy(),
+        recorded["maps/human_bary"].numpy(),
+        counts["vertices_human"],
+    )
+    lifted = votes.lift(probabilities(recorded[f"{name}/logits"]))
+    torch.testing.assert_close(lifted.scores, recorded[f"{name}/human_legacy"], atol=0, rtol=0)
+
+
+def test_a_batch_is_its_samples(recorded, operators):
+    """Recorded: body and point cloud in one batch, each with zeros in the other's row."""
+    logits = torch.stack([recorded["random/logits"], recorded["spatial/logits"]])
+    scores = operators["human"].lift(logits.clamp(-20, 20).sigmoid()).scores
+    torch.testing.assert_close(scores[0], recorded["batch2/human"][0], atol=1e-6, rtol=0)
+    torch.testing.assert_close(scores[1:], recorded["spatial/human"], atol=1e-6, rtol=0)
+    scores = operators["points"].lift(logits).scores
+    torch.testing.assert_close(scores[1], recorded["batch2/pointcloud"][1], atol=1e-6, rtol=1e-6)
+    torch.testing.assert_close(scores[:1], recorded["random/pointcloud"], atol=1e-6, rtol=1e-6)
 
 
 @pytest.mark.parametrize("name", INPUTS)
@@ -67,7 +99,8 @@ def test_gradients(recorded, operators):
 def test_seen_vertices_are_those_with_a_valid_pixel(recorded, operators):
     ids = recorded["maps/human_p2v"].numpy()
     weights = recorded["maps/human_bary"].numpy()
-    valid = ((ids >= 0) & (ids < 150)).all(-1)
-    mass = np.zeros(150)
+    count = operators["human"].num_vertices
+    valid = ((ids >= 0) & (ids < count)).all(-1)
+    mass = np.zeros(count)
     np.add.at(mass, ids[valid], weights[valid])
     np.testing.assert_array_equal(operators["human"].seen.numpy(), mass > 0)

@@ -8,6 +8,8 @@ not find the patches of the object that is asked about: they are picked out befo
 import torch
 from torch import Tensor, nn
 
+from ivlm_core.model.positions import grid_positions
+
 
 class _Attend(nn.Module):
     """Residual cross-attention, normalised first; queries see the context and themselves."""
@@ -17,24 +19,30 @@ class _Attend(nn.Module):
         self.norm = nn.LayerNorm(size)
         self.attention = nn.MultiheadAttention(size, heads, batch_first=True)
 
-    def forward(self, queries: Tensor, context: Tensor, absent: Tensor | None = None) -> Tensor:
+    def forward(
+        self, queries: Tensor, context: Tensor, absent: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """Return the queries and how much each looks at each of the context, mean of the heads."""
         normed = self.norm(queries)
         keys = torch.cat([context, normed], dim=1)
         if absent is not None:
             absent = nn.functional.pad(absent, (0, queries.shape[1]), value=False)
-        found, _ = self.attention(normed, keys, keys, key_padding_mask=absent, need_weights=False)
-        return queries + found
+        found, looks = self.attention(normed, keys, keys, key_padding_mask=absent)
+        return queries + found, looks[..., : context.shape[1]]
 
 
 class QuestionResampler(nn.Module):
     """`queries` image tokens from any number of patches, chosen by the words of the question."""
 
+    positions: Tensor
+
     def __init__(
-        self, vision_size: int, hidden_size: int, queries: int, layers: int, heads: int
+        self, vision_size: int, hidden_size: int, grid: int, queries: int, layers: int, heads: int
     ) -> None:
         super().__init__()
         self.queries = nn.Parameter(torch.randn(queries, hidden_size))
         self.patches = nn.Sequential(nn.LayerNorm(vision_size), nn.Linear(vision_size, hidden_size))
+        self.register_buffer("positions", grid_positions(grid, hidden_size), persistent=False)
         self.words = nn.LayerNorm(hidden_size)
         self.read = _Attend(hidden_size, heads)
         self.look = nn.ModuleList(_Attend(hidden_size, heads) for _ in range(layers))
@@ -49,7 +57,7 @@ class QuestionResampler(nn.Module):
         )
         self.output = nn.Sequential(nn.LayerNorm(hidden_size), nn.Linear(hidden_size, hidden_size))
 
-    def forward(self, features: Tensor, words: Tensor, absent: Tensor) -> Tensor:
+    def forward(self, features: Tensor, words: Tensor, absent: Tensor) -> tuple[Tensor, Tensor]:
         """Map patches and questions to image tokens.
 
         Args:
@@ -58,12 +66,15 @@ class QuestionResampler(nn.Module):
             absent: bool `[batch, word]`, True on padding.
 
         Returns:
-            `[batch, query, hidden]`.
+            Image tokens `[batch, query, hidden]`, and where they looked: `[batch, layer, query,
+            patch]`, shares of the attention (the rest went to the queries themselves).
         """
-        state = self.read(self.queries.expand(len(features), -1, -1), self.words(words), absent)
+        state, _ = self.read(self.queries.expand(len(features), -1, -1), self.words(words), absent)
         state = state + self.think[0](state)
-        patches = self.patches(features)
+        patches = self.patches(features) + self.positions
+        seen = []
         for look, think in zip(self.look, self.think[1:], strict=True):
-            state = look(state, patches)
+            state, looks = look(state, patches)
             state = state + think(state)
-        return self.output(state)
+            seen.append(looks)
+        return self.output(state), torch.stack(seen, dim=1)

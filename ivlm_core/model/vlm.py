@@ -40,13 +40,15 @@ class Scored:
     """`[batch, position]` ids to be predicted at the next position, `IGNORE_LABEL` elsewhere."""
 
 
-def _projector(config: LanguageConfig, vision_size: int) -> nn.Module:
+def _projector(config: LanguageConfig, vision: VisionConfig) -> nn.Module:
+    vision_size = vision.hidden_size
     if config.projector == "linear":
         return nn.Linear(vision_size, config.hidden_size)
     if config.projector == "resampler":
         return QuestionResampler(
             vision_size,
             config.hidden_size,
+            vision.image_size // vision.patch_size,
             config.resampler_queries,
             config.resampler_layers,
             config.heads,
@@ -64,7 +66,7 @@ class Vlm(nn.Module):
     def __init__(self, vision: VisionConfig, language: LanguageConfig) -> None:
         super().__init__()
         self.tower = VisionTower(vision)
-        self.mm_projector = _projector(language, vision.hidden_size)
+        self.mm_projector = _projector(language, vision)
         self.language = LlamaForCausalLM(
             LlamaConfig(
                 vocab_size=language.vocab_size,
@@ -112,8 +114,15 @@ class Vlm(nn.Module):
         Returns:
             `[batch, image token, hidden]`.
         """
-        if not isinstance(self.mm_projector, QuestionResampler):
-            return self.mm_projector(features)
+        if isinstance(self.mm_projector, QuestionResampler):
+            return self.resample(features, prompts)[0]
+        return self.mm_projector(features)
+
+    def resample(self, features: Tensor, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+        """Return `image_tokens` of a resampler, and where it looked.
+
+        The latter is `[batch, layer, query, patch]`, see `QuestionResampler`.
+        """
         questions = [
             torch.tensor(row[list(row).index(IMAGE_PLACEHOLDER) + 1 :], device=features.device)
             for row in prompts

@@ -38,9 +38,6 @@ class TrainingArrays:
     """uint8: 0 no object, i + 1 where an object is that `HOLDERS[i]` of the body touches."""
     joints: Tensor
     """float32 `[image, joint, 5]`: see `QuestionTargets.joints`."""
-    places: Tensor
-    """float32 `[image, slot, 3]`: middle of the object's visible pixels, x and y in [-1, 1], and 1
-    where any is visible."""
     targets: list[Target] = field(default_factory=list)
 
     @classmethod
@@ -82,7 +79,6 @@ class TrainingArrays:
                 )
             ),
             joints=torch.from_numpy(joints.astype(np.float32)),
-            places=torch.from_numpy(_places(object_map)),
             targets=targets,
         )
 
@@ -120,39 +116,6 @@ class TrainingArrays:
         joints[:, :, 3:] = affine.points(joints[:, :, 3:])
         joints[affine.mirrored, :, 0] *= -1
         return joints
-
-    def moved_places(
-        self, index: Tensor, slots: Tensor, affine: Affine, rows: Tensor
-    ) -> tuple[Tensor, Tensor]:
-        """Return where the objects of questions are under an augmentation.
-
-        Args:
-            index: int `[image]`.
-            slots: int `[question]` of the objects asked about; -1 for none.
-            affine: of the images.
-            rows: int `[question]`, the image of every question by its place in `index`.
-
-        Returns:
-            float `[question, 2]` in [-1, 1], and bool `[question]`: to be seen.
-        """
-        places, slot = self.places[index], slots.clamp(min=0)
-        seen = (places[rows, slot, 2] > 0) & (slots >= 0)
-        return affine.points(places[:, :, :2])[rows, slot], seen
-
-
-def _places(object_map: np.ndarray) -> np.ndarray:
-    """Return `TrainingArrays.places` of `[image, height, width]` slots, counted from 1."""
-    count, height, width = object_map.shape
-    places = np.zeros((count, GROUND_BIT, 3), dtype=np.float32)
-    x, y = ((np.arange(n) + 0.5) / n * 2 - 1 for n in (width, height))
-    for slot in range(GROUND_BIT):
-        mask = object_map == slot + 1
-        pixels = mask.sum(axis=(1, 2))
-        some = np.maximum(pixels, 1)
-        places[:, slot, 0] = mask.sum(axis=1) @ x / some
-        places[:, slot, 1] = mask.sum(axis=2) @ y / some
-        places[:, slot, 2] = pixels > 0
-    return places
 
 
 def _contact_categories(bits: np.ndarray, slots: np.ndarray, ground: int) -> np.ndarray:

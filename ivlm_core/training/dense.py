@@ -41,10 +41,9 @@ class QuestionTargets:
     joints: Tensor
     """float32 `[question, joint, 5]`: root-relative metres in the camera frame, then image x, y in
     [-1, 1]."""
-    place: Tensor
-    """float32 `[question, 2]`: where in the image the object asked about is, x, y in [-1, 1]."""
-    placed: Tensor
-    """bool `[question]`: whether it is to be seen."""
+    looks: Tensor
+    """float32 `[question, patch]`: share of what the question is about that each patch shows;
+    all 0 where it is not to be seen."""
 
 
 @dataclass(frozen=True)
@@ -107,8 +106,8 @@ class DenseHeads(nn.Module):
 class QuestionHeads(nn.Module):
     """What the image tokens of a question about the body tell of its answer.
 
-    Pose, the object's place and contact are read from one vector: contact alone teaches neither,
-    and given the pose the touching side follows easily.
+    Pose and contact are read from one vector: contact alone does not teach pose, and given the
+    pose the touching side follows easily. Half of a resampler's queries are shown where to look.
     """
 
     def __init__(self, tokens: int, hidden: int, parts: int, regions: int, joints: int) -> None:
@@ -118,21 +117,32 @@ class QuestionHeads(nn.Module):
         self.parts = nn.Linear(width, parts)
         self.regions = nn.Linear(width, regions)
         self.joints = nn.Linear(width, joints * 5)
-        self.place = nn.Linear(width, 2)
 
-    def forward(self, image_tokens: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """Map `[question, token, hidden]` to logits of parts and of regions, joints and place."""
+    def forward(self, image_tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Map `[question, token, hidden]` to logits of parts and of regions, and joints."""
         shared = self.shared(image_tokens)
         joints = self.joints(shared).unflatten(1, (-1, 5))
-        return self.parts(shared), self.regions(shared), joints, self.place(shared)
+        return self.parts(shared), self.regions(shared), joints
 
-    def losses(self, image_tokens: Tensor, targets: QuestionTargets) -> dict[str, Tensor]:
-        """Return the named loss parts."""
-        parts, regions, joints, place = self(image_tokens)
-        away = smooth_l1_loss(place, targets.place, beta=0.05, reduction="none").mean(dim=1)
-        return {
+    def losses(
+        self, image_tokens: Tensor, looked: Tensor | None, targets: QuestionTargets
+    ) -> dict[str, Tensor]:
+        """Return the named loss parts.
+
+        Args:
+            image_tokens: `[question, token, hidden]`.
+            looked: a resampler's attention `[question, layer, query, patch]`, or None.
+            targets: what is to be known.
+        """
+        parts, regions, joints = self(image_tokens)
+        losses = {
             "touched": 2 * binary_cross_entropy_with_logits(parts, targets.parts),
             "regions": 4 * binary_cross_entropy_with_logits(regions, targets.regions),
             "joints": 4 * smooth_l1_loss(joints, targets.joints, beta=0.05),
-            "place": (away * targets.placed).sum() / targets.placed.sum().clamp(min=1),
         }
+        if looked is not None:
+            guided = looked[:, :, : looked.shape[2] // 2].float()
+            entropy = -(targets.looks[:, None, None] * (guided + 1e-6).log()).sum(dim=-1)
+            shown = targets.looks.sum(dim=1) > 0
+            losses["looks"] = 0.2 * entropy[shown].sum() / max(1, entropy[shown].numel())
+        return losses

@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import adaptive_avg_pool2d
 
 from ivlm_core.datasets.mirror import mirror_target
 from ivlm_core.datasets.sample import Target
@@ -18,11 +19,18 @@ from ivlm_core.model import prompts
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.losses import dice, focal_bce, vertex_bce
 from ivlm_core.model.processor import Processor, normalise_images
-from ivlm_core.model.vlm import text_loss
+from ivlm_core.model.resampler import QuestionResampler
+from ivlm_core.model.vlm import Vlm, text_loss
 from ivlm_core.pipeline import upscale
 from ivlm_core.training.arrays import HOLDERS, TrainingArrays
 from ivlm_core.training.augment import Affine, jitter_colours, warp_images
-from ivlm_core.training.dense import DenseHeads, DenseSizes, QuestionHeads, QuestionTargets
+from ivlm_core.training.dense import (
+    DenseHeads,
+    DenseSizes,
+    DenseTargets,
+    QuestionHeads,
+    QuestionTargets,
+)
 from ivlm_core.training.regions import BodyRegions
 from ivlm_core.training.surfaces import TrainingSurface
 
@@ -94,6 +102,8 @@ class Questions:
         self, processor: Processor, arrays: TrainingArrays, body: Body, regions: BodyRegions
     ) -> None:
         self.processor, self.arrays, self.body, self.regions = processor, arrays, body, regions
+        vision = processor.config.vision
+        self.grid = vision.image_size // vision.patch_size
 
     def mirrored(self, targets: Sequence[Target], mirror: Tensor) -> list[Target]:
         """Return the targets, those of mirrored pictures mirrored."""
@@ -115,29 +125,38 @@ class Questions:
         ]
 
     def targets(
-        self, targets: Sequence[Target], index: Tensor, affine: Affine, rows: Sequence[int]
+        self, targets: Sequence[Target], dense: DenseTargets, joints: Tensor, rows: Sequence[int]
     ) -> QuestionTargets:
         """Return what the heads learn of questions about the body.
 
         Args:
             targets: one a question, mirrored where its picture is.
-            index: images of the batch.
-            affine: their augmentation.
-            rows: the image of every question, by its place in `index`.
+            dense: what the pictures show.
+            joints: `[image, joint, 5]`.
+            rows: the image of every question.
         """
         parts = torch.zeros(len(targets), len(BODY_PARTS))
         for row, target in zip(parts, targets, strict=True):
             row[[BODY_PARTS.index(name) for name in target.parts]] = 1
-        of_image = torch.tensor(rows)
-        slots = torch.tensor([target.slot for target in targets])
-        place, placed = self.arrays.moved_places(index, slots, affine, of_image)
         return QuestionTargets(
             parts,
             torch.stack([self.regions.shares(t.vertices) for t in targets]),
-            self.arrays.moved_joints(index, affine)[of_image],
-            place,
-            placed,
+            joints[rows],
+            self._looks(targets, dense, rows),
         )
+
+    def _looks(self, targets: Sequence[Target], dense: DenseTargets, rows: Sequence[int]) -> Tensor:
+        """Return where the objects asked about are; for the scene, what touches the ground."""
+        rank = {name: i + 1 for i, name in enumerate(self.arrays.labels)}
+        shown = torch.stack(
+            [
+                (dense.contacts if t.label == prompts.SCENE_LABEL else dense.objects)[row]
+                == rank[t.label]
+                for t, row in zip(targets, rows, strict=True)
+            ]
+        )
+        patches = adaptive_avg_pool2d(shown.float(), self.grid).flatten(1)
+        return patches / patches.sum(dim=1, keepdim=True).clamp(min=1e-6)
 
 
 class ImageQuestions:
@@ -203,11 +222,12 @@ class DenseStage:
         rows = [row for row in range(len(chosen)) for _ in range(self.per_image)]
         asked = [q for image in chosen for q in self.asked.draw(image, self.per_image, rng)]
         asked = self.questions.mirrored(asked, affine.mirrored[rows])
-        tokens = self.vlm.image_tokens(features[rows], self.questions.prompts(asked, rng))
+        tokens, looked = image_tokens(self.vlm, features[rows], self.questions.prompts(asked, rng))
+        joints = self.arrays.moved_joints(index, affine)
         return {
             **self.heads.dense.losses(features, targets),
             **self.heads.questions.losses(
-                tokens, self.questions.targets(asked, index, affine, rows)
+                tokens, looked, self.questions.targets(asked, targets, joints, rows)
             ),
         }
 
@@ -216,6 +236,15 @@ def augmented(images: Tensor, affine: Affine, generator: torch.Generator) -> Ten
     """Return uint8 images `[batch, size, size, 3]` as augmented model input."""
     warped = warp_images(normalise_images(images), affine)
     return jitter_colours(warped, generator)
+
+
+def image_tokens(
+    vlm: Vlm, features: Tensor, asked: Sequence[Sequence[int]]
+) -> tuple[Tensor, Tensor | None]:
+    """Return image tokens, and where a resampler looked for them."""
+    if isinstance(vlm.mm_projector, QuestionResampler):
+        return vlm.resample(features, asked)
+    return vlm.image_tokens(features, asked), None
 
 
 class ContactStage:
@@ -267,10 +296,12 @@ class ContactStage:
 
         queries = self.questions.mirrored(queries, affine.mirrored[rows])
         asked = self.questions.prompts(queries, rng)
-        tokens = self.model.vlm.image_tokens(features[rows], asked)
+        tokens, looked = image_tokens(self.model.vlm, features[rows], asked)
+        joints = self.arrays.moved_joints(index, affine)
         known |= self.heads.questions.losses(
             tokens[:on_body],
-            self.questions.targets(queries[:on_body], index, affine, rows[:on_body]),
+            None if looked is None else looked[:on_body],
+            self.questions.targets(queries[:on_body], targets, joints, rows[:on_body]),
         )
         parts = {f"known_{k}": self.weights.known * v for k, v in known.items()}
         ids = [

@@ -126,28 +126,3 @@ def test_diverging_loss_is_an_error(data: Path, tmp_path: Path) -> None:
     wild = replace(config, dense=Schedule(steps=30, learning_rate=1e30, warmup=1, clip=1e9))
     with pytest.raises(FloatingPointError, match="lower the learning rate"):
         train(wild)
-
-
-def test_places_are_the_middle_of_what_is_seen(data: Path) -> None:
-    dataset = SyntheticDataset(data, "train")
-    arrays = TrainingArrays.load(dataset)
-    index = torch.arange(len(dataset))
-    affine = Affine(
-        torch.full((len(index),), 0.8),
-        torch.full((len(index), 2), 0.1),
-        torch.arange(len(index)) % 2 == 0,
-    )
-    found = 0
-    for i in range(len(dataset)):
-        record = dataset.record(i)
-        rows, slots = torch.tensor([i, i]), torch.tensor([0, -1])
-        place, placed = arrays.moved_places(index, slots, affine, rows)
-        y, x = np.nonzero(record.object_map == 1)
-        assert placed.tolist() == [len(x) > 0, False]
-        if len(x):
-            size = record.image.shape[0]
-            middle = (np.array([x.mean(), y.mean()]) + 0.5) / size * 2 - 1
-            expected = middle * [-1 if i % 2 == 0 else 1, 1] * 0.8 + 0.1
-            np.testing.assert_allclose(place[0], expected, atol=1e-5)
-            found += 1
-    assert found > 3

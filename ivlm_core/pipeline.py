@@ -79,9 +79,10 @@ class Prediction:
 
 
 class _Stopwatch:
-    """Adds up seconds by stage."""
+    """Adds up seconds by stage; a GPU finishes its work before a stage ends."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self._on_gpu = device.type == "cuda"
         self.seconds: dict[str, float] = {}
         self._start = time.perf_counter()
 
@@ -89,6 +90,8 @@ class _Stopwatch:
     def stage(self, name: str) -> Iterator[None]:
         start = time.perf_counter()
         yield
+        if self._on_gpu:
+            torch.cuda.synchronize()
         self.seconds[name] = self.seconds.get(name, 0.0) + time.perf_counter() - start
 
     def result(self) -> dict[str, float]:
@@ -153,7 +156,7 @@ class Pipeline:
         """
         if not queries:
             return []
-        watch = _Stopwatch()
+        watch = _Stopwatch(self.device)
         with watch.stage("prepare"):
             checked = [_check_query(q) for q in queries]
             images, image_index = _unique_images([q.image for q in checked])
@@ -164,7 +167,7 @@ class Pipeline:
         with watch.stage("vision"):
             features = self.model.vlm.tower(pixels)[image_index]
         with watch.stage("language"):
-            drafters = [self._drafter(q.task) for q in checked]
+            drafters = [self.drafter(q.task) for q in checked]
             generated = self.model.answer_features(features, ids, drafters)
             asked = self.model.contact_prompts(generated, generated.ids)
         masks, lifted = self._localize(checked, surfaces, asked, watch)
@@ -203,7 +206,8 @@ class Pipeline:
         lift = self.config.lift
         return lift.human_threshold if task == "human_contact" else lift.object_threshold
 
-    def _drafter(self, task: Task) -> Drafter:
+    def drafter(self, task: Task) -> Drafter:
+        """Return what guesses the constant part of the task's answers (`Vlm.generate`)."""
         if task not in self._drafters:
             details = self.surfaces.body_parts if task == "human_contact" else ()
             self._drafters[task] = self.processor.drafter(task, details)
@@ -246,12 +250,12 @@ class Pipeline:
                 )
                 probabilities = upscale(logits, size).sigmoid()
             with watch.stage("lift"):
-                lifted = self._lift(surface, probabilities, iou, is_human)
+                lifted = self.lift(surface, probabilities, iou, is_human)
             for row, i in enumerate(rows):
                 masks[i], scores[i] = probabilities[row], lifted.scores[row]
         return masks, scores
 
-    def _lift(self, surface: Surface, masks: Tensor, iou: Tensor, is_human: bool) -> Lifted:
+    def lift(self, surface: Surface, masks: Tensor, iou: Tensor, is_human: bool) -> Lifted:
         """Lift mask probabilities `[batch, view, size, size]` as the configuration says."""
         if surface.votes is not None:
             return surface.votes.lift(masks)

@@ -28,6 +28,9 @@ from ivlm_core.render.shading import shade
 RENDER_VERSION = 3
 """Part of every cache key; raise it when renders or lift tensors change their meaning."""
 
+MAX_READY = 16
+"""Surfaces that stay on the model's device (a 1024-pixel body: about 50 MB), oldest out first."""
+
 
 @dataclass(frozen=True)
 class Surface:
@@ -81,6 +84,7 @@ class SurfaceStore:
         self._cache = cache
         self._encoder_hash = weights_hash(model.image_encoder)
         self._device = next(model.parameters()).device
+        self._ready: dict[str, Surface] = {}
         self._body = load_body(model.config.body)
 
     @property
@@ -121,8 +125,11 @@ class SurfaceStore:
             self._encoder_hash,
         )
         parts = self._cache.get_or_make(key, lambda: self._prepare(placed, rig, size, style))
+        ready = self._ready.get(key)
+        if ready is not None and ready.view_images is parts["view_images"]:
+            return dataclasses.replace(ready, mesh=mesh, topology=topology)
         lift = {k.removeprefix("lift."): v for k, v in parts.items() if k.startswith("lift.")}
-        return Surface(
+        surface = Surface(
             mesh=mesh,
             topology=topology,
             rig=rig,
@@ -131,6 +138,10 @@ class SurfaceStore:
             lift=LiftOperator.from_tensors(lift).to(self._device),
             angle_weights=parts["angle_weights"].to(self._device),
         )
+        if len(self._ready) >= MAX_READY:
+            self._ready.pop(next(iter(self._ready)), None)
+        self._ready[key] = surface
+        return surface
 
     def _votes(self, mesh: Mesh, rig: ViewRig) -> VoteLift:
         """Return the votes for a mesh that stands in its rig's frame."""

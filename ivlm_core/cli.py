@@ -22,6 +22,7 @@ VERBS = {
     "synthesize": ("Synthesize", "generate labelled human-object interactions"),
     "train": ("Train", "train a model on generated interactions"),
     "evaluate": ("Evaluate", "judge a model on a labelled split, beside blind guesses"),
+    "convert": ("Convert", "a published checkpoint to a model folder of our own"),
 }
 """Verb to the dataclass in `ivlm_core.commands.<verb>` and its line of help."""
 

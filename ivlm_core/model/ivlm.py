@@ -53,6 +53,12 @@ class IvlmModel(nn.Module):
         """Return the normalised cameras `[view, 5]` that condition prompts of a task."""
         return self.get_buffer(f"{task}_cameras")
 
+    @property
+    def stop_ids(self) -> list[int]:
+        """Tokens that end an answer."""
+        end = [self.vlm.language.config.eos_token_id]
+        return [*end, *self.tokens.all] if self.config.prompt.stop_at_contact else end
+
     def answer(self, pixel_values: Tensor, prompts: Sequence[Sequence[int]]) -> Generated:
         """Read images `[batch, 3, height, width]` and questions; decode answers greedily."""
         return self.answer_features(self.vlm.tower(pixel_values), prompts)
@@ -68,11 +74,8 @@ class IvlmModel(nn.Module):
         Drafters, one per prompt, make it faster and change nothing (`Vlm.generate`).
         """
         image_tokens = self.vlm.image_tokens(features, prompts)
-        stop = [self.vlm.language.config.eos_token_id]
-        if self.config.prompt.stop_at_contact:
-            stop += self.tokens.all
         limit = self.config.prompt.max_new_tokens
-        return self.vlm.generate(image_tokens, prompts, limit, stop, drafters)
+        return self.vlm.generate(image_tokens, prompts, limit, self.stop_ids, drafters)
 
     def contact_prompts(
         self, result: Generated | Scored, ids: Sequence[Sequence[int]]
@@ -97,7 +100,7 @@ class IvlmModel(nn.Module):
 
     def embed_views(self, views: Tensor) -> Tensor:
         """Encode rendered views `[view, 3, size, size]` to `[view, embed_dim, grid, grid]`."""
-        return self.image_encoder(views.to(self.projection[0].weight.dtype))
+        return self.image_encoder(views.to(next(self.image_encoder.parameters()).dtype))
 
     def view_prompts(self, prompts: Sequence[ContactPrompt], cameras: Tensor) -> Tensor:
         """Make camera-aware prompts `[query, view, embed_dim]` (FeatLift, then the splitter).

@@ -1,5 +1,6 @@
 """Where weights live and in which form: type, device, several GPUs, 8 or 4 bits."""
 
+import importlib
 import importlib.util
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -66,8 +67,7 @@ class Placement:
 
     def quantize(self, weight: Tensor, device: torch.device) -> nn.Parameter:
         """Return a weight in fewer bits on a device; it is converted there."""
-        import bitsandbytes
-
+        bitsandbytes: Any = importlib.import_module("bitsandbytes")
         here = weight.to(device="cpu", dtype=self.dtype, copy=True)
         if self.quantization == "8bit":
             int8 = bitsandbytes.nn.Int8Params(here, requires_grad=False, has_fp16_weights=False)
@@ -79,8 +79,7 @@ class Placement:
         """Exchange the linear layers that take weights in fewer bits; weights are not there yet."""
         if self.quantization == "none":
             return
-        import bitsandbytes
-
+        bitsandbytes: Any = importlib.import_module("bitsandbytes")
         for name, module in list(model.named_modules()):
             if not (isinstance(module, nn.Linear) and self.quantized(f"{name}.weight")):
                 continue

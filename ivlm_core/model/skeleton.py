@@ -1,16 +1,16 @@
 """A model without weights, and its filling tensor by tensor.
 
-The skeleton stands on torch's meta device and takes no memory, whatever its size; each weight is
+Its parameters stand on torch's meta device and take no memory, whatever their size; each weight is
 allocated when it arrives, in the type and on the device where it stays. So loading needs the final
 weights plus what is mapped of the files at that moment.
 """
 
-from collections.abc import Iterable, Mapping
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from transformers.models.clip.modeling_clip import CLIPVisionEmbeddings
-from transformers.models.llama.modeling_llama import LlamaRotaryEmbedding
 
 from ivlm_core.config import IvlmConfig
 from ivlm_core.model.ivlm import IvlmModel
@@ -23,26 +23,37 @@ _ALWAYS_FLOAT32 = ("positional_encoding_gaussian_matrix",)
 
 
 def skeleton(config: IvlmConfig, tokens: ContactTokens) -> IvlmModel:
-    """Return the model with all weights on the meta device and all computed tables in place."""
-    with torch.device("meta"):
-        model = IvlmModel(config, tokens)
-    for module in model.modules():
-        if isinstance(module, LlamaRotaryEmbedding):
-            module.register_buffer("inv_freq", _rotary_frequencies(module), persistent=False)
-            module.register_buffer("original_inv_freq", module.inv_freq.clone(), persistent=False)
-        elif isinstance(module, CLIPVisionEmbeddings):
-            positions = torch.arange(module.num_positions)[None]
-            module.register_buffer("position_ids", positions, persistent=False)
-    expected = model.state_dict().keys()
-    left = [n for n, b in model.named_buffers() if b.is_meta and n not in expected]
-    if left:
-        raise NotImplementedError(f"computed tables without a recipe: {', '.join(left)}")
-    return model.eval()
+    """Return the model with parameters on the meta device and computed tables in place."""
+    with _parameters_on_meta():
+        return IvlmModel(config, tokens).eval()
 
 
-def _rotary_frequencies(module: LlamaRotaryEmbedding) -> Tensor:
-    """Frequencies of rotary positions, computed anew in float32 (Su et al. 2021)."""
-    return LlamaRotaryEmbedding(module.config).inv_freq
+@contextmanager
+def _parameters_on_meta() -> Iterator[None]:
+    """Let every parameter that this thread registers stand on the meta device.
+
+    `torch.device("meta")` would take the computed tables (rotary frequencies, positions) along,
+    and nothing could fill them afterwards. A parameter's memory is never touched before it is
+    given back, so it costs none.
+    """
+    register, thread = nn.Module.register_parameter, threading.get_ident()
+
+    def on_meta(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        register(module, name, parameter)
+        if parameter is not None and threading.get_ident() == thread:
+            module._parameters[name] = nn.Parameter(
+                parameter.to("meta"), requires_grad=parameter.requires_grad
+            )
+
+    with _lock:
+        nn.Module.register_parameter = on_meta  # type: ignore[method-assign, assignment]
+        try:
+            yield
+        finally:
+            nn.Module.register_parameter = register  # type: ignore[method-assign, assignment]
+
+
+_lock = threading.Lock()
 
 
 def expected_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
@@ -94,14 +105,15 @@ def load_weights(
         if not name.startswith("vlm.language.")
     )
     spread = placement.spread(language, others)
+    left = dict.fromkeys(expected_shapes(model))
     placement.prepare(model)
     with torch.no_grad():
         for name, tensor in tensors:
             device = placement.device_of(name, spread)
             _put(model, name, _converted(name, tensor, placement, device))
-    left = [n for n, t in model.state_dict().items() if t.is_meta]
+            left.pop(name)
     if left:
-        raise CheckpointError(f"{len(left)} weights were not loaded, first {left[0]!r}")
+        raise CheckpointError(f"{len(left)} weights were not loaded, first {next(iter(left))!r}")
     for path, module in model.named_modules():
         for leaf, buffer in module._buffers.items():
             if buffer is not None:
@@ -114,10 +126,15 @@ def _converted(name: str, tensor: Tensor, placement: Placement, device: torch.de
     """Copy a weight to where it stays."""
     if placement.quantized(name):
         return placement.quantize(tensor, device)
-    dtype = placement.dtype if tensor.is_floating_point() else tensor.dtype
-    if name.endswith(_ALWAYS_FLOAT32):
-        dtype = torch.float32
+    dtype = stored_dtype(name, tensor, placement.dtype)
     return tensor.to(device=device, dtype=dtype, copy=True)
+
+
+def stored_dtype(name: str, tensor: Tensor, wanted: torch.dtype | None) -> torch.dtype:
+    """Return the type that a weight is kept in; None asks for the one it has."""
+    if name.endswith(_ALWAYS_FLOAT32):
+        return torch.float32
+    return tensor.dtype if wanted is None or not tensor.is_floating_point() else wanted
 
 
 def _put(model: nn.Module, name: str, value: Tensor) -> None:

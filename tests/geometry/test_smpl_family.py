@@ -193,3 +193,16 @@ def test_wrong_files_are_refused(tmp_path: Path):
             load_body("smpl", tmp_path / name)
     with pytest.raises(FileNotFoundError, match="the npz or pkl file itself"):
         load_body("smpl", tmp_path)
+
+
+@pytest.mark.parametrize("place", ["smplh/SMPLH_NEUTRAL.npz", "smplh/neutral/model.npz"])
+def test_the_folder_of_body_models_is_searched(tmp_path: Path, monkeypatch, place):
+    monkeypatch.delenv("IVLM_BODY_MODELS", raising=False)
+    with pytest.raises(ValueError, match="none was named.*IVLM_BODY_MODELS"):
+        load_body("smplh")
+    monkeypatch.setenv("IVLM_BODY_MODELS", str(tmp_path))
+    with pytest.raises(ValueError, match="has none of smplh/SMPLH_NEUTRAL.npz"):
+        load_body("smplh")
+    (tmp_path / place).parent.mkdir(parents=True)
+    write_npz(tmp_path / place, tiny_model("smplh"))
+    assert load_body("smplh").topology == "smplh"

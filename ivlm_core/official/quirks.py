@@ -72,7 +72,8 @@ class ReferenceQuirks:
     """A batch in which no sample has an AUC is left out of every affordance figure and of the
     IoU of masks; off, only out of AUC and aIoU."""
     meter_epsilon: bool = False
-    """Reported means are divided by count + 1e-5, which makes them slightly low."""
+    """Reported means are divided by count + 1e-5 and IoUs of masks by union + 1e-5, which makes
+    them slightly low."""
 
     # Datasets
     supporting_without_parts: bool = False

@@ -1,12 +1,12 @@
 """Image, label and surface to contact on vertices: what training, CLI and robot all call."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,8 +20,13 @@ from ivlm_core.model import prompts
 from ivlm_core.model.checkpoint import load_checkpoint
 from ivlm_core.model.drafts import Drafter
 from ivlm_core.model.ivlm import ContactPrompt, IvlmModel
+from ivlm_core.model.masks import upscale
+from ivlm_core.model.placement import DTYPES, DeviceMap, Placement, Quantization
 from ivlm_core.model.processor import Processor, check_image
 from ivlm_core.model.prompts import SCENE_LABEL, TASKS, Task
+from ivlm_core.official.config import is_official_folder
+from ivlm_core.official.load import load_official
+from ivlm_core.official.quirks import ReferenceQuirks
 from ivlm_core.surfaces import Surface, SurfaceStore
 
 __all__ = ["TASKS", "Pipeline", "Prediction", "Query", "Task"]
@@ -115,23 +120,52 @@ class Pipeline:
         model: str | Path = "nano",
         device: str | None = None,
         cache_dir: Path | None = None,
+        *,
+        dtype: Literal["float32", "bfloat16", "float16"] = "float32",
+        quantization: Quantization = "none",
+        device_map: DeviceMap | Literal["auto"] | None = None,
+        clip: str | Path | None = None,
+        reference_quirks: Iterable[str] | str = (),
     ) -> "Pipeline":
         """Load a model.
 
         Args:
-            model: `nano` (shipped) or a model folder.
+            model: `nano` (shipped), a model folder, or the folder of a published InteractVLM
+                checkpoint, which is recognised by its `config.json`.
             device: a torch device; None takes CUDA where there is one.
             cache_dir: where renders and view embeddings are kept; None takes `$IVLM_CACHE_DIR`
                 or `~/.cache/ivlm`.
+            dtype: of the weights.
+            quantization: of the language model (`Placement.quantization`); needs bitsandbytes.
+            device_map: of the language model over several GPUs (`Placement.device_map`); needs
+                accelerate.
+            clip: folder of the CLIP model that a published checkpoint names; None looks in the
+                Hugging Face cache.
+            reference_quirks: published deviations to reproduce, see
+                `ivlm_core.official.quirks.ReferenceQuirks`; a published checkpoint only.
 
         Raises:
             FileNotFoundError: no such model, or an incomplete folder.
             CheckpointError, ConfigError: the folder's files are damaged or do not fit.
-            ValueError: the device does not exist here.
+            ValueError: the device does not exist here, or an option is unknown or has no meaning
+                for this model.
+            ImportError: an option needs a library that is missing.
         """
-        loaded, processor = load_checkpoint(model_folder(model))
-        target = check_device(device)
-        return cls(loaded.to(target), processor, ArtifactCache(cache_dir))
+        if dtype not in DTYPES:
+            raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
+        folder = model_folder(model)
+        placement = Placement(DTYPES[dtype], check_device(device), quantization, device_map)
+        quirks = ReferenceQuirks.from_names(reference_quirks)
+        if is_official_folder(folder):
+            tower = None if clip is None else Path(clip)
+            loaded, processor = load_official(folder, tower, placement, quirks)
+        elif clip is not None or quirks.names:
+            raise ValueError(
+                f"clip and reference_quirks are for published checkpoints; {folder} is none"
+            )
+        else:
+            loaded, processor = load_checkpoint(folder, placement)
+        return cls(loaded, processor, ArtifactCache(cache_dir))
 
     def default_object_mesh(self, label: str) -> Mesh | None:
         """Return the shipped mesh of a label, or None where there is none."""
@@ -324,13 +358,6 @@ def check_device(device: str | None) -> torch.device:
             "use 'cpu' or install a CUDA build of torch"
         )
     return target
-
-
-def upscale(low_res_logits: Tensor, size: int) -> Tensor:
-    """Bilinearly resize mask logits `[batch, view, h, w]` to `[batch, view, size, size]`."""
-    return torch.nn.functional.interpolate(
-        low_res_logits.float(), (size, size), mode="bilinear", align_corners=False
-    )
 
 
 def _check_query(query: Query) -> Query:

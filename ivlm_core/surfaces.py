@@ -8,13 +8,14 @@ mesh, rig and encoder weights.
 import dataclasses
 import hashlib
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import torch
 from torch import Tensor, nn
 
 from ivlm_core.cache import ArtifactCache, content_key
-from ivlm_core.geometry.body import load_body
+from ivlm_core.geometry.body import Body, load_body
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.geometry.view_rig import ViewRig, get_rig
 from ivlm_core.lift.lift import LiftOperator
@@ -85,7 +86,11 @@ class SurfaceStore:
         self._encoder_hash = weights_hash(model.image_encoder)
         self._device = next(model.parameters()).device
         self._ready: dict[str, Surface] = {}
-        self._body = load_body(model.config.body)
+
+    @cached_property
+    def _body(self) -> Body:
+        """Read when first asked about, since models of objects need none."""
+        return load_body(self._model.config.body)
 
     @property
     def body_parts(self) -> tuple[str, ...]:

@@ -142,14 +142,20 @@ class Vlm(nn.Module):
         return torch.cat([before, image_tokens.to(before.dtype), after])
 
     def score(
-        self, image_tokens: Tensor, ids: Sequence[Sequence[int]], answer_starts: Sequence[int]
+        self,
+        image_tokens: Tensor,
+        ids: Sequence[Sequence[int]],
+        answer_starts: Sequence[int],
+        learned: Sequence[Sequence[bool]] | None = None,
     ) -> Scored:
         """Run prompts with known answers.
 
         Args:
             image_tokens: `[batch, image token, hidden]`.
             ids: prompt and answer of each sample.
-            answer_starts: index in `ids` of each answer's first token.
+            answer_starts: index in `ids` of each (first) answer's first token.
+            learned: which of `ids` are to be predicted; None takes all from `answer_starts` on.
+                Conversations of several turns need it.
         """
         rows = [self._embed(row, tokens) for row, tokens in zip(ids, image_tokens, strict=True)]
         embeds = nn.utils.rnn.pad_sequence(rows, batch_first=True)
@@ -158,6 +164,9 @@ class Vlm(nn.Module):
         for i, (row, start) in enumerate(zip(ids, answer_starts, strict=True)):
             length = rows[i].shape[0]
             answer = torch.tensor(row[start:], device=embeds.device)
+            if learned is not None:
+                keep = torch.tensor(learned[i][start:], device=embeds.device)
+                answer = torch.where(keep, answer, IGNORE_LABEL)
             labels[i, length - len(answer) : length] = answer
             mask[i, :length] = 1
         hidden = self.language.model(

@@ -5,12 +5,11 @@ are interface constants: the checkpoints were trained on exactly these strings.
 """
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import PurePath
 from typing import Literal
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -209,24 +208,6 @@ def label_of_class(class_name: str, kind: Kind = "hcontact") -> str:
     if kind == "h2dcontact" and "supporting" in class_name:
         return "support object or ground"
     return class_name.lower()
-
-
-def parts_in_contact(
-    contact: np.ndarray, parts: Mapping[str, np.ndarray], fraction: float = 0.1
-) -> tuple[str, ...]:
-    """Return the body parts that answers name.
-
-    Args:
-        contact: [V], positive where in contact.
-        parts: part name to vertex ids, in the order they are to be named.
-        fraction: share of a part's vertices that must be in contact.
-    """
-    touched = np.asarray(contact) > 0
-    return tuple(
-        name
-        for name, vertices in parts.items()
-        if len(vertices) and touched[vertices].mean() >= fraction
-    )
 
 
 def conversation(turns: Sequence[Turn]) -> str:

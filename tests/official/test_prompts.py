@@ -5,7 +5,6 @@ import random
 import re
 from itertools import product
 
-import numpy as np
 import pytest
 
 from ivlm_core.model.tokens import IGNORE_LABEL
@@ -207,14 +206,6 @@ def test_without_known_parts_nobody_asks_for_them():
     quirk = ReferenceQuirks(supporting_without_parts=True)
     turn = prompts.make_turn("hcontact", "parts", "chair", "[SEG]", reference_quirks=quirk)
     assert turn.answer.startswith("The contacting body parts are , and")
-
-
-def test_parts_are_named_from_a_tenth_of_their_vertices():
-    parts = {"b": np.arange(20), "a": np.arange(20, 40), "none": np.arange(0)}
-    contact = np.zeros(40)
-    contact[[0, 1, 20]] = 0.2
-    assert prompts.parts_in_contact(contact, parts) == ("b",)
-    assert prompts.parts_in_contact(contact, parts, fraction=0.05) == ("b", "a")
 
 
 def test_wrong_requests_are_refused():

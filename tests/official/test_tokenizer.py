@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivlm_core.config import IvlmConfig, PromptConfig, TokenConfig
@@ -143,9 +143,14 @@ def test_tokens_without_text_between_and_no_text_at_all(folder):
         assert tokenizer.decode(tokenizer.encode("hello"), skip_special_tokens=True) == "hello"
 
 
+@pytest.fixture(scope="module")
+def tokenizer(folder) -> OfficialTokenizer:
+    return load_official_tokenizer(folder / "gen_hu_obj")
+
+
+@settings(deadline=None, max_examples=50)
 @given(text=st.text(max_size=40))
-def test_any_text_gives_ids_in_the_vocabulary(folder, text):
-    tokenizer = load_official_tokenizer(folder / "gen_hu_obj")
+def test_any_text_gives_ids_in_the_vocabulary(tokenizer, text):
     ids = tokenizer.encode(text + "[OSEG]" + text)
     assert ids.count(tokenizer.added["[OSEG]"]) == 1 + 2 * text.count("[OSEG]")
     assert min(ids) >= 0 and max(ids) < len(tokenizer)

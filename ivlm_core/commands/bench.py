@@ -2,11 +2,11 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
-from ivlm_core.commands.console import UsageError, emit, say, table
+from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say, table
 from ivlm_core.model.prompts import Task
 
 
@@ -80,6 +80,96 @@ class BenchPredict:
 
 
 @dataclass(frozen=True)
+class BenchQuery:
+    """Compare the plain way of answering a query with this program's, on the same weights.
+
+    Plain, as the published implementation does it: views encoded for every query, the whole
+    sequence read again for every token, one view after another; renders and lift are given to it.
+    The results of both are compared, and the command fails if they differ. Sizes but 'nano' have
+    random weights; their output layer is solved so that greedy decoding writes a fixed answer,
+    which both ways then have to find.
+    """
+
+    size: Literal["nano", "tiny", "medium", "13b"] = "nano"
+    """nano (shipped), tiny (for tests), medium (163 M language model, SAM ViT-B at 1024 pixels;
+    minutes on a CPU), 13b (the published size in bfloat16; needs a CUDA GPU)."""
+    image: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Photograph; default is a generated 640x480 picture."""
+    label: str = "bottle"
+    """Object asked about."""
+    device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
+    """A torch device."""
+    runs: int = 5
+    """Warm queries that are timed."""
+    plain_runs: int = 1
+    """Plain queries that are timed."""
+    threads: int = 0
+    """CPU threads of torch; 0 leaves its default."""
+    seed: int = 0
+    """Of random weights."""
+    compile: bool = False
+    """Also time warm queries with the language model through torch.compile."""
+    json: bool = False
+    """Print the report as JSON, as the last line."""
+
+    def __post_init__(self) -> None:
+        """Refuse counts that give no figure."""
+        for name in ("runs", "plain_runs"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
+        if self.threads < 0:
+            raise ValueError(f"--threads must be 0 or more, got {self.threads}")
+
+    def run(self) -> int:
+        """Measure, compare and print; return the exit code."""
+        from ivlm_core.commands.bench_query import measure
+
+        try:
+            report = measure(self)
+        except (ValueError, OSError) as error:
+            raise UsageError(str(error)) from error
+        say(
+            f"{report['size']} on {report['device_name']}, {report['dtype']}, "
+            f"{report['threads']} threads; {report['language_parameters'] / 1e6:.1f} M language "
+            f"model, {report['encoder_parameters'] / 1e6:.1f} M view encoder"
+        )
+        forced = " (written by a solved output layer)" if report["answer_forced"] else ""
+        say(f"answer{forced}: {report['answer']}")
+        plain, cold, warm = report["plain_ms"], report["cold_ms"], report["warm_ms"]
+        rows = [("stage", "plain ms", "cold ms", "warm ms")]
+        for stage in dict.fromkeys((*plain, *warm)):
+            p50 = [times.get(stage, {}).get("p50") for times in (plain, warm)]
+            cells = (p50[0], cold.get(stage), p50[1])
+            rows.append((stage, *("-" if c is None else f"{c:.1f}" for c in cells)))
+        say(table(rows))
+        language, equal, speedup = report["language"], report["equal"], report["speedup"]
+        say(
+            f"answer of {language['tokens']} tokens in {language['passes']} passes; a pass after "
+            f"the prompt's takes {language['later_pass_ms']:.2f} ms, reading the weights from "
+            f"memory alone {language['memory_limit_ms_per_pass']:.2f} ms"
+        )
+        say(
+            f"same ids: {equal['ids']}; masks differ by {equal['mask_error']:.1e}, contact by "
+            f"{equal['score_error']:.1e} (allowed {equal['tolerance']:.0e})"
+        )
+        if "compiled" in report:
+            compiled = report["compiled"]
+            say(
+                f"compiled: {compiled['warm_ms']['total']['p50']:.1f} ms warm, after "
+                f"{compiled['first_query_s']:.1f} s for the first"
+            )
+        say(
+            f"{speedup['warm']:.1f} times as fast warm, {speedup['cold']:.2f} times cold "
+            "(cold also renders the views and makes the lift, which are given to the plain way)"
+        )
+        if not equal["ok"]:
+            complain("ivlm bench: the two ways gave different results; the times mean nothing")
+        if self.json:
+            emit(report)
+        return OK if equal["ok"] else FAILED
+
+
+@dataclass(frozen=True)
 class BenchNode:
     """Time the ROS node from image stamp to last publication, over real DDS."""
 
@@ -110,10 +200,11 @@ class BenchNode:
 
 @dataclass(frozen=True)
 class Bench:
-    """Measure speed: `bench predict` the pipeline, `bench node` the ROS node."""
+    """Measure speed: `predict` the pipeline, `query` beside the plain way, `node` the ROS node."""
 
     what: (
         Annotated[BenchPredict, tyro.conf.subcommand("predict")]
+        | Annotated[BenchQuery, tyro.conf.subcommand("query")]
         | Annotated[BenchNode, tyro.conf.subcommand("node")]
     )
 

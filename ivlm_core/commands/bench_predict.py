@@ -12,7 +12,7 @@ import torch
 from ivlm_core.cache import ArtifactCache
 from ivlm_core.geometry.mesh import load_mesh
 from ivlm_core.inputs import read_image
-from ivlm_core.pipeline import Pipeline, Query
+from ivlm_core.pipeline import Pipeline, Prediction, Query
 
 if TYPE_CHECKING:
     from ivlm_core.commands.bench import BenchPredict
@@ -46,16 +46,16 @@ def _measure(config: "BenchPredict") -> dict[str, Any]:
     query = Query(image, config.label, config.task, mesh)
     with tempfile.TemporaryDirectory(prefix="ivlm-bench-") as name:
         cached = Pipeline.from_pretrained(config.model, config.device, Path(name))
-        cold = _once(cached, query)
+        cold = timed_prediction(cached, query)[0]
         again = Pipeline(cached.model, cached.processor, ArtifactCache(Path(name)))
-        from_disk = _once(again, query)
+        from_disk = timed_prediction(again, query)[0]
         for _ in range(_WARM_UP):
-            _once(cached, query)
-        warm = [_once(cached, query) for _ in range(config.runs)]
+            timed_prediction(cached, query)
+        warm = [timed_prediction(cached, query)[0] for _ in range(config.runs)]
         off = ArtifactCache(Path(name), memory_items=0, max_bytes=0)
         plain = Pipeline(cached.model, cached.processor, off)
-        uncached = [_once(plain, query) for _ in range(config.uncached_runs)]
-    warm_ms, uncached_ms = _statistics(warm), _statistics(uncached)
+        uncached = [timed_prediction(plain, query)[0] for _ in range(config.uncached_runs)]
+    warm_ms, uncached_ms = stage_statistics(warm), stage_statistics(uncached)
     return {
         "command": "bench predict",
         "model": config.model,
@@ -83,18 +83,15 @@ def example_image() -> np.ndarray:
     return np.stack([127.5 + 127.5 * w for w in waves], axis=-1).astype(np.uint8)
 
 
-def _once(pipeline: Pipeline, query: Query) -> dict[str, float]:
-    """Seconds by stage of one prediction; on a GPU its queue is empty before and after."""
-    on_gpu = pipeline.device.type == "cuda"
-    if on_gpu:
+def timed_prediction(pipeline: Pipeline, query: Query) -> tuple[dict[str, float], Prediction]:
+    """One prediction and its seconds by stage; a GPU's queue is empty before the clock starts."""
+    if pipeline.device.type == "cuda":
         torch.cuda.synchronize(pipeline.device)
-    timings = pipeline.predict_batch([query])[0].timings
-    if on_gpu:
-        torch.cuda.synchronize(pipeline.device)
-    return timings
+    prediction = pipeline.predict_batch([query])[0]
+    return prediction.timings, prediction
 
 
-def _statistics(runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:
+def stage_statistics(runs: list[dict[str, float]]) -> dict[str, dict[str, float]]:
     """Milliseconds by stage: p50, p99, mean and smallest over the runs."""
     out = {}
     for stage in runs[0]:

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -49,6 +49,7 @@ def test_degenerate_contact(
 CONTACTS = arrays(np.bool_, st.tuples(st.integers(1, 4), st.integers(1, 12)))
 
 
+@settings(deadline=None)
 @given(CONTACTS, st.integers(0, 2**31))
 def test_plain_and_reference_differ_only_where_one_is_empty(truth: np.ndarray, seed: int) -> None:
     scores = np.random.default_rng(seed).random(truth.shape)
@@ -61,6 +62,7 @@ def test_plain_and_reference_differ_only_where_one_is_empty(truth: np.ndarray, s
         assert (b[~full] == 0).all()
 
 
+@settings(deadline=None)
 @given(CONTACTS)
 def test_truth_itself_scores_one_and_equal_weights_change_nothing(truth: np.ndarray) -> None:
     np.testing.assert_array_equal(f1_score(truth, truth), 1)
@@ -93,6 +95,7 @@ def test_side_match() -> None:
     np.testing.assert_array_equal(found, [1, 0, 0, 0, np.nan, np.nan])
 
 
+@settings(deadline=None)
 @given(st.integers(0, 2**31))
 def test_auc_is_the_chance_that_a_positive_ranks_higher(seed: int) -> None:
     rng = np.random.default_rng(seed)

@@ -51,7 +51,8 @@ _NAMED = (
 FLOAT32_TABLE = "positional_encoding_gaussian_matrix"
 """SAM computes its positions in float32 and accepts nothing else."""
 
-_TOKENIZER_SIZE = 700
+_TOKENIZER_SIZE = 1500
+"""Room for every word of prompts and answers to be one token, as it nearly is for Llama's."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +92,10 @@ def random_model(
     """Return an untrained model, made where it will run, with a tokenizer for its answers."""
     parts = load_body(config.body).mesh.parts
     tokens = [config.tokens.human, config.tokens.object]
-    tokenizer = build_tokenizer(vocabulary_corpus([], parts), _TOKENIZER_SIZE, tokens)
+    style = config.prompt
+    frame = prompts.conversation(style.conversation, "", style.mark_image)
+    corpus = [*vocabulary_corpus([], parts), *frame.split(prompts.IMAGE_TEXT)]
+    tokenizer = build_tokenizer(corpus, _TOKENIZER_SIZE, tokens)
     language = config.language
     if language.vocab_size < len(tokenizer):
         config = replace(config, language=replace(language, vocab_size=len(tokenizer)))

@@ -177,14 +177,7 @@ class TokenConfig:
     """Attention that separates human and object prompts (InteractVLM, `Gen-Hu-Obj`)."""
 
     def __post_init__(self) -> None:
-        names = [t for t in (self.human, self.object, self.generic) if t]
         _require(bool(self.human and self.object), "tokens.human and tokens.object must be set")
-        _require(
-            self.generic is None
-            or self.generic in (self.human, self.object)
-            or len(set(names)) == len(names),
-            f"tokens must differ or share one name on purpose, got {names}",
-        )
 
 
 @dataclass(frozen=True)

@@ -77,6 +77,20 @@ def _sit(
 
 _GRASP, _WRAP = ("grasp",), ("wrapgrasp",)
 
+
+def _anywhere(
+    category: str, regions: tuple[str, ...], affordances: tuple[str, ...], **options: Any
+) -> tuple[Template, ...]:
+    """Rows for the training split that hold one thing in many places.
+
+    Without them the place of an arm tells whether it holds a thing of that category, and a model
+    learns that in place of looking. The regions of held-out rows are never among them.
+    """
+    return tuple(
+        _hold(category, f"held_{region}", region, affordances, **options) for region in regions
+    )
+
+
 TEMPLATES: tuple[Template, ...] = (
     _hold("bottle", "front", "front_mid", _WRAP, thumb=UP),
     _hold("bottle", "low", "front_low", _WRAP, thumb=AHEAD),
@@ -255,6 +269,64 @@ TEMPLATES: tuple[Template, ...] = (
     _hold("hat", "hang", "hang", _GRASP, palm=INWARDS, grip="brim"),
     Template("hat", "low", "wear_hat", ("head",), ("wear",), {"style": "low"}, True),
     _hold("hat", "side", "side_mid", _GRASP, True, palm=INWARDS, grip="brim"),
+    *_anywhere(
+        "bottle", ("side_low", "side_high", "overhead", "cross_high", "hang_out"), _WRAP, thumb=UP
+    ),
+    *_anywhere(
+        "mug", ("front_low", "front_far", "side_low", "side_high", "cross_high"), _GRASP, thumb=UP
+    ),
+    *_anywhere("mug", ("overhead", "hang"), _WRAP, thumb=UP, grip="grip_body"),
+    *_anywhere(
+        "phone",
+        ("side_low", "side_mid", "side_high", "front_far", "cross_high"),
+        _GRASP,
+        palm="face",
+        tilt=0.9,
+    ),
+    *_anywhere("ball", ("front_low", "front_high", "cross_body"), ("lift",), palm=UP),
+    *_anywhere("ball", ("hang", "side_mid"), ("throw",), palm=INWARDS),
+    *_anywhere(
+        "hammer",
+        ("side_low", "side_mid", "front_far", "front_high", "cross_body"),
+        ("hit", "grasp"),
+        thumb=UP,
+    ),
+    *_anywhere(
+        "knife", ("side_low", "side_mid", "front_far", "overhead", "cross_high"), _GRASP, thumb=UP
+    ),
+    *_anywhere(
+        "umbrella",
+        ("front_far", "front_low", "cross_high", "overhead"),
+        _GRASP,
+        thumb="world_up",
+        upright=True,
+    ),
+    *_anywhere(
+        "umbrella",
+        ("hang", "side_low"),
+        ("carry",),
+        thumb=AHEAD,
+        grip="grip_shaft",
+        furled=True,
+    ),
+    *_anywhere("suitcase", ("front_low", "hang"), ("lift", "grasp"), thumb=AHEAD, axis="hanging"),
+    *_anywhere(
+        "racket",
+        ("front_low", "front_far", "front_high", "side_high", "cross_high"),
+        ("hit", "grasp"),
+        thumb=UP,
+    ),
+    *_anywhere(
+        "hat",
+        ("front_low", "side_low", "side_high", "cross_body"),
+        _GRASP,
+        palm=INWARDS,
+        grip="brim",
+    ),
+    *_anywhere("skateboard", ("side_low",), ("carry",), thumb=AHEAD, axis="edge", grip="carry"),
+    *_anywhere(
+        "backpack", ("side_low",), ("lift", "grasp"), thumb=AHEAD, axis="hanging", grip="grab"
+    ),
 )
 """All interactions."""
 

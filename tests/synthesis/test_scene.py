@@ -112,6 +112,16 @@ def test_splits_share_nothing(folder: Path) -> None:
     assert not used[0] & used[1]
 
 
+def test_places_of_held_out_interactions_are_held_out() -> None:
+    """Training holds things in many places, but never where the test split holds them."""
+    held = [t for t in TEMPLATES if t.action == "hold"]
+    kept = {(t.category, t.options["region"]) for t in held if t.test}
+    trained = {(t.category, t.options["region"]) for t in held if not t.test}
+    assert not kept & trained
+    for category in ("bottle", "mug", "phone", "hammer", "knife", "umbrella", "racket"):
+        assert len({region for name, region in trained if name == category}) >= 8, category
+
+
 def test_every_category_has_templates_in_both_splits() -> None:
     for category in CATEGORIES:
         mine = [t for t in TEMPLATES if t.category == category]

@@ -71,7 +71,8 @@ class QuestionResampler(nn.Module):
         """
         state, _ = self.read(self.queries.expand(len(features), -1, -1), self.words(words), absent)
         state = state + self.think[0](state)
-        patches = self.patches(features) + self.positions
+        patches = self.patches(features)
+        patches = patches + self.positions.to(patches.dtype)
         seen = []
         for look, think in zip(self.look, self.think[1:], strict=True):
             state, looks = look(state, patches)

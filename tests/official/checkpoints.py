@@ -145,6 +145,7 @@ def write_tower(folder: Path, state: dict[str, Tensor]) -> Path:
 def write(folder: Path, shards: int = 2, **fields: Any) -> tuple[Path, Path]:
     """Write a published checkpoint and its tower; return both folders."""
     merged = FIELDS | fields
+    merged["num_key_value_heads"] = merged["num_attention_heads"]
     model, tower = weights(merged)
     folder.mkdir(parents=True)
     (folder / "config.json").write_text(json.dumps(merged))

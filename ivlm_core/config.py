@@ -193,6 +193,10 @@ class PromptConfig:
     """End generation at the contact token instead of at the end of the sentence."""
     labels: tuple[str, ...] = ()
     """Object labels that training asked about; empty where the model takes any."""
+    label_words: Literal["spaces", "underscores"] = "spaces"
+    """What stands between the words of a label in the question, as the model learned it."""
+    tasks: tuple[Literal["human_contact", "object_contact", "object_affordance"], ...] = ()
+    """Tasks that the model was trained for, the only ones it takes; empty where it takes all."""
 
     def __post_init__(self) -> None:
         _require(

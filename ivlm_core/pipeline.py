@@ -192,7 +192,7 @@ class Pipeline:
             return []
         watch = _Stopwatch(self.device)
         with watch.stage("prepare"):
-            checked = [_check_query(q) for q in queries]
+            checked = [self._check_query(q) for q in queries]
             images, image_index = _unique_images([q.image for q in checked])
             pixels = self.processor.pixel_values(images).to(self.device)
             ids = [self._prompt(q) for q in checked]
@@ -233,7 +233,30 @@ class Pipeline:
 
     def _prompt(self, query: Query) -> list[int]:
         word = self.asked_label(query.label) or query.label
-        return self.processor.prompt_ids(prompts.question(query.task, word))
+        style = self.config.prompt.label_words
+        return self.processor.prompt_ids(prompts.question(query.task, word, label_words=style))
+
+    def check_task(self, task: str) -> Task:
+        """Return `task`.
+
+        Raises:
+            ValueError: there is no such task, or the model was not trained for it.
+        """
+        known, trained = prompts.check_task(task), self.config.prompt.tasks
+        if trained and known not in trained:
+            raise ValueError(
+                f"model {self.config.name} was not trained for {known}; "
+                f"it was trained for {', '.join(trained)}"
+            )
+        return known
+
+    def _check_query(self, query: Query) -> Query:
+        task, label = self.check_task(query.task), prompts.clean_label(query.label)
+        if label == SCENE_LABEL and task != "human_contact":
+            raise ValueError(
+                f"label {SCENE_LABEL!r} has no mesh; it is for human_contact, not {task}"
+            )
+        return Query(check_image(query.image), label, task, query.mesh)
 
     def threshold(self, task: Task) -> float:
         """Return the score from which a vertex counts as in contact."""
@@ -358,14 +381,6 @@ def check_device(device: str | None) -> torch.device:
             "use 'cpu' or install a CUDA build of torch"
         )
     return target
-
-
-def _check_query(query: Query) -> Query:
-    task = prompts.check_task(query.task)
-    label = prompts.clean_label(query.label)
-    if label == SCENE_LABEL and task != "human_contact":
-        raise ValueError(f"label {SCENE_LABEL!r} has no mesh; it is for human_contact, not {task}")
-    return Query(check_image(query.image), label, task, query.mesh)
 
 
 def _unique_images(images: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[int]]:

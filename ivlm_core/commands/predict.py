@@ -211,7 +211,9 @@ def _load_pipeline(config: Predict) -> "Pipeline":
         except (ImportError, OSError) as error:
             raise UsageError(OPEN3D_REMEDY.format(error=error)) from error
     try:
-        return Pipeline.from_pretrained(config.model, config.device, config.cache_dir)
+        pipeline = Pipeline.from_pretrained(config.model, config.device, config.cache_dir)
+        pipeline.check_task(config.task)
+        return pipeline
     except (ValueError, OSError) as error:
         raise UsageError(f"--model {config.model}: {error}") from error
 

@@ -73,12 +73,12 @@ def check_task(task: str) -> Task:
 
 
 def clean_label(label: str) -> str:
-    """Return a label as questions word it: lower case, single spaces.
+    """Return a label in words: lower case, single spaces, also where underscores stood.
 
     Raises:
         ValueError: the label is empty or has no letter or digit.
     """
-    text = " ".join(label.lower().split())
+    text = " ".join(label.lower().replace("_", " ").split())
     if not any(c.isalnum() for c in text):
         raise ValueError(f"label {label!r} is empty; name the object, or use {SCENE_LABEL!r}")
     if "<" in text or ">" in text:
@@ -86,11 +86,24 @@ def clean_label(label: str) -> str:
     return text
 
 
-def question(task: Task, label: str, rng: random.Random | None = None) -> str:
-    """Return a question of the task: the first wording, or a random one when training."""
+def question(
+    task: Task,
+    label: str,
+    rng: random.Random | None = None,
+    label_words: Literal["spaces", "underscores"] = "spaces",
+) -> str:
+    """Return a question of the task.
+
+    Args:
+        task: the task.
+        label: the object; its words may be joined by spaces or underscores.
+        rng: draws the wording, for training; None takes the first.
+        label_words: `PromptConfig.label_words`.
+    """
     wordings = QUESTIONS[task]
     wording = rng.choice(wordings) if rng else wordings[0]
-    return wording.format(label=clean_label(label))
+    words = clean_label(label)
+    return wording.format(label=words.replace(" ", "_") if label_words == "underscores" else words)
 
 
 def answer(task: Task, token: str, details: Sequence[str] = ()) -> str:

@@ -23,6 +23,7 @@ from ivlm_core.config import (
     VisionConfig,
 )
 from ivlm_core.geometry.view_rig import get_rig
+from ivlm_core.model.prompts import TASKS, Task
 from ivlm_core.model.tokens import ContactTokens
 from ivlm_core.official.quirks import ReferenceQuirks
 from ivlm_core.official.tokenizer import contact_token_texts
@@ -31,6 +32,14 @@ CONFIG_FILE = "config.json"
 
 Shapes = Mapping[str, tuple[int, ...]]
 Kind = Literal["hcontact", "oafford", "hcontact-ocontact", "untrained"]
+
+_TASKS: dict[Kind, tuple[Task, ...]] = {
+    "hcontact": ("human_contact",),
+    "oafford": ("object_affordance",),
+    "hcontact-ocontact": TASKS,
+    "untrained": (),
+}
+"""What each kind was trained for; nothing is refused where the file does not say."""
 
 _MARKS = ("token_type", "seg_token_idx", "train_mask_decoder", "hC_sam_view_type")
 """Fields that only published checkpoints have."""
@@ -228,6 +237,8 @@ def to_ivlm_config(
             mark_image=official.mm_use_im_start_end,
             max_new_tokens=512,
             stop_at_contact=False,
+            label_words="underscores",
+            tasks=_TASKS[official.kind],
         ),
         views=ViewConfig(
             encoder=(

@@ -80,6 +80,16 @@ def test_all_wordings_take_the_label(task: str) -> None:
 
 def test_labels_are_cleaned() -> None:
     assert clean_label("  Water   Bottle ") == "water bottle"
+    assert clean_label("tennis_racket") == clean_label("Tennis _racket_") == "tennis racket"
+    with pytest.raises(ValueError, match="is empty"):
+        clean_label("_ _")
+
+
+@pytest.mark.parametrize("label", ["tennis racket", "tennis_racket", " Tennis  racket"])
+def test_questions_join_the_words_of_a_label_as_the_model_learned_it(label: str) -> None:
+    assert "with the tennis racket?" in question("human_contact", label)
+    asked = question("human_contact", label, label_words="underscores")
+    assert "with the tennis_racket?" in asked
 
 
 def test_conversations() -> None:

@@ -5,6 +5,7 @@ import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -12,12 +13,14 @@ from safetensors.torch import load_file, save_file
 from ivlm_core.config import ConfigError, VisionConfig
 from ivlm_core.model.checkpoint import CheckpointError, load_checkpoint
 from ivlm_core.model.placement import Placement
+from ivlm_core.model.prompts import TASKS
 from ivlm_core.model.skeleton import expected_shapes, skeleton
 from ivlm_core.official import load as official_load
 from ivlm_core.official.config import OfficialConfig, is_official_folder, to_ivlm_config
 from ivlm_core.official.convert import convert
 from ivlm_core.official.keys import plan_keys, published_name
 from ivlm_core.official.load import OfficialCheckpoint, load_official
+from ivlm_core.official.prompts import demo_prompt
 from ivlm_core.official.quirks import ReferenceQuirks
 from ivlm_core.pipeline import Pipeline
 from tests.official.checkpoints import FIELDS, weights, write, write_shards
@@ -63,6 +66,19 @@ def test_every_kind(tmp_path, kind) -> None:
     assert checkpoint.official.kind == {"oafford": "oafford"}.get(
         kind, "hcontact-ocontact" if "oC_loss_weight" in KINDS[kind] else "hcontact"
     )
+    assert (
+        checkpoint.config.prompt.tasks
+        == {
+            "hcontact": ("human_contact",),
+            "oafford": ("object_affordance",),
+            "hcontact-ocontact": TASKS,
+        }[checkpoint.official.kind]
+    )
+
+
+def test_where_the_file_does_not_say_nothing_is_refused(tmp_path) -> None:
+    folder, tower = write(tmp_path / "published", hC_loss_weight=0.0)
+    assert OfficialCheckpoint.open(folder, tower).config.prompt.tasks == ()
 
 
 def test_tokens_and_conditioning_of_the_joint_model(tmp_path) -> None:
@@ -269,6 +285,40 @@ def test_pipeline_recognises_a_published_folder(with_tokenizer, sphere) -> None:
     assert pipeline.config.name == "interactvlm-oafford"
     prompt = pipeline.processor.prompt_ids("What?")
     assert prompt.count(-200) == 1 and max(prompt) < pipeline.config.language.vocab_size
+
+
+PHOTO = np.zeros((40, 40, 3), np.uint8)
+
+
+@pytest.mark.parametrize("converted", [False, True])
+def test_tasks_without_training_are_refused(with_tokenizer, sphere, tmp_path, converted) -> None:
+    folder, tower = with_tokenizer
+    if converted:
+        folder, tower = convert(folder, tmp_path / "ours", tower), None
+    pipeline = Pipeline.from_pretrained(folder, device="cpu", clip=tower)
+    for task in ("human_contact", "object_contact"):
+        mesh = None if task == "human_contact" else sphere
+        with pytest.raises(ValueError, match=f"not trained for {task}.* for object_affordance"):
+            pipeline.predict(PHOTO, "mug", task, mesh)
+    assert pipeline.check_task("object_affordance") == "object_affordance"
+    with pytest.raises(ValueError, match="unknown task"):
+        pipeline.check_task("eating")
+
+
+@pytest.mark.parametrize("label", ["tennis racket", "tennis_racket"])
+def test_questions_keep_underscores_and_results_show_spaces(
+    with_tokenizer, sphere, monkeypatch, label
+) -> None:
+    folder, tower = with_tokenizer
+    pipeline = Pipeline.from_pretrained(folder, device="cpu", clip=tower)
+    asked: list[str] = []
+    encode = pipeline.processor.prompt_ids
+    monkeypatch.setattr(
+        pipeline.processor, "prompt_ids", lambda text: asked.append(text) or encode(text)
+    )
+    answer = pipeline.predict(PHOTO, label, "object_affordance", sphere)
+    assert answer.label == "tennis racket"
+    assert len(asked) == 1 and asked[0] in demo_prompt("oafford", "tennis_racket")
 
 
 def test_tokenizer_of_another_model(with_tokenizer) -> None:

@@ -147,7 +147,7 @@ def train(config: TrainConfig) -> Path:
     model.config = replace(model.config, lift=held.thresholds(model, processor))
     provenance = {
         "made_with": f"ivlm {__version__}",
-        "recipe": _plain(asdict(replace(config, model=IvlmConfig()))),
+        "recipe": _plain(asdict(_portable(config))),
         "data": {"folder": config.data.name, "images": len(arrays.images)},
         "seconds": {"dense": round(run1.seconds), "contact": round(run2.seconds)},
     }
@@ -183,6 +183,12 @@ def _dense_figures(model: IvlmModel, stage: DenseStage) -> dict[str, float]:
 
 def _details(arrays: TrainingArrays) -> list[str]:
     return sorted({d for t in arrays.targets for d in t.details} | set(arrays.part_names))
+
+
+def _portable(config: TrainConfig) -> TrainConfig:
+    """Leave out what says nothing elsewhere: where folders stood, and sizes that config.json has."""
+    data, out = Path(config.data.name), Path(config.out.name)
+    return replace(config, data=data, out=out, model=IvlmConfig())
 
 
 def _plain(value: Any) -> Any:

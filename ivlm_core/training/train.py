@@ -186,7 +186,7 @@ def _details(arrays: TrainingArrays) -> list[str]:
 
 
 def _portable(config: TrainConfig) -> TrainConfig:
-    """Leave out what says nothing elsewhere: where folders stood, and sizes that config.json has."""
+    """Leave out what says nothing elsewhere: the places of folders, and what config.json has."""
     data, out = Path(config.data.name), Path(config.out.name)
     return replace(config, data=data, out=out, model=IvlmConfig())
 

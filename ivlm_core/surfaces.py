@@ -88,19 +88,26 @@ class SurfaceStore:
         self._ready: dict[str, Surface] = {}
 
     @cached_property
-    def _body(self) -> Body:
-        """Read when first asked about, since models of objects need none."""
+    def body_template(self) -> Body:
+        """The body that the model's configuration names.
+
+        Read when first asked about, since models of objects need none.
+
+        Raises:
+            ValueError: a body of the SMPL family whose file is not there (`load_body`).
+        """
         return load_body(self._model.config.body)
 
     @property
     def body_parts(self) -> tuple[str, ...]:
         """Names of the body's parts, in the body's order."""
-        return tuple(self._body.mesh.parts)
+        return tuple(self.body_template.mesh.parts)
 
     def body(self) -> Surface:
         """Return the body in its star pose."""
-        mesh, rig = self._body.mesh, get_rig(self._model.config.views.human_rig)
-        surface = self._surface(mesh, mesh, self._body.topology, rig, "normal")
+        body, rig = self.body_template, get_rig(self._model.config.views.human_rig)
+        mesh = body.mesh
+        surface = self._surface(mesh, mesh, body.topology, rig, "normal")
         if self._model.config.lift.human_mode == "mean":
             return surface
         return dataclasses.replace(surface, votes=self._votes(mesh, rig))

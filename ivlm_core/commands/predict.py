@@ -17,6 +17,7 @@ from ivlm_core.model.prompts import SCENE_LABEL, Task, clean_label
 if TYPE_CHECKING:
     from ivlm_core.geometry.mesh import Mesh
     from ivlm_core.inputs import InputError, Sample
+    from ivlm_core.official.transfer import ContactTransfer
     from ivlm_core.pipeline import Pipeline, Prediction
 
 _PAGE = "index.html"
@@ -29,6 +30,7 @@ class Predict:
 
     Writes per image NAME.json (scores in short, parts, answer, timings), NAME.npz (scores, seen),
     NAME.ply and NAME.glb (coloured mesh, your vertex order) and NAME.png (an overview).
+    With --smplx-transfer, NAME.npz also holds scores_smplx, the scores on SMPL-X vertices.
     Exit code: 0 all done, 1 some inputs failed (each is named), 2 wrong usage.
     """
 
@@ -47,6 +49,9 @@ class Predict:
     mesh of the label."""
     model: Annotated[str, tyro.conf.arg(metavar="MODEL")] = "nano"
     """'nano' (shipped) or a model folder."""
+    smplx_transfer: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Published matrix smpl_to_smplx.pkl: also write human contact on SMPL-X. For models whose
+    body is SMPL or SMPL-H."""
     device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
     """A torch device, e.g. cpu or cuda:0; without it, CUDA where there is one."""
     cache_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
@@ -73,6 +78,13 @@ class Predict:
                 "human_contact is predicted on the body, so --mesh has no use; for contact on the "
                 "object's mesh add --task object_contact or --task object_affordance"
             )
+        if self.smplx_transfer is not None and (
+            self.task != "human_contact" or "npz" not in self.files
+        ):
+            raise ValueError(
+                "--smplx-transfer writes human contact into the npz file, so it goes with "
+                "--task human_contact and npz among --files"
+            )
         if self.label == SCENE_LABEL and self.task != "human_contact":
             raise ValueError(f"label '{SCENE_LABEL}' has no mesh; it goes with human_contact only")
 
@@ -89,6 +101,7 @@ class Predict:
             _make_folder(self.out)
             shared = _load_shared_mesh(self.mesh)
             pipeline = _load_pipeline(self)
+            batch.to_smplx = _load_transfer(self.smplx_transfer, pipeline)
             batch.start_up = time.perf_counter() - start
             images = read_images(samples, self.every)
             for sample, image in _with_progress(images, count_images(samples, self.every)):
@@ -109,6 +122,7 @@ class _Batch:
         self.reports: list[dict[str, Any]] = []
         self.page: list[tuple[np.ndarray, Prediction]] = []
         self.start_up = 0.0
+        self.to_smplx: ContactTransfer | None = None
         self._meshes: dict[Path, Mesh] = {}
 
     def do(
@@ -127,8 +141,9 @@ class _Batch:
             mesh = shared or self._sample_mesh(sample)
             prediction = pipeline.predict(image, sample.label, self.config.task, mesh)
             facts = {"image": str(sample.source), "frame": sample.frame, "model": self.config.model}
+            arrays = {"scores_smplx": self.to_smplx(prediction.scores)} if self.to_smplx else {}
             report = write_prediction(
-                prediction, image, self.config.out, sample.name, facts, self.config.files
+                prediction, image, self.config.out, sample.name, facts, self.config.files, arrays
             )
         except (ValueError, OSError, ImportError) as error:  # named, then on to the next input
             self.failures.append((sample.title, str(error)))
@@ -212,10 +227,35 @@ def _load_pipeline(config: Predict) -> "Pipeline":
             raise UsageError(OPEN3D_REMEDY.format(error=error)) from error
     try:
         pipeline = Pipeline.from_pretrained(config.model, config.device, config.cache_dir)
-        pipeline.check_task(config.task)
+        if pipeline.check_task(config.task) == "human_contact":
+            _ = pipeline.surfaces.body_template  # read now: without it every image would fail
         return pipeline
     except (ValueError, OSError) as error:
         raise UsageError(f"--model {config.model}: {error}") from error
+
+
+def _load_transfer(path: Path | None, pipeline: "Pipeline") -> "ContactTransfer | None":
+    """Read the matrix to SMPL-X, and check that it starts from the model's body."""
+    if path is None:
+        return None
+    from ivlm_core.official.transfer import load_transfer
+
+    body = pipeline.surfaces.body_template
+    if body.topology not in ("smpl", "smplh"):
+        raise UsageError(
+            "--smplx-transfer starts from the body smpl or smplh, but this model's body is "
+            f"{body.topology}"
+        )
+    try:
+        transfer = load_transfer(path)
+    except (ValueError, OSError) as error:
+        raise UsageError(f"--smplx-transfer: {error}") from error
+    if transfer.num_source != body.mesh.num_vertices:
+        raise UsageError(
+            f"--smplx-transfer {path} is from {transfer.num_source} vertices, but this model's "
+            f"body has {body.mesh.num_vertices}"
+        )
+    return transfer
 
 
 def _beside_bar(line: str, stream: TextIO) -> None:

@@ -2,7 +2,7 @@
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -22,6 +22,7 @@ def write_prediction(
     name: str,
     facts: dict[str, Any] | None = None,
     kinds: Sequence[FileKind] = FILE_KINDS,
+    arrays: Mapping[str, np.ndarray] | None = None,
 ) -> dict[str, Any]:
     """Write JSON, NPZ, coloured PLY and GLB, and the overview PNG.
 
@@ -32,6 +33,7 @@ def write_prediction(
         name: file name without suffix.
         facts: what else the JSON shall say, e.g. the image's path and the model.
         kinds: only these.
+        arrays: what else the NPZ shall hold.
 
     Returns:
         What the JSON holds.
@@ -42,13 +44,14 @@ def write_prediction(
     start = time.perf_counter()
     paths = {kind: folder / f"{name}.{kind}" for kind in FILE_KINDS if kind in kinds}
     if "npz" in paths:
-        np.savez_compressed(
-            paths["npz"],
-            scores=prediction.scores,
-            seen=prediction.seen,
-            contact=prediction.contact & prediction.seen,
-            threshold=np.float32(prediction.threshold),
-        )
+        stored: dict[str, Any] = {
+            "scores": prediction.scores,
+            "seen": prediction.seen,
+            "contact": prediction.contact & prediction.seen,
+            "threshold": np.float32(prediction.threshold),
+            **(arrays or {}),
+        }
+        np.savez_compressed(paths["npz"], **stored)
     for kind in ("ply", "glb"):
         if kind in paths:
             save_coloured_mesh(prediction, paths[kind])

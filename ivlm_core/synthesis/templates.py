@@ -283,8 +283,14 @@ TEMPLATES: tuple[Template, ...] = (
         palm="face",
         tilt=0.9,
     ),
+    _pair("box", "held_chest", (-0.35, 0.55), ("lift", "carry"), grips="palm"),
+    _pair("box", "held_face", (0.30, 0.45), ("lift", "carry"), grips="palm"),
+    _pair("box", "held_away", (-0.45, 0.65), ("carry",), grips="under"),
+    _pair("ball", "held_face", (0.15, 0.55), _GRASP),
+    _pair("ball", "held_up", (0.45, 0.40), _GRASP),
+    _pair("ball", "held_away", (-0.25, 0.70), _GRASP),
     *_anywhere("ball", ("front_low", "front_high", "cross_body"), ("lift",), palm=UP),
-    *_anywhere("ball", ("hang", "side_mid"), ("throw",), palm=INWARDS),
+    *_anywhere("ball", ("side_mid",), ("throw",), palm=INWARDS),
     *_anywhere(
         "hammer",
         ("side_low", "side_mid", "front_far", "front_high", "cross_body"),
@@ -309,7 +315,6 @@ TEMPLATES: tuple[Template, ...] = (
         grip="grip_shaft",
         furled=True,
     ),
-    *_anywhere("suitcase", ("front_low", "hang"), ("lift", "grasp"), thumb=AHEAD, axis="hanging"),
     *_anywhere(
         "racket",
         ("front_low", "front_far", "front_high", "side_high", "cross_high"),

@@ -114,9 +114,12 @@ def test_splits_share_nothing(folder: Path) -> None:
 
 def test_places_of_held_out_interactions_are_held_out() -> None:
     """Training holds things in many places, but never where the test split holds them."""
-    held = [t for t in TEMPLATES if t.action == "hold"]
-    kept = {(t.category, t.options["region"]) for t in held if t.test}
-    trained = {(t.category, t.options["region"]) for t in held if not t.test}
+
+    def places(test: bool) -> set[tuple[str, object]]:
+        rows = [t for t in TEMPLATES if t.action in ("hold", "between_hands") and t.test == test]
+        return {(t.category, t.options.get("region") or t.options["place"]) for t in rows}
+
+    kept, trained = places(True), places(False)
     assert not kept & trained
     for category in ("bottle", "mug", "phone", "hammer", "knife", "umbrella", "racket"):
         assert len({region for name, region in trained if name == category}) >= 8, category

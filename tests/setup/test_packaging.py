@@ -45,7 +45,7 @@ def manifest(repository: Path, package: str) -> ElementTree.Element:
 
 
 def test_extras_are_the_documented_ones(project: dict[str, Any]) -> None:
-    assert set(project["optional-dependencies"]) == {"train", "synth", "ros", "dev"}
+    assert set(project["optional-dependencies"]) == {"train", "quant", "synth", "ros", "dev"}
     assert project["requires-python"] == ">=3.11,<3.14"
     assert project["scripts"] == {"ivlm": "ivlm_core.cli:main"}
 

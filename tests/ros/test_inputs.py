@@ -165,14 +165,20 @@ def test_unusable_mesh_folders_are_named(tmp_path: Path, triangle: Mesh) -> None
         ObjectMeshes(tmp_path, lambda _: None)
 
 
-def test_statistics_tell_failure_until_success() -> None:
-    statistics = NodeStatistics()
+def test_a_failure_is_an_error_until_success_and_a_warning_for_a_while_after() -> None:
+    now = 100.0
+    statistics = NodeStatistics(lambda: now)
+    assert statistics.pipeline_health().level == 0
     statistics.count("received")
     statistics.failed("ValueError: no")
     health = statistics.pipeline_health()
     assert health.level == 2 and "ValueError: no" in health.message
     for milliseconds in (10, 20, 30):
         statistics.done({"predict": milliseconds / 1000})
+    now = 103.0
+    health = statistics.pipeline_health()
+    assert (health.level, health.message) == (1, "an image failed 3 s ago: ValueError: no")
+    now = 200.0
     health = statistics.pipeline_health()
     assert health.level == 0
     assert health.values["predict p50 ms"] == "20.0"

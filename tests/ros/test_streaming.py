@@ -12,7 +12,7 @@ from PIL import Image as PilImage
 
 pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
 
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from lifecycle_msgs.msg import State, Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
 from rclpy.serialization import deserialize_message  # noqa: E402
@@ -209,32 +209,37 @@ def test_unusable_labels_are_ignored(camera: Camera, photo: np.ndarray) -> None:
     assert camera.ask(photo, MESHES)["human_contact"].label == "bottle"
 
 
-def test_bad_images_are_survived(camera: Camera, photo: np.ndarray) -> None:
+BAD_IMAGES: list[tuple[dict[str, Any], str]] = [
+    ({"encoding": "jpeg"}, "image encoding 'jpeg' is not known"),
+    ({"step": 1}, "got step 1 "),
+    ({"height": 0}, "both sides must be positive"),
+    ({"data": [1, 2, 3]}, "3 bytes in all"),
+]
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"), BAD_IMAGES, ids=[next(iter(f)) for f, _ in BAD_IMAGES]
+)
+def test_bad_images_are_told_and_survived(
+    camera: Camera, photo: np.ndarray, fault: dict[str, Any], reason: str
+) -> None:
     camera.label("bottle")
-    faults: list[dict[str, Any]] = [
-        {"encoding": "jpeg"},
-        {"step": 1},
-        {"height": 0},
-        {"data": [1, 2, 3]},
-    ]
-    for fault in faults:
+
+    def told() -> bool:
         bad = camera.image(photo)
         for name, value in fault.items():
             setattr(bad, name, value)
-        camera.images.publish(bad)
-        assert camera.ask(photo, MESHES)["human_contact"].label == "bottle"
-    bad = camera.image(photo)
-    bad.encoding = "jpeg"
-    camera.images.publish(bad)
+        camera.images.publish(bad)  # again and again, as a camera would
+        said = [
+            status.message
+            for message in camera.listener.messages["/diagnostics"]
+            for status in message.status
+            if status.name == "ivlm_node: pipeline" and status.level == DiagnosticStatus.ERROR
+        ]
+        return any("last image failed" in text and reason in text for text in said)
 
-    def told() -> bool:
-        for message in camera.listener.messages["/diagnostics"]:
-            for status in message.status:
-                if status.name == "ivlm_node: pipeline" and status.level == b"\2":
-                    return "image encoding 'jpeg' is not known" in status.message
-        return False
-
-    camera.listener.until(told, "the error on /diagnostics")
+    camera.listener.until(told, f"{reason!r} on /diagnostics")
+    assert camera.ask(photo, MESHES)["human_contact"].label == "bottle"
 
 
 def change_state(listener: Any, transition: int) -> bool:

@@ -1,13 +1,17 @@
 """What the node has done so far, and how that reads on /diagnostics."""
 
 import threading
+import time
 from collections import Counter, deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 _WINDOW = 200
+_REMEMBERED_S = 10.0
+"""A failure that is over stays a warning for so long: diagnostics are read once a second, and one
+bad image among good ones would go unseen."""
 
 
 @dataclass(frozen=True)
@@ -20,13 +24,20 @@ class Health:
 
 
 class NodeStatistics:
-    """Counts and recent durations; filled by callbacks and the inference thread."""
+    """Counts and recent durations; filled by callbacks and the inference thread.
 
-    def __init__(self) -> None:
+    Args:
+        clock: seconds on a clock that never jumps.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
         self._seconds: dict[str, deque[float]] = {}
         self._failure: str | None = None
+        self._failed_at = 0.0
+        self._recovered = True
 
     def count(self, event: str) -> None:
         """Count one event, for instance "too old"."""
@@ -37,7 +48,7 @@ class NodeStatistics:
         """Note a published frame and the seconds its stages took."""
         with self._lock:
             self._counts["published"] += 1
-            self._failure = None
+            self._recovered = True
             for stage, value in seconds.items():
                 self._seconds.setdefault(stage, deque(maxlen=_WINDOW)).append(value)
 
@@ -46,6 +57,8 @@ class NodeStatistics:
         with self._lock:
             self._counts["failed"] += 1
             self._failure = reason
+            self._failed_at = self._clock()
+            self._recovered = False
 
     def counts(self) -> dict[str, int]:
         """Return all counts."""
@@ -53,15 +66,21 @@ class NodeStatistics:
             return dict(self._counts)
 
     def pipeline_health(self) -> Health:
-        """Return counts, durations of the last frames, and the reason of a failure that lasts."""
+        """Return counts, durations of the last frames, and the reason of the last failure.
+
+        An error until an image succeeds again, a warning for some seconds after that.
+        """
         with self._lock:
             values = {f"images {event}": str(n) for event, n in sorted(self._counts.items())}
             for stage, seconds in self._seconds.items():
                 median, high = np.percentile(list(seconds), [50, 95]) * 1000
                 values[f"{stage} p50 ms"] = f"{median:.1f}"
                 values[f"{stage} p95 ms"] = f"{high:.1f}"
-            if self._failure:
+            ago = self._clock() - self._failed_at
+            if not self._recovered:
                 return Health(2, f"last image failed: {self._failure}", values)
+            if self._failure and ago < _REMEMBERED_S:
+                return Health(1, f"an image failed {ago:.0f} s ago: {self._failure}", values)
             return Health(0, "ok", values)
 
 

@@ -23,7 +23,7 @@ from ivlm_core.lift.view_weights import view_angle_weights
 from ivlm_core.lift.votes import VoteLift
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.sam import normalise_views
-from ivlm_core.render.rasterizer import rasterize
+from ivlm_core.render.rasterizer import cast_pixels, rasterize
 from ivlm_core.render.shading import shade
 
 RENDER_VERSION = 3
@@ -64,8 +64,15 @@ def render_views(
 
 def make_lift(mesh: Mesh, rig: ViewRig, size: int, pool: int) -> LiftOperator:
     """Return the lift of `[view, size, size]` masks, from a map `pool` times finer."""
-    pixel_map = rasterize(mesh, rig.cameras(size * pool))
-    return LiftOperator.from_pixel_map(pixel_map, len(mesh.vertices), pool)
+    seen = cast_pixels(mesh, rig.cameras(size * pool))
+    return LiftOperator.from_hits(
+        seen.image_shape,
+        seen.pixels,
+        seen.vertex_ids,
+        seen.barycentric,
+        len(mesh.vertices),
+        pool,
+    )
 
 
 def weights_hash(module: nn.Module) -> str:

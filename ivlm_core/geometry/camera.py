@@ -86,17 +86,30 @@ class Camera:
         local = directions * np.asarray(depth, dtype=np.float64)[..., None]
         return (local - self.camera_from_world[:3, 3]) @ self.camera_from_world[:3, :3]
 
-    def pixel_rays(self) -> np.ndarray:
-        """Rays through all pixel centres, in world axes.
+    def window(self, points: np.ndarray) -> tuple[slice, slice]:
+        """Rows and columns of the pixels that can show anything between world points [N, 3].
+
+        The whole image where a point is not in front of the camera.
+        """
+        pixels, depth = self.project(points)
+        if not (depth > 0).all():
+            return slice(0, self.height), slice(0, self.width)
+        margin = 1e-3  # of a pixel, for rounding
+        low = np.floor(pixels.min(axis=0) - margin).clip(0, (self.width, self.height)).astype(int)
+        high = np.ceil(pixels.max(axis=0) + margin).clip(0, (self.width, self.height)).astype(int)
+        return slice(low[1], high[1]), slice(low[0], high[0])
+
+    def pixel_rays(self, rows: slice = slice(None), columns: slice = slice(None)) -> np.ndarray:
+        """Rays through pixel centres, all of them or those of a window, in world axes.
 
         Returns:
             float32 [height, width, 6]: origin and direction. Directions have depth one along the
             camera's z axis, so a ray parameter t is the depth in metres.
         """
         to_world = self.camera_from_world[:3, :3].T @ np.linalg.inv(self.intrinsics)
-        x = np.arange(self.width)[None, :, None] + 0.5
-        y = np.arange(self.height)[:, None, None] + 0.5
-        rays = np.empty((self.height, self.width, 6), dtype=np.float32)
+        x = np.arange(self.width)[None, columns, None] + 0.5
+        y = np.arange(self.height)[rows, None, None] + 0.5
+        rays = np.empty((y.shape[0], x.shape[1], 6), dtype=np.float32)
         rays[..., :3] = self.center
         rays[..., 3:] = x * to_world[:, 0] + (y * to_world[:, 1] + to_world[:, 2])
         return rays

@@ -4,11 +4,13 @@ Per view, a vertex gets the barycentric-weighted mean of the pixels of its faces
 (weighted) mean of those that see it. One implementation serves bodies, meshes and point clouds.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from scipy.sparse import csr_matrix
 from torch import Tensor, nn
 
 from ivlm_core.lift.sparse import SparseRows
@@ -128,31 +130,65 @@ class LiftOperator(nn.Module):
         """
         ids = np.asarray(vertex_ids)
         fine = usable_pixels(ids, weights, num_vertices)
-        views, height, width, corners = ids.shape
+        corners = ids.shape[-1]
+        return cls.from_hits(
+            ids.shape[:3],
+            fine,
+            ids.reshape(-1, corners)[fine],
+            np.asarray(weights).reshape(-1, corners)[fine],
+            num_vertices,
+            pool,
+        )
+
+    @classmethod
+    def from_hits(
+        cls,
+        map_shape: tuple[int, int, int],
+        hits: np.ndarray,
+        vertex_ids: np.ndarray,
+        weights: np.ndarray,
+        num_vertices: int,
+        pool: int = 1,
+    ) -> "LiftOperator":
+        """The operator of the pixels of a map that see a surface.
+
+        Args:
+            map_shape: (J, H, W) of the map.
+            hits: int [P], their flat indices in it.
+            vertex_ids: int [P, C], in [0, V).
+            weights: float [P, C].
+            num_vertices: V.
+            pool: see ``from_pixel_map``.
+        """
+        views, height, width = map_shape
+        corners = vertex_ids.shape[1]
         if pool < 1 or height % pool or width % pool:
             raise ValueError(
                 f"pool must divide the size of the pixel map ({height}, {width}), got {pool}."
             )
-        view, row, col = np.unravel_index(fine, (views, height, width))
+        view, row, col = np.unravel_index(hits, map_shape)
         image_shape = (views, height // pool, width // pool)
         mask_pixel = np.ravel_multi_index((view, row // pool, col // pool), image_shape)
-        pixels, column = np.unique(mask_pixel, return_inverse=True)
+        # Ranks by counting where numpy would sort: there are millions of pixels.
+        occurs = np.bincount(mask_pixel, minlength=math.prod(image_shape)) > 0
+        pixels, column = np.flatnonzero(occurs), (np.cumsum(occurs) - 1)[mask_pixel]
 
-        pair = (view[:, None] * num_vertices + ids.reshape(-1, corners)[fine]).ravel()
-        weight = np.asarray(weights).reshape(-1, corners)[fine].ravel().astype(np.float64)
+        pair = (view[:, None] * num_vertices + vertex_ids).ravel()
+        weight = weights.ravel().astype(np.float64)
         total = np.bincount(pair, weights=weight, minlength=views * num_vertices)
         pairs = np.flatnonzero(total > 0)
         row_of_pair = np.full(views * num_vertices, -1)
         row_of_pair[pairs] = np.arange(len(pairs))
         keep = (weight > 0) & (total[pair] > 0)
         share = weight[keep] / total[pair[keep]]
-        place = row_of_pair[pair[keep]] * len(pixels) + np.repeat(column, corners)[keep]
-        place, inverse = np.unique(place, return_inverse=True)  # one entry per pair and pixel
-        rows = SparseRows.from_entries(
-            torch.from_numpy(place // max(len(pixels), 1)),
-            torch.from_numpy(place % max(len(pixels), 1)),
-            torch.from_numpy(np.bincount(inverse, weights=share, minlength=len(place))),
-            len(pairs),
+        place = row_of_pair[pair[keep]], np.repeat(column, corners)[keep]
+        # One entry per pair and pixel: the shares of equal places add up.
+        matrix = csr_matrix((share, place), shape=(len(pairs), len(pixels)))
+        matrix.sort_indices()
+        rows = SparseRows(
+            torch.from_numpy(matrix.indices),
+            torch.from_numpy(matrix.data),
+            torch.from_numpy(matrix.indptr),
             len(pixels),
         )
         return cls(

@@ -37,7 +37,54 @@ class PixelMap:
         return self.face_ids >= 0
 
 
+@dataclass(frozen=True)
+class PixelHits:
+    """The pixels of J views that see a surface, and what they see; small where a map is large.
+
+    Attributes:
+        image_shape: (J, H, W).
+        pixels: int64 [P], flat indices into it, ascending.
+        face_ids: int32 [P].
+        vertex_ids: int32 [P, 3].
+        barycentric: float32 [P, 3].
+        depth: float32 [P], metres.
+    """
+
+    image_shape: tuple[int, int, int]
+    pixels: np.ndarray
+    face_ids: np.ndarray
+    vertex_ids: np.ndarray
+    barycentric: np.ndarray
+    depth: np.ndarray
+
+    def to_map(self) -> PixelMap:
+        """Return the dense form."""
+
+        def dense(values: np.ndarray) -> np.ndarray:
+            filled = np.full((np.prod(self.image_shape), *values.shape[1:]), -1, values.dtype)
+            filled[self.pixels] = values
+            return filled.reshape(*self.image_shape, *values.shape[1:])
+
+        return PixelMap(
+            dense(self.face_ids),
+            dense(self.vertex_ids),
+            dense(self.barycentric),
+            dense(self.depth),
+        )
+
+
 def rasterize(mesh: Mesh, cameras: Sequence[Camera]) -> PixelMap:
+    """Cast one ray through every pixel centre; both sides of a face are seen.
+
+    Args and errors are those of `cast_pixels`.
+
+    Returns:
+        The pixel map of the nearest hits.
+    """
+    return cast_pixels(mesh, cameras).to_map()
+
+
+def cast_pixels(mesh: Mesh, cameras: Sequence[Camera]) -> PixelHits:
     """Cast one ray through every pixel centre; both sides of a face are seen.
 
     Args:
@@ -45,7 +92,7 @@ def rasterize(mesh: Mesh, cameras: Sequence[Camera]) -> PixelMap:
         cameras: J cameras of one image size.
 
     Returns:
-        The pixel map of the nearest hits.
+        The nearest hits.
 
     Raises:
         MeshError: the mesh has no face.
@@ -56,7 +103,7 @@ def rasterize(mesh: Mesh, cameras: Sequence[Camera]) -> PixelMap:
         raise MeshError(f"Mesh '{mesh.name}' has no faces, so there is nothing to render.")
     if len({(camera.height, camera.width) for camera in cameras}) != 1:
         sizes = sorted({(camera.height, camera.width) for camera in cameras})
-        raise ValueError(f"rasterize needs cameras of one (height, width), got {sizes}.")
+        raise ValueError(f"Rendering needs cameras of one (height, width), got {sizes}.")
     try:
         import open3d as o3d  # here: it takes a second to import and cached views need none
     except (ImportError, OSError) as error:
@@ -66,21 +113,20 @@ def rasterize(mesh: Mesh, cameras: Sequence[Camera]) -> PixelMap:
     tensor = o3d.core.Tensor.from_numpy
     scene.add_triangles(tensor(mesh.vertices), tensor(mesh.faces.astype(np.uint32)))
 
-    shape = (len(cameras), cameras[0].height, cameras[0].width)
-    face_ids = np.full(shape, -1, dtype=np.int32)
-    vertex_ids = np.full((*shape, 3), -1, dtype=np.int32)
-    barycentric = np.full((*shape, 3), -1.0, dtype=np.float32)
-    depth = np.full(shape, -1.0, dtype=np.float32)
+    height, width = cameras[0].height, cameras[0].width
+    found: list[tuple[np.ndarray, ...]] = []
     for view, camera in enumerate(cameras):
-        answer = scene.cast_rays(tensor(camera.pixel_rays()))
+        rows, columns = camera.window(mesh.vertices)
+        answer = scene.cast_rays(tensor(camera.pixel_rays(rows, columns)))
         faces = answer["primitive_ids"].numpy()
-        hit = faces < mesh.num_faces  # a miss is the largest uint32
-        faces = faces[hit].astype(np.int32)
-        face_ids[view][hit] = faces
-        vertex_ids[view][hit] = mesh.faces[faces]
-        depth[view][hit] = answer["t_hit"].numpy()[hit]
-        uv = np.clip(answer["primitive_uvs"].numpy()[hit], 0.0, 1.0)
-        first = np.clip(1.0 - uv.sum(axis=-1, keepdims=True), 0.0, 1.0)
-        weights = np.concatenate([first, uv], axis=-1)
-        barycentric[view][hit] = weights / weights.sum(axis=-1, keepdims=True)
-    return PixelMap(face_ids, vertex_ids, barycentric, depth)
+        row, column = hit = np.nonzero(faces < mesh.num_faces)  # a miss is the largest uint32
+        pixels = (view * height + row + rows.start) * width + column + columns.start
+        uv = answer["primitive_uvs"].numpy()[hit]
+        found.append((pixels, faces[hit].astype(np.int32), uv, answer["t_hit"].numpy()[hit]))
+    pixels, faces, uv, depth = (np.concatenate(values) for values in zip(*found, strict=True))
+    weights = np.empty((len(pixels), 3), dtype=np.float32)
+    weights[:, 1:] = np.clip(uv, 0.0, 1.0)
+    weights[:, 0] = np.clip(1.0 - weights[:, 1:].sum(axis=-1), 0.0, 1.0)
+    weights /= weights.sum(axis=-1, keepdims=True)
+    vertex_ids = mesh.faces[faces].astype(np.int32)
+    return PixelHits((len(cameras), height, width), pixels, faces, vertex_ids, weights, depth)

@@ -30,6 +30,18 @@ def test_hit_points_reproject_to_their_pixel_centres(sphere, yaw, pitch, distanc
     np.testing.assert_allclose(depth, pixel_map.depth[0][rows, columns], atol=1e-4)
 
 
+@settings(max_examples=40, deadline=None)
+@given(st.tuples(*[st.floats(-4, 4)] * 3), st.floats(0.1, 3))
+def test_only_rays_that_can_hit_are_cast(sphere, centre, radius):
+    """Wherever the mesh is: whole in the image, cut by its border, outside it, or all around."""
+    moved = Mesh(sphere.vertices * radius + np.float32(centre), sphere.faces)
+    camera = Camera.from_fov(look_at((0, 0.4, 3), (0, 0, 0)), 60.0, 24, 32)
+    found = rasterize(moved, [camera]).face_ids
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Camera, "window", lambda *_: (slice(0, 24), slice(0, 32)))
+        np.testing.assert_array_equal(found, rasterize(moved, [camera]).face_ids)
+
+
 def test_pixel_map_is_consistent(sphere):
     pixel_map = rasterize(sphere, get_rig("object4").cameras(64))
     hit = pixel_map.hit

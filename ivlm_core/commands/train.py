@@ -21,6 +21,8 @@ class Train:
     """Folder that `ivlm synthesize` wrote."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Where checkpoints, logs and the finished model folder `model/` go."""
+    init: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder of a finished run, to start from its last weights."""
     dense_steps: int | None = None
     """Steps of stage 1 (vision on dense labels); default: the recipe's."""
     contact_steps: int | None = None
@@ -48,7 +50,9 @@ class Train:
 
         from ivlm_core.training.train import TrainConfig, train
 
-        config = TrainConfig(data=self.data, out=self.out, threads=self.threads, seed=self.seed)
+        config = TrainConfig(
+            data=self.data, out=self.out, init=self.init, threads=self.threads, seed=self.seed
+        )
         if self.dense_steps is not None:
             config = replace(config, dense=replace(config.dense, steps=self.dense_steps))
         if self.contact_steps is not None:

@@ -3,10 +3,10 @@
 import json
 import math
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -153,11 +153,30 @@ class StageRun:
         partial.replace(self.state_file)
 
     def _load(self) -> None:
-        state = torch.load(self.state_file, weights_only=True)
-        for trained, weights in zip(self.trained, state["modules"], strict=True):
-            trained.module.load_state_dict(weights)
+        state = load_weights(self.state_file, self.trained)
         self.optimizer.load_state_dict(state["optimizer"])
         state["rates"].pop("lr_lambdas", None)
         self.rates.load_state_dict({**state["rates"], "lr_lambdas": [None] * len(self.trained)})
         torch.set_rng_state(state["torch_rng"])
         self.step, self.seconds = state["step"], state.get("seconds", 0.0)
+
+
+def load_weights(state_file: Path, trained: Sequence[Trained]) -> dict[str, Any]:
+    """Load the modules of a state file, and return all that is in it.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ValueError: it is of a network of other parts or sizes.
+    """
+    if not state_file.is_file():
+        raise FileNotFoundError(f"{state_file} is missing; expected the folder of a training run")
+    state = torch.load(state_file, weights_only=True)
+    try:
+        for group, weights in zip(trained, state["modules"], strict=True):
+            group.module.load_state_dict(weights)
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"{state_file} is of a network of other parts or sizes; train both with the same "
+            f"configuration and categories: {error}"
+        ) from error
+    return state

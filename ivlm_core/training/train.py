@@ -18,7 +18,7 @@ from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.presets import NANO
 from ivlm_core.training.arrays import TrainingArrays
 from ivlm_core.training.regions import body_regions
-from ivlm_core.training.run import Precision, Schedule, StageRun, Trained
+from ivlm_core.training.run import Precision, Schedule, StageRun, Trained, load_weights
 from ivlm_core.training.stages import (
     ContactBatch,
     ContactStage,
@@ -42,6 +42,8 @@ class TrainConfig:
     out: Path
     """Where checkpoints, logs and the finished model folder `model/` go; an unfinished run in it
     is continued."""
+    init: Path | None = None
+    """A finished run (its `out`) whose last weights this one starts from; None starts anew."""
     model: IvlmConfig = NANO
     """Sizes of the network."""
     dense: Schedule = field(default_factory=lambda: Schedule(steps=1700, learning_rate=1e-3))
@@ -88,6 +90,8 @@ def train(config: TrainConfig) -> Path:
     model.vlm.tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     regions = body_regions(config.model.body)
     heads = StageHeads(model, arrays, len(regions))
+    if config.init is not None:
+        load_weights(config.init / "contact.pt", _contact_groups(model, heads, config))
     questions = Questions(processor, arrays, load_body(config.model.body), regions)
     model.train()
 
@@ -188,7 +192,8 @@ def _details(arrays: TrainingArrays) -> list[str]:
 def _portable(config: TrainConfig) -> TrainConfig:
     """Leave out what says nothing elsewhere: the places of folders, and what config.json has."""
     data, out = Path(config.data.name), Path(config.out.name)
-    return replace(config, data=data, out=out, model=IvlmConfig())
+    init = None if config.init is None else Path(config.init.name)
+    return replace(config, data=data, out=out, init=init, model=IvlmConfig())
 
 
 def _plain(value: Any) -> Any:

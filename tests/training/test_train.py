@@ -85,6 +85,28 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(data: Path, tmp_path: Pa
             torch.testing.assert_close(ours[name], tensor, atol=1e-6, rtol=1e-5)
 
 
+def test_a_run_starts_from_the_weights_of_another(data: Path, tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    train(_config(data, first, dense=60, contact=1))
+    train(replace(_config(data, second, dense=1, contact=1), init=first))
+    learned = _log(first, "dense")[-1]["validation"]
+    anew = _log(second, "dense")[-1]["validation"]
+    assert sum(anew.values()) == pytest.approx(sum(learned.values()), rel=0.1)
+    provenance = json.loads((second / "model" / "provenance.json").read_text())
+    assert provenance["recipe"]["init"] == "first"
+
+
+def test_a_run_of_another_network_is_no_start(data: Path, tmp_path: Path) -> None:
+    config = _config(data, tmp_path / "run")
+    with pytest.raises(FileNotFoundError, match="expected the folder of a training run"):
+        train(replace(config, init=tmp_path / "nothing"))
+    other = tmp_path / "other"
+    other.mkdir()
+    torch.save({"modules": [{"weight": torch.zeros(1)}]}, other / "contact.pt")
+    with pytest.raises(ValueError, match="of other parts or sizes"):
+        train(replace(config, init=other))
+
+
 def test_dense_stage_learns(data: Path, tmp_path: Path) -> None:
     train(_config(data, tmp_path, dense=60, contact=1))
     log = [e for e in _log(tmp_path, "dense") if "validation" in e]

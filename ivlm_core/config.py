@@ -62,7 +62,12 @@ class VisionConfig:
     @property
     def num_patches(self) -> int:
         """Features that the tower gives for an image."""
-        return (self.image_size // self.patch_size) ** 2
+        return self.grid_size**2
+
+    @property
+    def grid_size(self) -> int:
+        """Patches along a side of the image."""
+        return self.image_size // self.patch_size
 
 
 @dataclass(frozen=True)
@@ -308,11 +313,25 @@ class IvlmConfig:
             FileNotFoundError: there is no such file.
             ConfigError: the file is not JSON or not a valid configuration.
         """
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise ConfigError(f"{path} is not valid JSON: {error}") from error
-        return cls.from_dict(data)
+        return cls.from_dict(read_json(path))
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ConfigError: it is not a JSON object.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; the folder is incomplete")
+    try:
+        data = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ConfigError(f"{path} is not valid JSON: {error}; copy it again") from error
+    if not isinstance(data, dict):
+        raise ConfigError(f"{path}: expected an object, got {type(data).__name__}")
+    return data
 
 
 def _build(cls: type, data: Any, path: str) -> Any:

@@ -40,11 +40,7 @@ class BenchPredict:
 
     def __post_init__(self) -> None:
         """Refuse counts that give no figure."""
-        for name in ("runs", "uncached_runs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
-        if self.threads < 0:
-            raise ValueError(f"--threads must be 0 or more, got {self.threads}")
+        _check_counts(self, ("runs", "uncached_runs"))
 
     def run(self) -> int:
         """Measure and print; return the exit code."""
@@ -114,11 +110,7 @@ class BenchQuery:
 
     def __post_init__(self) -> None:
         """Refuse counts that give no figure."""
-        for name in ("runs", "plain_runs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
-        if self.threads < 0:
-            raise ValueError(f"--threads must be 0 or more, got {self.threads}")
+        _check_counts(self, ("runs", "plain_runs"))
 
     def run(self) -> int:
         """Measure, compare and print; return the exit code."""
@@ -167,6 +159,15 @@ class BenchQuery:
         if self.json:
             emit(report)
         return OK if equal["ok"] else FAILED
+
+
+def _check_counts(config: BenchPredict | BenchQuery, runs: tuple[str, ...]) -> None:
+    """Refuse no runs at all, and fewer than no threads."""
+    for name in runs:
+        if getattr(config, name) < 1:
+            raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
+    if config.threads < 0:
+        raise ValueError(f"--threads must be 0 or more, got {config.threads}")
 
 
 @dataclass(frozen=True)

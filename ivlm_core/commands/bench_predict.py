@@ -3,6 +3,8 @@
 import os
 import platform
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,13 +33,8 @@ def measure(config: "BenchPredict") -> dict[str, Any]:
     Returns:
         Plain JSON data; times in milliseconds by stage, `total` included.
     """
-    before = torch.get_num_threads()
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    try:
+    with cpu_threads(config.threads):
         return _measure(config)
-    finally:
-        torch.set_num_threads(before)
 
 
 def _measure(config: "BenchPredict") -> dict[str, Any]:
@@ -74,6 +71,18 @@ def _measure(config: "BenchPredict") -> dict[str, Any]:
         "uncached_ms": uncached_ms,
         "speedup": round(uncached_ms["total"]["p50"] / warm_ms["total"]["p50"], 3),
     }
+
+
+@contextmanager
+def cpu_threads(count: int) -> Iterator[None]:
+    """Let torch use that many CPU threads meanwhile; 0 leaves its default."""
+    before = torch.get_num_threads()
+    if count:
+        torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def example_image() -> np.ndarray:

@@ -12,7 +12,12 @@ import torch
 
 from ivlm_core.cache import ArtifactCache
 from ivlm_core.commands import query_models
-from ivlm_core.commands.bench_predict import example_image, stage_statistics, timed_prediction
+from ivlm_core.commands.bench_predict import (
+    cpu_threads,
+    example_image,
+    stage_statistics,
+    timed_prediction,
+)
 from ivlm_core.commands.plain_query import PlainQuery, PlainResult
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.geometry.view_rig import get_rig
@@ -41,13 +46,8 @@ def measure(config: "BenchQuery") -> dict[str, Any]:
     Raises:
         ValueError: the size needs another device, or the device does not exist.
     """
-    before = torch.get_num_threads()
-    if config.threads:
-        torch.set_num_threads(config.threads)
-    try:
+    with cpu_threads(config.threads):
         return _measure(config)
-    finally:
-        torch.set_num_threads(before)
 
 
 def _measure(config: "BenchQuery") -> dict[str, Any]:

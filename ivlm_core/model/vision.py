@@ -72,10 +72,9 @@ class VisionTower(nn.Module):
             )
             # CLIP's own start (0.02) is a twentieth of what this stem gives: left and right are
             # found sooner where the place of a patch is as loud as its content.
-            grid = config.image_size // config.patch_size
             with torch.no_grad():
                 places = self.clip.embeddings.position_embedding.weight
-                places[1:] = grid_positions(grid, config.hidden_size) / 2
+                places[1:] = grid_positions(config.grid_size, config.hidden_size) / 2
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """Map `[batch, 3, height, width]` normalised pixels to `[batch, patch, hidden]`."""

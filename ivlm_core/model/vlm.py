@@ -48,7 +48,7 @@ def _projector(config: LanguageConfig, vision: VisionConfig) -> nn.Module:
         return QuestionResampler(
             vision_size,
             config.hidden_size,
-            vision.image_size // vision.patch_size,
+            vision.grid_size,
             config.resampler_queries,
             config.resampler_layers,
             config.heads,

@@ -21,6 +21,7 @@ from ivlm_core.config import (
     TokenConfig,
     ViewConfig,
     VisionConfig,
+    read_json,
 )
 from ivlm_core.geometry.view_rig import get_rig
 from ivlm_core.model.prompts import TASKS, Task
@@ -282,24 +283,6 @@ def read_vision_config(folder: Path, select_layer: int) -> VisionConfig:
         stem="patch",
         fit="crop",
     )
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a JSON object.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ConfigError: it is not a JSON object.
-    """
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; the folder is incomplete")
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ConfigError(f"{path} is not valid JSON: {error}") from error
-    if not isinstance(data, dict):
-        raise ConfigError(f"{path}: expected an object, got {type(data).__name__}")
-    return data
 
 
 _REQUIRED = object()

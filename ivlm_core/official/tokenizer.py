@@ -20,6 +20,7 @@ from typing import Any
 
 import sentencepiece
 
+from ivlm_core.config import read_json
 from ivlm_core.model.prompts import IMAGE_TEXT
 from ivlm_core.model.tokens import IMAGE_PLACEHOLDER
 
@@ -352,15 +353,7 @@ def _added_tokens(folder: Path, config: Mapping[str, Any]) -> dict[str, int]:
 
 def _read_json(path: Path) -> dict[str, Any]:
     """A JSON object; empty where there is no such file."""
-    if not path.is_file():
-        return {}
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise ValueError(f"'{path}' is not valid JSON ({error}); copy it again") from error
-    if not isinstance(data, dict):
-        raise ValueError(f"'{path}' must hold a JSON object, got {type(data).__name__}")
-    return data
+    return read_json(path) if path.is_file() else {}
 
 
 def _write_json(path: Path, data: Mapping[str, Any]) -> None:

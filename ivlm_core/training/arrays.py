@@ -89,24 +89,23 @@ class TrainingArrays:
 
     def dense_targets(self, index: Tensor, affine: Affine, side: int) -> DenseTargets:
         """Return the stage 1 targets of some images under an augmentation."""
-        swap = torch.tensor(mirrored_joints(self.part_names))
-        mirrored = affine.mirrored
 
         def cells(maps: Tensor) -> Tensor:
             return warp_map(maps[index], affine, side, IGNORE)
 
-        parts = cells(self.parts)
-        lookup = torch.arange(IGNORE + 1)
-        lookup[1 : len(swap) + 1] = swap + 1
-        parts = torch.where(mirrored[:, None, None], lookup[parts], parts)
+        def sided_cells(maps: Tensor, names: tuple[str, ...]) -> Tensor:
+            """Cells of a map that counts `names` from 1; left is right where mirrored."""
+            swapped = torch.arange(IGNORE + 1)
+            swapped[1 : len(names) + 1] = torch.tensor(mirrored_joints(names)) + 1
+            found = cells(maps)
+            return torch.where(affine.mirrored[:, None, None], swapped[found], found)
 
-        holders = cells(self.holders)
-        exchange = torch.arange(IGNORE + 1)
-        left, right = HOLDERS.index("left") + 1, HOLDERS.index("right") + 1
-        exchange[left], exchange[right] = right, left
-        holders = torch.where(mirrored[:, None, None], exchange[holders], holders)
-
-        return DenseTargets(parts, cells(self.objects), cells(self.contacts), holders)
+        return DenseTargets(
+            sided_cells(self.parts, self.part_names),
+            cells(self.objects),
+            cells(self.contacts),
+            sided_cells(self.holders, HOLDERS),
+        )
 
     def moved_joints(self, index: Tensor, affine: Affine) -> Tensor:
         """Return `joints` of some images under an augmentation."""

@@ -74,7 +74,7 @@ class StageHeads(nn.Module):
         self.dense = DenseHeads(
             DenseSizes(
                 hidden=config.vision.hidden_size,
-                grid=config.vision.image_size // config.vision.patch_size,
+                grid=config.vision.grid_size,
                 cells_per_patch=4,
                 parts=len(arrays.part_names),
                 categories=len(arrays.categories),
@@ -102,8 +102,7 @@ class Questions:
         self, processor: Processor, arrays: TrainingArrays, body: Body, regions: BodyRegions
     ) -> None:
         self.processor, self.arrays, self.body, self.regions = processor, arrays, body, regions
-        vision = processor.config.vision
-        self.grid = vision.image_size // vision.patch_size
+        self.grid = processor.config.vision.grid_size
 
     def mirrored(self, targets: Sequence[Target], mirror: Tensor) -> list[Target]:
         """Return the targets, those of mirrored pictures mirrored."""

@@ -1,6 +1,7 @@
 """Image, label and surface to contact on vertices: what training, CLI and robot all call."""
 
 import time
+from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from ivlm_core.lift.lift import Lifted
 from ivlm_core.lift.view_weights import confidence_weights
 from ivlm_core.model import prompts
 from ivlm_core.model.checkpoint import load_checkpoint
-from ivlm_core.model.drafts import Drafter
+from ivlm_core.model.drafts import AnswerFrame, Drafter, TemplateDrafter
 from ivlm_core.model.ivlm import ContactPrompt, IvlmModel
 from ivlm_core.model.masks import upscale
 from ivlm_core.model.placement import DTYPES, DeviceMap, Placement, Quantization
@@ -33,6 +34,9 @@ __all__ = ["TASKS", "Pipeline", "Prediction", "Query", "Task"]
 
 SHIPPED = ("nano",)
 """Models inside the package."""
+
+_REMEMBERED_ANSWERS = 256
+"""Labels whose last answers are kept."""
 
 
 @dataclass(frozen=True)
@@ -112,7 +116,8 @@ class Pipeline:
         self.config = model.config
         self.surfaces = SurfaceStore(model, cache)
         self.device = next(model.parameters()).device
-        self._drafters: dict[Task, Drafter] = {}
+        self._drafters: dict[Task, TemplateDrafter] = {}
+        self._answers: OrderedDict[tuple[Task, str], AnswerFrame] = OrderedDict()
 
     @classmethod
     def from_pretrained(
@@ -201,14 +206,13 @@ class Pipeline:
         with watch.stage("vision"):
             features = self.model.vlm.tower(pixels)[image_index]
         with watch.stage("language"):
-            drafters = [self.drafter(q.task) for q in checked]
+            drafters = [self.drafter(q.task, q.label) for q in checked]
             generated = self.model.answer_features(features, ids, drafters)
             asked = self.model.contact_prompts(generated, generated.ids)
         masks, lifted = self._localize(checked, surfaces, asked, watch)
-        answers = [
-            self.processor.decode(full[len(prompt) :])
-            for full, prompt in zip(generated.ids, ids, strict=True)
-        ]
+        written = [full[len(prompt) :] for full, prompt in zip(generated.ids, ids, strict=True)]
+        self._remember(checked, written)
+        answers = [self.processor.decode(answer) for answer in written]
         timings = watch.result()
         return [
             self._prediction(q, s, answer, mask, score, timings)
@@ -263,12 +267,31 @@ class Pipeline:
         lift = self.config.lift
         return lift.human_threshold if task == "human_contact" else lift.object_threshold
 
-    def drafter(self, task: Task) -> Drafter:
-        """Return what guesses the constant part of the task's answers (`Vlm.generate`)."""
+    def drafter(self, task: Task, label: str | None = None) -> Drafter:
+        """Return what guesses how answers go on (`Vlm.generate`).
+
+        Args:
+            task: its templates are guessed.
+            label: the last answer about it is guessed first: in a video it is mostly right.
+        """
         if task not in self._drafters:
             details = self.surfaces.body_parts if task == "human_contact" else ()
-            self._drafters[task] = self.processor.drafter(task, details)
-        return self._drafters[task]
+            likely = sorted(details, key=lambda name: "hand" not in name)  # what touches most
+            self._drafters[task] = self.processor.drafter(task, likely)
+        templates = self._drafters[task]
+        last = self._answers.get((task, label)) if label else None
+        return templates if last is None else TemplateDrafter((last, *templates.frames))
+
+    def forget_answers(self) -> None:
+        """Guess no answer by earlier ones; what is answered stays the same, with or without."""
+        self._answers.clear()
+
+    def _remember(self, queries: Sequence[Query], answers: Sequence[Sequence[int]]) -> None:
+        for query, answer in zip(queries, answers, strict=True):
+            self._answers[query.task, query.label] = AnswerFrame(tuple(answer))
+            self._answers.move_to_end((query.task, query.label))
+        while len(self._answers) > _REMEMBERED_ANSWERS:
+            self._answers.popitem(last=False)
 
     def _surface(self, query: Query) -> Surface:
         if query.task == "human_contact":

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.model.checkpoint import CheckpointError
+from ivlm_core.model.vlm import Generated
 from ivlm_core.pipeline import Pipeline, Query
 
 
@@ -107,6 +109,41 @@ def test_second_process_finds_the_surfaces(
     warm = second.predict(photo, "bottle", "human_contact")
     np.testing.assert_allclose(warm.scores, cold.scores, atol=1e-6)
     assert set(tmp_path.rglob("*.safetensors")) == set(files)
+
+
+def test_the_last_answer_is_guessed_first_and_changes_nothing(
+    pipeline: Pipeline, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vlm, passes = pipeline.model.vlm, []
+    config = pipeline.model.config
+    long = replace(config.prompt, stop_at_contact=False, max_new_tokens=6)
+    monkeypatch.setattr(pipeline.model, "config", replace(config, prompt=long))
+    generate = vlm.generate
+
+    def counted(*args: Any, **kwargs: Any) -> Generated:
+        found = generate(*args, **kwargs)
+        passes.append(found.passes)
+        return found
+
+    monkeypatch.setattr(vlm, "generate", counted)
+    pipeline.forget_answers()
+    first = pipeline.predict(photo, "bottle")
+    again = pipeline.predict(photo, "bottle")
+    pipeline.forget_answers()
+    anew = pipeline.predict(photo, "bottle")
+    assert passes[1] == 1 < passes[0] == passes[2]
+    assert first.answer == again.answer == anew.answer
+    np.testing.assert_allclose(first.scores, again.scores, atol=1e-5)
+
+
+def test_few_answers_are_remembered(
+    pipeline: Pipeline, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("ivlm_core.pipeline._REMEMBERED_ANSWERS", 2)
+    pipeline.forget_answers()
+    for label in ("bottle", "mug", "bottle", "hat"):
+        pipeline.predict(photo, label)
+    assert [label for _, label in pipeline._answers] == ["bottle", "hat"]
 
 
 def test_answer_without_token_is_an_empty_result(answering_model: Path, photo: np.ndarray) -> None:

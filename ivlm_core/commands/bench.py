@@ -128,10 +128,11 @@ class BenchQuery:
         forced = " (written by a solved output layer)" if report["answer_forced"] else ""
         say(f"answer{forced}: {report['answer']}")
         plain, cold, warm = report["plain_ms"], report["cold_ms"], report["warm_ms"]
-        rows = [("stage", "plain ms", "cold ms", "warm ms")]
+        rows = [("stage", "plain ms", "cold ms", "warm ms", "stream ms")]
         for stage in dict.fromkeys((*plain, *warm)):
-            p50 = [times.get(stage, {}).get("p50") for times in (plain, warm)]
-            cells = (p50[0], cold.get(stage), p50[1])
+            times = (plain, warm, report["stream_ms"])
+            p50 = [by_stage.get(stage, {}).get("p50") for by_stage in times]
+            cells = (p50[0], cold.get(stage), *p50[1:])
             rows.append((stage, *("-" if c is None else f"{c:.1f}" for c in cells)))
         say(table(rows))
         language, equal, speedup = report["language"], report["equal"], report["speedup"]
@@ -151,8 +152,9 @@ class BenchQuery:
                 f"{compiled['first_query_s']:.1f} s for the first"
             )
         say(
-            f"{speedup['warm']:.1f} times as fast warm, {speedup['cold']:.2f} times cold "
-            "(cold also renders the views and makes the lift, which are given to the plain way)"
+            f"{speedup['warm']:.1f} times as fast warm, {speedup['stream']:.1f} times when the "
+            f"answer is the one before, {speedup['cold']:.2f} times cold (cold also renders the "
+            "views and makes the lift, which are given to the plain way)"
         )
         if not equal["ok"]:
             complain("ivlm bench: the two ways gave different results; the times mean nothing")

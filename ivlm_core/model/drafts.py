@@ -14,7 +14,7 @@ Drafter = Callable[[Sequence[int]], Sequence[int]]
 
 @dataclass(frozen=True)
 class AnswerFrame:
-    """The ids of an answer template around the details it names."""
+    """The ids of an answer template around the details it names, or of a whole answer."""
 
     head: tuple[int, ...]
     """What stands before the first detail; the whole answer where the template names none."""
@@ -23,7 +23,7 @@ class AnswerFrame:
     separator: tuple[int, ...] = ()
     """What stands between two details."""
     details: tuple[tuple[int, ...], ...] = ()
-    """Known details (body parts, affordances), in the order in which answers list them."""
+    """Known details (body parts, affordances), likelier ones first."""
 
     @classmethod
     def from_answers(cls, alone: Sequence[Sequence[int]], pair: Sequence[int]) -> "AnswerFrame":

@@ -130,8 +130,8 @@ class Processor:
 
         Args:
             task: the task.
-            details: body parts or affordances that answers name, in the order in which they do;
-                a name that has begun is completed from them.
+            details: body parts or affordances that answers name, likelier ones first; a name
+                that has begun is completed from them.
         """
         names = list(dict.fromkeys((*details, prompts.NO_PARTS, "left hand")))
         alone = [self.answer_ids(task, [name]) for name in names]

@@ -78,8 +78,12 @@ class VisionTower(nn.Module):
 
     def forward(self, pixel_values: Tensor) -> Tensor:
         """Map `[batch, 3, height, width]` normalised pixels to `[batch, patch, hidden]`."""
-        output = self.clip(pixel_values, output_hidden_states=True)
-        return output.hidden_states[self.select_layer][:, 1:]
+        layers = self.clip.encoder.layers
+        used = range(len(layers) + 1)[self.select_layer]  # what later layers give is not read
+        hidden = self.clip.pre_layrnorm(self.clip.embeddings(pixel_values))
+        for layer in layers[:used]:
+            hidden = layer(hidden, attention_mask=None)
+        return hidden[:, 1:]
 
 
 def freeze(module: nn.Module) -> None:

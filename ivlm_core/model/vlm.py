@@ -10,9 +10,14 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from ivlm_core.config import LanguageConfig, VisionConfig
 from ivlm_core.model.drafts import Drafter
+from ivlm_core.model.few_rows import use_few_rows
 from ivlm_core.model.resampler import QuestionResampler
 from ivlm_core.model.tokens import IGNORE_LABEL, IMAGE_PLACEHOLDER
 from ivlm_core.model.vision import VisionTower, freeze
+
+_CPU_DRAFT = 3
+"""Drafted tokens a pass reads on a CPU, where every further one costs about a sixth of a pass; the
+pass over the prompts reads whole drafts, as GPUs always do."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +88,7 @@ class Vlm(nn.Module):
                 eos_token_id=2,
             )
         )
+        use_few_rows(self.language)
         if language.lora is not None:
             self._add_lora(language)
 
@@ -208,6 +214,8 @@ class Vlm(nn.Module):
             for i, answer in enumerate(answers):
                 if drafters is not None and not done[i]:
                     room = max_new_tokens - len(answer) - 1
+                    if states and device.type == "cpu":
+                        room = min(room, _CPU_DRAFT)
                     drafts[i] = _before_stop(drafters[i](answer)[:room], stop_ids)
             rows = [
                 torch.cat([known, embed(torch.tensor(draft, dtype=torch.long, device=device))])

@@ -102,6 +102,19 @@ def test_right_drafts_need_one_pass_and_wrong_ones_no_more_than_none(wild: Vlm) 
     assert (right.passes, wrong.passes) == (1, 9)
 
 
+def test_later_passes_read_short_drafts_on_a_cpu(wild: Vlm) -> None:
+    image, prompt = torch.randn(1, 3, TINY.language.hidden_size), [1, IMAGE_PLACEHOLDER, 4]
+    plain = _plain(wild, image, prompt, 9, [])
+    answer = plain[0][len(prompt) :]
+
+    def silent_at_first(so_far: Sequence[int]) -> list[int]:
+        return answer[len(so_far) :] if so_far else []
+
+    found = wild.generate(image, [prompt], 9, [], [silent_at_first])
+    _assert_equal(found, [plain])
+    assert found.passes == 3  # 1 token, then twice a draft of 3 and the token after it
+
+
 @pytest.mark.parametrize("task", prompts.TASKS)
 def test_constant_part_of_every_template_is_guessed(tiny: Tiny, task: prompts.Task) -> None:
     processor = tiny[1]

@@ -202,6 +202,9 @@ class PromptConfig:
     """What stands between the words of a label in the question, as the model learned it."""
     tasks: tuple[Literal["human_contact", "object_contact", "object_affordance"], ...] = ()
     """Tasks that the model was trained for, the only ones it takes; empty where it takes all."""
+    answers: Literal["single", "published"] = "single"
+    """Wordings of the answers it learned: one a task, or all of the published models'. Only guesses
+    of how an answer goes on depend on it."""
 
     def __post_init__(self) -> None:
         _require(

@@ -27,6 +27,7 @@ from ivlm_core.model.processor import Processor, check_image
 from ivlm_core.model.prompts import SCENE_LABEL, TASKS, Task
 from ivlm_core.official.config import is_official_folder
 from ivlm_core.official.load import load_official
+from ivlm_core.official.prompts import answer_wordings
 from ivlm_core.official.quirks import ReferenceQuirks
 from ivlm_core.surfaces import Surface, SurfaceStore
 
@@ -277,7 +278,9 @@ class Pipeline:
         if task not in self._drafters:
             details = self.surfaces.body_parts if task == "human_contact" else ()
             likely = sorted(details, key=lambda name: "hand" not in name)  # what touches most
-            self._drafters[task] = self.processor.drafter(task, likely)
+            published = self.config.prompt.answers == "published"
+            wordings = answer_wordings(task) if published else ()
+            self._drafters[task] = self.processor.drafter(task, likely, wordings)
         templates = self._drafters[task]
         last = self._answers.get((task, label)) if label else None
         return templates if last is None else TemplateDrafter((last, *templates.frames))

@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TextIO
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 
 import numpy as np
 import tyro
@@ -52,6 +52,16 @@ class Predict:
     smplx_transfer: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Published matrix smpl_to_smplx.pkl: also write human contact on SMPL-X. For models whose
     body is SMPL or SMPL-H."""
+    clip: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Of a published checkpoint: folder of the CLIP model it names; without it, the Hugging Face
+    cache is searched."""
+    reference_quirks: tuple[str, ...] = ()
+    """Of a published checkpoint: deviations of the published code to reproduce, by name; the names
+    stand in the guide 'Using the official weights'."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the weights."""
+    quantization: Literal["none", "8bit", "4bit"] = "none"
+    """Of the language model, on a GPU; needs the extra 'quant'."""
     device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
     """A torch device, e.g. cpu or cuda:0; without it, CUDA where there is one."""
     cache_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
@@ -226,11 +236,19 @@ def _load_pipeline(config: Predict) -> "Pipeline":
         except (ImportError, OSError) as error:
             raise UsageError(OPEN3D_REMEDY.format(error=error)) from error
     try:
-        pipeline = Pipeline.from_pretrained(config.model, config.device, config.cache_dir)
+        pipeline = Pipeline.from_pretrained(
+            config.model,
+            config.device,
+            config.cache_dir,
+            dtype=config.dtype,
+            quantization=config.quantization,
+            clip=config.clip,
+            reference_quirks=config.reference_quirks,
+        )
         if pipeline.check_task(config.task) == "human_contact":
             _ = pipeline.surfaces.body_template  # read now: without it every image would fail
         return pipeline
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         raise UsageError(f"--model {config.model}: {error}") from error
 
 

@@ -68,6 +68,8 @@ def main(config: EvaluateConfig) -> Report:
 
     dataset = SyntheticDataset(config.data, config.split)
     pipeline = Pipeline.from_pretrained(config.model, config.device, config.cache_dir)
+    for task in config.tasks:
+        pipeline.check_task(task)
     report = evaluate(
         pipeline,
         dataset,

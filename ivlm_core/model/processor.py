@@ -120,23 +120,31 @@ class Processor:
             *self._encode(after.strip()),
         ]
 
-    def answer_ids(self, task: Task, details: Sequence[str]) -> list[int]:
+    def answer_ids(
+        self, task: Task, details: Sequence[str], wording: str | None = None
+    ) -> list[int]:
         """Return the ids of the answer to be learned, end-of-sentence included."""
-        text = prompts.answer(task, self.contact_text(task), details)
+        text = prompts.answer(task, self.contact_text(task), details, wording)
         return [*self._encode(text), self.tokenizer.eos_token_id]
 
-    def drafter(self, task: Task, details: Sequence[str] = ()) -> TemplateDrafter:
+    def drafter(
+        self, task: Task, details: Sequence[str] = (), wordings: Sequence[str] = ()
+    ) -> TemplateDrafter:
         """Return what guesses the constant part of a task's answers, for `Vlm.generate`.
 
         Args:
             task: the task.
             details: body parts or affordances that answers name, likelier ones first; a name
                 that has begun is completed from them.
+            wordings: of the answers, likelier ones first; without any, that of `prompts.ANSWERS`.
         """
         names = list(dict.fromkeys((*details, prompts.NO_PARTS, "left hand")))
-        alone = [self.answer_ids(task, [name]) for name in names]
-        pair = self.answer_ids(task, names[:2])
-        return TemplateDrafter((AnswerFrame.from_answers(alone, pair),))
+        frames = []
+        for wording in wordings or (prompts.ANSWERS[task],):
+            alone = [self.answer_ids(task, [name], wording) for name in names]
+            pair = self.answer_ids(task, names[:2], wording)
+            frames.append(AnswerFrame.from_answers(alone, pair))
+        return TemplateDrafter(tuple(frames))
 
     def contact_text(self, task: Task) -> str:
         """Return the contact token that answers the task."""

@@ -58,7 +58,7 @@ QUESTIONS: dict[Task, tuple[str, ...]] = {
     ),
 }
 
-_ANSWERS: dict[Task, str] = {
+ANSWERS: dict[Task, str] = {
     "human_contact": "Body parts: {detail}, contact mask: {token}.",
     "object_contact": "It is {token}.",
     "object_affordance": "Affordance: {detail}, contact mask: {token}.",
@@ -106,15 +106,17 @@ def question(
     return wording.format(label=words.replace(" ", "_") if label_words == "underscores" else words)
 
 
-def answer(task: Task, token: str, details: Sequence[str] = ()) -> str:
+def answer(task: Task, token: str, details: Sequence[str] = (), wording: str | None = None) -> str:
     """Return the answer to be learned.
 
     Args:
         task: the task.
         token: text of the contact token.
         details: body parts, or affordances; empty means none.
+        wording: with `{token}` and perhaps `{detail}` in it; None takes that of `ANSWERS`.
     """
-    return _ANSWERS[task].format(detail=", ".join(details) or NO_PARTS, token=token)
+    words = ANSWERS[task] if wording is None else wording
+    return words.format(detail=", ".join(details) or NO_PARTS, token=token)
 
 
 def conversation(style: Literal["llava_v1", "plain"], message: str, mark_image: bool) -> str:

@@ -240,6 +240,7 @@ def to_ivlm_config(
             stop_at_contact=False,
             label_words="underscores",
             tasks=_TASKS[official.kind],
+            answers="published",
         ),
         views=ViewConfig(
             encoder=(

@@ -121,6 +121,13 @@ def answers(kind: Kind, question_type: QuestionType) -> tuple[str, ...]:
     return _HUMAN_ANSWERS if _is_human(kind) else _OBJECT_ANSWERS
 
 
+def answer_wordings(task: Task) -> tuple[str, ...]:
+    """Return all answers of a task, those to the demo's question first."""
+    if task == "human_contact":
+        return _PARTS_ANSWERS + _HUMAN_ANSWERS
+    return _OBJECT_ANSWERS if task == "object_contact" else _AFFORDANCE_ANSWERS + _OBJECT_ANSWERS
+
+
 def contact_token(kind: Kind, token_type: str) -> str:
     """Return the contact token that answers a kind; the 2D kind always has the generic one."""
     generic, human, object_ = contact_token_texts(token_type)

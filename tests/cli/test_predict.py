@@ -142,6 +142,9 @@ def test_what_would_fail_for_every_image_is_wrong_usage(image, tiny_model, cache
     assert "nowhere" in usage_error([*common, "--model", tmp_path / "nowhere"], capsys)
     said = usage_error([*common, "--model", tiny_model, "--device", "cuda:77"], capsys)
     assert "cuda:77" in said
+    for option in (["--clip", tmp_path], ["--reference-quirks", "all"]):
+        said = usage_error([*common, "--model", tiny_model, *option], capsys)
+        assert "published checkpoints" in said
     options = ["--model", tiny_model, "--task", "object_contact"]
     assert "gone.ply" in usage_error([*common, *options, "--mesh", tmp_path / "gone.ply"], capsys)
     assert "cannot be made" in usage_error(

@@ -8,8 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from safetensors.torch import load_file, save_file
 
+from ivlm_core.cli import main
 from ivlm_core.config import ConfigError, VisionConfig
 from ivlm_core.model.checkpoint import CheckpointError, load_checkpoint
 from ivlm_core.model.placement import Placement
@@ -20,7 +22,7 @@ from ivlm_core.official.config import OfficialConfig, is_official_folder, to_ivl
 from ivlm_core.official.convert import convert
 from ivlm_core.official.keys import plan_keys, published_name
 from ivlm_core.official.load import OfficialCheckpoint, load_official
-from ivlm_core.official.prompts import demo_prompt
+from ivlm_core.official.prompts import answers, demo_prompt
 from ivlm_core.official.quirks import ReferenceQuirks
 from ivlm_core.pipeline import Pipeline
 from tests.official.checkpoints import FIELDS, weights, write, write_shards
@@ -303,6 +305,40 @@ def test_tasks_without_training_are_refused(with_tokenizer, sphere, tmp_path, co
     assert pipeline.check_task("object_affordance") == "object_affordance"
     with pytest.raises(ValueError, match="unknown task"):
         pipeline.check_task("eating")
+
+
+def test_the_command_takes_a_published_folder(with_tokenizer, tmp_path, capsys) -> None:
+    folder, tower = with_tokenizer
+    Image.fromarray(PHOTO).save(tmp_path / "mug__1.png")
+    arguments = [
+        *("predict", tmp_path / "mug__1.png", "--out", tmp_path / "out", "--model", folder),
+        *("--clip", tower, "--task", "object_affordance", "--files", "json", "npz"),
+        *("--reference-quirks", "shared_mask_decoder", "--dtype", "bfloat16"),
+        *("--cache-dir", tmp_path / "cache"),
+    ]
+    assert main([str(a) for a in arguments]) == 0, capsys.readouterr().err
+    with np.load(tmp_path / "out" / "mug__1.npz") as found:
+        assert np.isfinite(found["scores"]).all()
+    arguments[arguments.index("shared_mask_decoder")] = "no_such_quirk"
+    assert main([str(a) for a in arguments]) == 2
+    assert "no_such_quirk" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("question_type", ["afford", "simple"])
+def test_published_answers_are_guessed(with_tokenizer, question_type) -> None:
+    """Whichever wording a model begins, the rest of it is guessed."""
+    folder, tower = with_tokenizer
+    pipeline = Pipeline.from_pretrained(folder, device="cpu", clip=tower)
+    drafter, processor = pipeline.drafter("object_affordance"), pipeline.processor
+    for wording in answers("oafford", question_type):
+        ids = processor.answer_ids("object_affordance", ["grasp"], wording)
+        free = len(processor._encode("grasp"))
+        read, passes = 0, 0
+        while read < len(ids):
+            guess = [*drafter(ids[:read]), None]
+            right = next(i for i, g in enumerate(guess) if g is None or g != ids[read + i])
+            read, passes = read + right + 1, passes + 1  # the token after the guess comes free
+        assert passes < len(ids) and passes <= free + 5
 
 
 @pytest.mark.parametrize("label", ["tennis racket", "tennis_racket"])

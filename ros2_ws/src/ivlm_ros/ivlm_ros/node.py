@@ -103,6 +103,8 @@ class IvlmNode(LifecycleNode):
             self._send_diagnostics("loading the model")
             cache_dir = Path(p.cache_dir).expanduser() if p.cache_dir else None
             self._pipeline = Pipeline.from_pretrained(p.model, p.device or None, cache_dir)
+            for task in p.tasks:
+                self._pipeline.check_task(task)
             folder = Path(p.object_mesh_dir).expanduser() if p.object_mesh_dir else None
             self._meshes = ObjectMeshes(folder, self._pipeline.default_object_mesh)
             blank = np.full((*_WARM_UP_SIZE, 3), 127, np.uint8)

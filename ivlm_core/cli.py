@@ -17,6 +17,7 @@ from ivlm_core.commands.console import OK, USAGE, UsageError, complain, say, tab
 
 VERBS = {
     "predict": ("Predict", "images to contact and affordance on meshes, as files"),
+    "segment": ("Segment", "contact as a mask on the photograph (published checkpoints)"),
     "info": ("Info", "versions, devices, model files, caches, whether ROS is there"),
     "bench": ("Bench", "measure speed: of the pipeline, of the ROS node"),
     "synthesize": ("Synthesize", "generate labelled human-object interactions"),

@@ -46,14 +46,34 @@ def view_overlays(
     return np.stack(pictures)
 
 
+def photo_overlay(photo: np.ndarray, probabilities: np.ndarray, threshold: float) -> np.ndarray:
+    """Lay a mask over the photograph it belongs to: uint8 [H, W, 3], RGB.
+
+    Args:
+        photo: uint8 [H, W, 3], RGB.
+        probabilities: float [H, W].
+        threshold: a line is drawn around what is above it.
+    """
+    photo = check_photo(photo)
+    size = photo.shape[1], photo.shape[0]
+    return _overlay_view(photo, probabilities, size, threshold, background=256)
+
+
 def _overlay_view(
-    image: np.ndarray, probabilities: np.ndarray, size: tuple[int, int], threshold: float
+    image: np.ndarray,
+    probabilities: np.ndarray,
+    size: tuple[int, int],
+    threshold: float,
+    background: int = 250,
 ) -> np.ndarray:
-    """One view: uint8 [height, width, 3] for `size` = (width, height)."""
+    """One view: uint8 [height, width, 3] for `size` = (width, height).
+
+    Pixels of which every channel is at least `background` are left as they are.
+    """
     mask = Image.fromarray(np.ascontiguousarray(probabilities, dtype=np.float32))
     chance = np.asarray(mask.resize(size, Image.Resampling.BILINEAR))
     picture = np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BILINEAR))
-    on_surface = picture.min(axis=-1) < 250
+    on_surface = picture.min(axis=-1) < background
     opacity = (((chance - 0.08) / 0.3).clip(0.0, 1.0) * 0.9 * on_surface)[..., None]
     mixed = picture * (1.0 - opacity) + ramp(chance) * opacity
     inside = (chance >= threshold) & on_surface

@@ -1,0 +1,108 @@
+"""`ivlm segment`: contact as a mask on the photograph, for published h2dcontact checkpoints."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import numpy as np
+import tyro
+
+from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say
+from ivlm_core.model.prompts import clean_label
+
+if TYPE_CHECKING:
+    from ivlm_core.photo_contact import PhotoContact
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Mask the parts of a person that touch an object, in the photograph (2D contact).
+
+    Needs a published h2dcontact checkpoint (guide 'Using the official weights'). Writes per image
+    NAME.png (overlay), NAME.npz (probabilities, contact) and NAME.json.
+    Exit code: 0 all done, 1 some inputs failed (each is named), 2 wrong usage.
+    """
+
+    images: Annotated[tuple[Path, ...], tyro.conf.Positional, tyro.conf.arg(metavar="IMAGE...")]
+    """Image files, video files, or folders of them, named label__name.jpg."""
+    out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
+    """Folder for the results; it is made."""
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")]
+    """Folder of the checkpoint, published or converted."""
+    label: Annotated[str | None, tyro.conf.arg(metavar="LABEL")] = None
+    """The object asked about; left out, it comes from the file names."""
+    clip: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Folder of the CLIP model that a published checkpoint names."""
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the weights."""
+    device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
+    """A torch device, e.g. cpu or cuda:0; without it, CUDA where there is one."""
+    json: bool = False
+    """Print a report as JSON, as the last line."""
+
+    def __post_init__(self) -> None:
+        """Refuse what no image could make right."""
+        if not self.images:
+            raise ValueError("give at least one IMAGE: an image file, a folder or a video")
+        if self.label is not None:
+            clean_label(self.label)
+
+    def run(self) -> int:
+        """Segment everything; return the exit code."""
+        from ivlm_core.inputs import find_samples, read_images
+        from ivlm_core.photo_contact import check_model, contact_in_photo
+        from ivlm_core.pipeline import Pipeline
+
+        samples, problems = find_samples(self.images, self.label)
+        failures = [(p.source, p.reason) for p in problems]
+        try:
+            self.out.mkdir(parents=True, exist_ok=True)
+            pipeline = Pipeline.from_pretrained(
+                self.model, self.device, dtype=self.dtype, clip=self.clip
+            )
+            check_model(pipeline)
+        except (ValueError, OSError) as error:
+            raise UsageError(str(error)) from error
+        results = []
+        for sample, image in read_images(samples):
+            try:
+                if isinstance(image, ValueError):
+                    raise image
+                found = contact_in_photo(pipeline, image, sample.label)
+                results.append(_write(found, image, self.out, sample.name))
+            except (ValueError, OSError) as error:  # named, then on to the next input
+                failures.append((sample.title, str(error)))
+                continue
+            share = results[-1]["contact_share"]
+            say(f"{sample.title}: {found.label}: {share:.1%} of the photograph -> {self.out}")
+        for source, reason in failures:
+            complain(f"failed: {source}: {reason}")
+        if self.json:
+            named = [{"input": name, "reason": why} for name, why in failures]
+            emit({"command": "segment", "failed": named, "results": results})
+        return FAILED if failures else OK
+
+
+def _write(found: "PhotoContact", photo: np.ndarray, folder: Path, name: str) -> dict[str, Any]:
+    from PIL import Image
+
+    from ivlm_core.photo_contact import THRESHOLD
+    from ivlm_core.visualize.overlay import photo_overlay
+
+    report = {
+        "label": found.label,
+        "answer": found.answer,
+        "threshold": THRESHOLD,
+        "contact_share": round(float(found.contact.mean()), 6),
+        "predicted_iou": round(found.iou, 4),
+        "files": {kind: f"{name}.{kind}" for kind in ("json", "npz", "png")},
+    }
+    np.savez_compressed(
+        folder / f"{name}.npz", probabilities=found.probabilities, contact=found.contact
+    )
+    picture = photo_overlay(photo, found.probabilities, THRESHOLD)
+    Image.fromarray(picture).save(folder / f"{name}.png")
+    text = json.dumps(report, indent=2, ensure_ascii=False)
+    (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
+    return report

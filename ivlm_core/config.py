@@ -225,6 +225,9 @@ class ViewConfig:
     """Rig whose parameters condition the prompt where they differ from the rendering one."""
     affordance_conditioning_rig: str | None = None
     """The same for affordance, where a model learned it with other parameters than contact."""
+    published_set: str | None = None
+    """Published name of the human view set that the model was trained on; tells where the published
+    pictures and maps lie."""
 
     @property
     def object_condition(self) -> str:

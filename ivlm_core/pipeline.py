@@ -29,6 +29,7 @@ from ivlm_core.official.config import is_official_folder
 from ivlm_core.official.load import load_official
 from ivlm_core.official.prompts import answer_wordings
 from ivlm_core.official.quirks import ReferenceQuirks
+from ivlm_core.official.views import read_published_views
 from ivlm_core.surfaces import Surface, SurfaceStore
 
 __all__ = ["TASKS", "Pipeline", "Prediction", "Query", "Task"]
@@ -131,6 +132,7 @@ class Pipeline:
         quantization: Quantization = "none",
         device_map: DeviceMap | Literal["auto"] | None = None,
         clip: str | Path | None = None,
+        published_data: str | Path | None = None,
         reference_quirks: Iterable[str] | str = (),
     ) -> "Pipeline":
         """Load a model.
@@ -147,6 +149,8 @@ class Pipeline:
                 accelerate.
             clip: folder of the CLIP model that a published checkpoint names; None looks in the
                 Hugging Face cache.
+            published_data: the published `data` folder, whose pictures of the body and lifting
+                maps are taken for rendered ones; a published checkpoint, or one converted.
             reference_quirks: published deviations to reproduce, see
                 `ivlm_core.official.quirks.ReferenceQuirks`; a published checkpoint only.
 
@@ -171,7 +175,19 @@ class Pipeline:
             )
         else:
             loaded, processor = load_checkpoint(folder, placement)
-        return cls(loaded, processor, ArtifactCache(cache_dir))
+        pipeline = cls(loaded, processor, ArtifactCache(cache_dir))
+        if published_data is not None:
+            pipeline._use_published_views(Path(published_data))
+        return pipeline
+
+    def _use_published_views(self, data_folder: Path) -> None:
+        view_set = self.config.views.published_set
+        if view_set is None:
+            raise ValueError(
+                f"published_data is for published checkpoints; {self.config.name} is none"
+            )
+        vertices = self.surfaces.body_template.mesh.num_vertices
+        self.surfaces.use_body_views(read_published_views(data_folder, view_set, vertices))
 
     def default_object_mesh(self, label: str) -> Mesh | None:
         """Return the shipped mesh of a label, or None where there is none."""

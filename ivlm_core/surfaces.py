@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor, nn
@@ -25,6 +25,9 @@ from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.sam import normalise_views
 from ivlm_core.render.rasterizer import cast_pixels, rasterize
 from ivlm_core.render.shading import shade
+
+if TYPE_CHECKING:
+    from ivlm_core.official.views import SurfaceViews
 
 RENDER_VERSION = 3
 """Part of every cache key; raise it when renders or lift tensors change their meaning."""
@@ -93,6 +96,8 @@ class SurfaceStore:
         self._encoder_hash = weights_hash(model.image_encoder)
         self._device = next(model.parameters()).device
         self._ready: dict[str, Surface] = {}
+        self._body_views: SurfaceViews | None = None
+        self._body_views_key = ""
 
     @cached_property
     def body_template(self) -> Body:
@@ -110,11 +115,30 @@ class SurfaceStore:
         """Names of the body's parts, in the body's order."""
         return tuple(self.body_template.mesh.parts)
 
+    def use_body_views(self, views: "SurfaceViews") -> None:
+        """Take these pictures of the body, and the maps to lift from them, for rendered ones.
+
+        Raises:
+            ValueError: pictures of another size, of other cameras or of another body than the
+                model localises on.
+        """
+        size, rig = self._model.config.sam.image_size, self._model.config.views.human_rig
+        vertices = self.body_template.mesh.num_vertices
+        found = (*views.images.shape[1:3], views.rig.view_names, views.num_vertices)
+        if found != (size, size, get_rig(rig).view_names, vertices):
+            raise ValueError(
+                f"the model localises on views {', '.join(get_rig(rig).view_names)} of {size} x "
+                f"{size} pixels and a body of {vertices} vertices, but these are views "
+                f"{', '.join(found[2])} of {found[0]} x {found[1]} pixels and {found[3]} vertices"
+            )
+        self._body_views = views
+        self._body_views_key = content_key(views.images, views.vertex_ids, views.barycentric)
+
     def body(self) -> Surface:
         """Return the body in its star pose."""
         body, rig = self.body_template, get_rig(self._model.config.views.human_rig)
         mesh = body.mesh
-        surface = self._surface(mesh, mesh, body.topology, rig, "normal")
+        surface = self._surface(mesh, mesh, body.topology, rig, "normal", self._body_views)
         if self._model.config.lift.human_mode == "mean":
             return surface
         return dataclasses.replace(surface, votes=self._votes(mesh, rig))
@@ -131,6 +155,7 @@ class SurfaceStore:
         topology: str,
         rig: ViewRig,
         style: Literal["normal", "position"],
+        given: "SurfaceViews | None" = None,
     ) -> Surface:
         size = self._model.config.sam.image_size
         key = content_key(
@@ -142,8 +167,9 @@ class SurfaceStore:
             self._model.config.lift.pool,
             style,
             self._encoder_hash,
+            self._body_views_key if given is not None else "",
         )
-        parts = self._cache.get_or_make(key, lambda: self._prepare(placed, rig, size, style))
+        parts = self._cache.get_or_make(key, lambda: self._prepare(placed, rig, size, style, given))
         ready = self._ready.get(key)
         if ready is not None and ready.view_images is parts["view_images"]:
             return dataclasses.replace(ready, mesh=mesh, topology=topology)
@@ -165,20 +191,31 @@ class SurfaceStore:
     def _votes(self, mesh: Mesh, rig: ViewRig) -> VoteLift:
         """Return the votes for a mesh that stands in its rig's frame."""
         size = self._model.config.sam.image_size
-        key = content_key("votes", RENDER_VERSION, mesh.content_hash, dataclasses.asdict(rig), size)
+        about = (mesh.content_hash, dataclasses.asdict(rig), size, self._body_views_key)
+        key = content_key("votes", RENDER_VERSION, *about)
 
         def make() -> dict[str, Tensor]:
-            pixel_map = rasterize(mesh, rig.cameras(size))
-            return VoteLift.from_pixel_map(pixel_map, len(mesh.vertices)).to_tensors()
+            seen = self._body_views or rasterize(mesh, rig.cameras(size))
+            ids, weights = seen.vertex_ids, seen.barycentric
+            return VoteLift.from_indices(ids, weights, len(mesh.vertices)).to_tensors()
 
         return VoteLift.from_tensors(self._cache.get_or_make(key, make)).to(self._device)
 
     @torch.inference_mode()
     def _prepare(
-        self, placed: Mesh, rig: ViewRig, size: int, style: Literal["normal", "position"]
+        self,
+        placed: Mesh,
+        rig: ViewRig,
+        size: int,
+        style: Literal["normal", "position"],
+        given: "SurfaceViews | None",
     ) -> dict[str, Tensor]:
-        images = render_views(placed, rig, size, style)
-        lift = make_lift(placed, rig, size, self._model.config.lift.pool).to_tensors()
+        if given is None:
+            images = render_views(placed, rig, size, style)
+            lift = make_lift(placed, rig, size, self._model.config.lift.pool).to_tensors()
+        else:
+            images = torch.from_numpy(given.images)
+            lift = given.lift_operator().to_tensors()
         embeddings = self._model.embed_views(normalise_views(images.to(self._device)))
         return {
             "view_images": images,

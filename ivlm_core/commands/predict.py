@@ -55,6 +55,9 @@ class Predict:
     clip: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Of a published checkpoint: folder of the CLIP model it names; without it, the Hugging Face
     cache is searched."""
+    published_data: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Of a published checkpoint: the published data folder, whose pictures of the body and lifting
+    maps are used in place of rendered ones."""
     reference_quirks: tuple[str, ...] = ()
     """Of a published checkpoint: deviations of the published code to reproduce, by name; the names
     stand in the guide 'Using the official weights'."""
@@ -243,6 +246,7 @@ def _load_pipeline(config: Predict) -> "Pipeline":
             dtype=config.dtype,
             quantization=config.quantization,
             clip=config.clip,
+            published_data=config.published_data,
             reference_quirks=config.reference_quirks,
         )
         if pipeline.check_task(config.task) == "human_contact":

@@ -250,6 +250,7 @@ def to_ivlm_config(
             if official.camera_conditioning and official.camera_encoder == "vi_v1"
             else ViewConfig.hidden_size,
             human_rig="human4",
+            published_set=official.human_views,
             object_rig="object4",
             object_conditioning_rig=far,
             affordance_conditioning_rig="object4_far",

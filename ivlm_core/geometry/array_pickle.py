@@ -1,8 +1,10 @@
 """Pickled arrays, as body models are distributed, read without running code."""
 
+import io
 import pickle
+import zipfile
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 
@@ -27,6 +29,46 @@ def read_array_pickle(path: Path) -> Any:
             return _ArrayUnpickler(file, encoding="latin1").load()
     except Exception as error:  # damaged pickles raise many unrelated types
         raise ValueError(f"'{path.name}' cannot be read as pickled arrays ({error}).") from error
+
+
+def read_array_file(path: Path) -> dict[str, np.ndarray]:
+    """Read an npy or npz file whose arrays may hold strings, lists and dicts.
+
+    Such arrays are pickles inside; they are read as `read_array_pickle` does, without running code.
+
+    Returns:
+        Name to array; of an npy file, its stem.
+
+    Raises:
+        FileNotFoundError: no such file.
+        ValueError: the file is damaged, or holds anything that is no array.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no file '{path}'.")
+    try:
+        if not zipfile.is_zipfile(path):
+            with path.open("rb") as file:
+                return {path.stem: _read_array(file)}
+        with zipfile.ZipFile(path) as archive:
+            return {
+                name.removesuffix(".npy"): _read_array(io.BytesIO(archive.read(name)))
+                for name in archive.namelist()
+            }
+    except Exception as error:  # damaged files raise many unrelated types
+        raise ValueError(f"'{path.name}' cannot be read as arrays ({error}).") from error
+
+
+def _read_array(file: IO[bytes]) -> np.ndarray:
+    start = file.tell()
+    version = np.lib.format.read_magic(file)
+    read = {(1, 0): np.lib.format.read_array_header_1_0}.get(
+        version, np.lib.format.read_array_header_2_0
+    )
+    _, _, dtype = read(file)
+    if dtype.hasobject:
+        return np.asarray(_ArrayUnpickler(file, encoding="latin1").load(), dtype=object)
+    file.seek(start)
+    return np.lib.format.read_array(file, allow_pickle=False)
 
 
 def to_numpy(value: Any) -> np.ndarray:

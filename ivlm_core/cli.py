@@ -21,6 +21,7 @@ VERBS = {
     "info": ("Info", "versions, devices, model files, caches, whether ROS is there"),
     "bench": ("Bench", "measure speed: of the pipeline, of the ROS node"),
     "synthesize": ("Synthesize", "generate labelled human-object interactions"),
+    "preprocess": ("Preprocess", "raw DAMON or PIAD to views, masks and lifting maps"),
     "train": ("Train", "train a model on generated interactions"),
     "evaluate": ("Evaluate", "judge a model on a labelled split, beside blind guesses"),
     "convert": ("Convert", "a published checkpoint to a model folder of our own"),

@@ -1,0 +1,135 @@
+"""Raw datasets through `ivlm preprocess`, read back by the readers of the reference's layout."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from ivlm_core.cli import main
+from ivlm_core.datasets.published.files import DatasetError
+from ivlm_core.datasets.published.human import read_damon, read_damon_raw
+from ivlm_core.datasets.published.objects import read_piad, read_piad_raw
+from ivlm_core.datasets.published.prepare import prepare_damon, prepare_piad, write_body_views
+from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.geometry.view_rig import get_rig
+from ivlm_core.official.views import SurfaceViews, read_published_views, render_surface
+
+SIZE = 48
+ROWS, COLUMNS = 65, 106  # 6,890 vertices, as many as SMPL has
+
+
+@pytest.fixture(scope="module")
+def views() -> SurfaceViews:
+    """Of a sheet with SMPL's number of vertices."""
+    row, column = np.mgrid[0:ROWS, 0:COLUMNS]
+    flat = np.stack([column / 60 - 0.9, row / 60 - 0.5, 0 * row], axis=-1).reshape(-1, 3)
+    corner = (row * COLUMNS + column)[:-1, :-1].ravel()
+    lower = np.stack([corner, corner + 1, corner + COLUMNS], axis=-1)
+    upper = np.stack([corner + 1, corner + COLUMNS + 1, corner + COLUMNS], axis=-1)
+    mesh = Mesh(flat.astype(np.float32), np.concatenate([lower, upper]).astype(np.int32))
+    return render_surface(mesh, get_rig("human4"), "normal", SIZE)
+
+
+@pytest.fixture
+def raw(tmp_path: Path) -> Path:
+    """Raw DAMON: a cup over a quarter of the sheet in one image, a corner in the other."""
+    quarter = [r * COLUMNS + c for r in range(32) for c in range(53)]
+    objects = np.array([{"cup": quarter, "bench": [0]}, {"cup": [0, 1, 2]}], dtype=object)
+    names = np.array(["photos/a.jpg", "photos/b.jpg"])
+    np.savez(tmp_path / "raw.npz", imgname=names, contact_label_objectwise=objects)
+    (tmp_path / "photos").mkdir()
+    for name in names:
+        Image.new("RGB", (8, 8)).save(tmp_path / name)
+    return tmp_path
+
+
+def test_damon_comes_back_as_it_went_in(raw: Path, views: SurfaceViews) -> None:
+    items = read_damon_raw(raw / "raw.npz", raw)
+    parts = {"near": np.arange(3000), "far": np.arange(6000, 6890)}
+    out = raw / "out"
+    write_body_views(views, out, "4MV-Z_Vitru")
+    prepare_damon(items, views, out, "train", parts=parts)
+    back = read_damon(out, "train")
+    assert [(i.name, i.label) for i in back] == [
+        ("a_cup", "cup"),
+        ("a_bench", "bench"),
+        ("b_cup", "cup"),
+    ]
+    for ours, theirs in zip(back, items, strict=True):
+        np.testing.assert_array_equal(ours.dense(), theirs.dense())
+        assert ours.image.is_file() and len(ours.masks) == 4
+    assert back[0].parts == ("near",) and back[1].parts == ()
+    shown = np.stack([np.asarray(Image.open(mask)) for mask in back[0].masks])
+    seen = views.vertex_ids[..., 0] >= 0
+    assert set(np.unique(shown)) == {0, 255} and not shown[~seen].any()
+    assert (shown[seen] > 0).mean() == pytest.approx(0.25, abs=0.06)
+    again = read_published_views(out, "4MV-Z_Vitru")
+    np.testing.assert_array_equal(again.vertex_ids, views.vertex_ids)
+    np.testing.assert_array_equal(again.images, views.images)
+
+
+def test_two_corners_make_contact_in_the_second_set(raw: Path, views: SurfaceViews) -> None:
+    items = read_damon_raw(raw / "raw.npz", raw)
+    pixels = []
+    for view_set in ("4MV-Z_Vitru", "4MV-Z_Vitru_mv2"):
+        prepare_damon(items, views, raw / view_set, "test", view_set)
+        cup = read_damon(raw / view_set, "test", view_set)[0]
+        pixels.append(sum(int((np.asarray(Image.open(m)) > 0).sum()) for m in cup.masks))
+    assert pixels[0] < pixels[1]
+
+
+def test_what_does_not_fit_is_named(raw: Path, views: SurfaceViews) -> None:
+    items = read_damon_raw(raw / "raw.npz", raw)
+    (raw / "photos" / "b.jpg").unlink()
+    with pytest.raises(DatasetError, match=r"no image '.*b\.jpg'"):
+        prepare_damon(items, views, raw / "out", "train")
+    with pytest.raises(ValueError, match="not a human view set"):
+        prepare_damon(items, views, raw / "out", "train", "4MV-Z_HM")
+    smplx = [type(items[0])(**{**vars(items[0]), "num_vertices": 10475})]
+    with pytest.raises(DatasetError, match="labels of 10475 vertices, the body 6890"):
+        prepare_damon(smplx, views, raw / "out", "train")
+
+
+@pytest.fixture
+def piad(tmp_path: Path) -> Path:
+    folder = tmp_path / "Data" / "Seen"
+    (tmp_path / "clouds").mkdir()
+    folder.mkdir(parents=True)
+    (folder / "Img_Test.txt").write_text("Img/Img_Test_Mug_grasp_1.jpg")
+    (folder / "Point_Test.txt").write_text("clouds/Mug_4.txt")
+    points = np.random.default_rng(0).normal(size=(300, 3))
+    heat = (points[:, :1] > 0) * np.eye(17)[:1]
+    np.savetxt(tmp_path / "clouds" / "Mug_4.txt", np.hstack([points, heat]))
+    return tmp_path
+
+
+def test_piad_clouds_get_views_heat_maps_and_maps(piad: Path) -> None:
+    items = read_piad_raw(piad, "Seen", "Test")
+    out = piad / "out"
+    prepare_piad(items, out, "seen", size=32)
+    for name in ("Img_Test.txt", "Point_Test.txt"):
+        (out / "piad_ocontact_seen" / name).write_text((piad / "Data/Seen" / name).read_text())
+    (item,) = read_piad(out, "seen", "Test")
+    assert len(item.renders) == len(item.masks) == len(item.maps) == 4
+    heat = np.stack([np.asarray(Image.open(mask)) for mask in item.masks])
+    ids = np.stack([np.load(path)["mapping"] for path in item.maps])
+    assert ids.dtype == np.int64 and set(np.unique(heat)) == {0, 255}
+    assert not heat[ids < 0].any() and 0.2 < (heat[ids >= 0] > 0).mean() < 0.8
+    with pytest.raises(DatasetError, match="no list|there is no"):
+        prepare_piad(
+            [type(item)(**{**vars(item), "point_files": (piad / "gone.txt",)})], out, "seen"
+        )
+
+
+def test_the_command(piad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--data", str(piad), "--out", str(tmp_path / "o"), "--split", "Test"]
+    assert main(["preprocess", "piad", *options, "--size", "32", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert report["items"] == 1 and len(list(Path(report["out"]).iterdir())) == 12
+    assert main(["preprocess", "piad", *options, "--setting", "unseen"]) == 2
+    assert "no folder" in capsys.readouterr().err
+    damon = ["--data", str(tmp_path / "gone.npz"), "--images", ".", "--out", str(tmp_path)]
+    assert main(["preprocess", "damon", *damon]) == 2
+    assert "gone.npz" in capsys.readouterr().err

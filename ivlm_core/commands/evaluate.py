@@ -1,28 +1,83 @@
 """`ivlm evaluate`: a model's answers on a labelled split, judged beside blind guesses."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import tyro
 
 from ivlm_core.commands.console import OK, UsageError, emit, say
 from ivlm_core.evaluation.evaluate import EvaluateConfig, main
+
+if TYPE_CHECKING:
+    from ivlm_core.datasets.published.labelled import LabelledImage
+    from ivlm_core.evaluation.published import ContactReport
+    from ivlm_core.evaluation.report import Report
 
 
 @dataclass(frozen=True)
 class Evaluate(EvaluateConfig):
     """Answer a split's questions as a user would, and judge the answers.
 
+    With --dataset, --data is the data root of a published dataset (for damon-raw, its npz file),
+    and contact on the body is scored as DECO defines it.
     Exit code: 0 done, 2 model or data cannot be used.
     """
 
+    dataset: Literal["synthetic", "damon", "damon-raw", "lemon", "rich"] = "synthetic"
+    """What --data is."""
+    images: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Of damon-raw: folder that its image paths start from."""
+    geodesic: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """Of published datasets: distances on the body, e.g. smpl_neutral_geodesic_dist.npy."""
+    clip: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
+    """Of a published checkpoint: folder of the CLIP model it names."""
     json: bool = False
     """Print the report as JSON, as the last line."""
 
     def run(self) -> int:
         """Evaluate and print the report; return the exit code."""
+        report: Report | ContactReport
         try:
-            report = main(self)
+            report = main(self) if self.dataset == "synthetic" else self._published()
         except (ValueError, OSError) as error:
             raise UsageError(str(error)) from error
         say(report.text())
         if self.json:
             emit({"command": "evaluate", **report.to_json()})
         return OK
+
+    def _published(self) -> "ContactReport":
+        from ivlm_core.evaluation.evaluate import spread
+        from ivlm_core.evaluation.geodesic import load_distances
+        from ivlm_core.evaluation.published import evaluate_contact
+        from ivlm_core.pipeline import Pipeline
+
+        items = self._items()
+        chosen = [items[i] for i in spread(len(items), self.limit)]
+        pipeline = Pipeline.from_pretrained(self.model, self.device, self.cache_dir, clip=self.clip)
+        report = evaluate_contact(
+            pipeline,
+            chosen,
+            None if self.geodesic is None else load_distances(self.geodesic),
+            self.batch_size,
+            progress=self.progress,
+            about={"model": self.model, "data": self.dataset, "split": self.split},
+        )
+        if self.out is not None:
+            report.save(self.out)
+        return report
+
+    def _items(self) -> "list[LabelledImage]":
+        from ivlm_core.datasets.published import human
+
+        if self.dataset == "damon-raw":
+            if self.images is None:
+                raise UsageError("--dataset damon-raw needs --images, the folder of its images")
+            return human.read_damon_raw(self.data, self.images)
+        if self.dataset == "damon":
+            split: Literal["train", "test"] = "train" if self.split == "train" else "test"
+            return human.read_damon(self.data, split, masks=False)
+        if self.dataset == "lemon":
+            return human.read_lemon_human(self.data, "train" if self.split == "train" else "val")
+        return human.read_rich(self.data, self.split)

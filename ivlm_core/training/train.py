@@ -35,7 +35,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run; the defaults make the shipped model."""
+    """One training run; the defaults are those of the shipped model's last run."""
 
     data: Path
     """Folder that `ivlm synthesize` wrote."""
@@ -46,9 +46,9 @@ class TrainConfig:
     """A finished run (its `out`) whose last weights this one starts from; None starts anew."""
     model: IvlmConfig = NANO
     """Sizes of the network."""
-    dense: Schedule = field(default_factory=lambda: Schedule(steps=1700, learning_rate=1e-3))
+    dense: Schedule = field(default_factory=lambda: Schedule(steps=3000, learning_rate=1e-3))
     """Stage 1: vision tower and projector on dense labels and body regions."""
-    contact: Schedule = field(default_factory=lambda: Schedule(steps=1250, learning_rate=1e-3))
+    contact: Schedule = field(default_factory=lambda: Schedule(steps=4000, learning_rate=1e-3))
     """Stage 2: text and contact, end to end."""
     weights: LossWeights = field(default_factory=LossWeights)
     tower_rate: float = 0.3

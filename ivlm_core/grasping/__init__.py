@@ -1,0 +1,1 @@
+"""Affordance for grasp planners: where to look, and how good a candidate's place is."""

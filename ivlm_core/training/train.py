@@ -1,6 +1,5 @@
 """`train(config)`: synthetic interactions to a model folder, in two resumable stages."""
 
-import json
 import logging
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -151,7 +150,7 @@ def train(config: TrainConfig) -> Path:
     model.config = replace(model.config, lift=held.thresholds(model, processor))
     provenance = {
         "made_with": f"ivlm {__version__}",
-        "recipe": _plain(asdict(_portable(config))),
+        "recipe": _recipe(config),
         "data": {"folder": config.data.name, "images": len(arrays.images)},
         "seconds": {"dense": round(run1.seconds), "contact": round(run2.seconds)},
     }
@@ -189,12 +188,13 @@ def _details(arrays: TrainingArrays) -> list[str]:
     return sorted({d for t in arrays.targets for d in t.details} | set(arrays.part_names))
 
 
-def _portable(config: TrainConfig) -> TrainConfig:
-    """Leave out what says nothing elsewhere: the places of folders, and what config.json has."""
-    data, out = Path(config.data.name), Path(config.out.name)
-    init = None if config.init is None else Path(config.init.name)
-    return replace(config, data=data, out=out, init=init, model=IvlmConfig())
+def _recipe(config: TrainConfig) -> dict[str, Any]:
+    """Return what the run was asked for, without what says nothing elsewhere.
 
-
-def _plain(value: Any) -> Any:
-    return json.loads(json.dumps(value, default=str))
+    Of folders only the names; sizes of the network stand in config.json.
+    """
+    recipe = asdict(config)
+    del recipe["model"]
+    for name in ("data", "out", "init"):
+        recipe[name] = None if recipe[name] is None else recipe[name].name
+    return recipe

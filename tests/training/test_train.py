@@ -55,6 +55,9 @@ def test_train_gives_a_model_the_pipeline_loads(data: Path, tmp_path: Path) -> N
     assert set(figures[-1]) == {"f1", "answers_right"}
     provenance = json.loads((folder / "provenance.json").read_text())
     assert provenance["data"]["images"] == 12
+    recipe = provenance["recipe"]
+    assert (recipe["data"], recipe["out"], recipe["init"]) == ("tiny", "run", None)
+    assert recipe["dense"]["steps"] == 4 and "model" not in recipe
 
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(data: Path, tmp_path: Path) -> None:

@@ -14,13 +14,21 @@ from ivlm_core.synthesis.person import Person, UnsuitableError, part_vertices
 from ivlm_core.synthesis.pool import ObjectPool
 from ivlm_core.synthesis.rig import Bodies
 from ivlm_core.synthesis.rotations import frame, yaw
-from ivlm_core.synthesis.templates import FREE_ARMS, FREE_WEIGHTS, Template, of_split
+from ivlm_core.synthesis.templates import (
+    FREE_ARMS,
+    FREE_WEIGHTS,
+    Template,
+    of_split,
+    places_held,
+)
 
 ATTEMPTS = 90
 PATIENCE = 5
 """Attempts before other interactions are drawn."""
 SECOND_OBJECT = 0.40
 """How often a second object in contact is tried."""
+MATCHED_ARM = 0.7
+"""How often, in training, an empty hand is where the other could hold its thing as well."""
 BYSTANDER = 0.20
 NOTHING = 0.05
 STANDING_AROUND = (
@@ -195,7 +203,8 @@ def _attempt(
         _stand(person)
     for side in SIDES:
         if side not in person.busy:
-            _rest_arm(person, side, items)
+            held = [t.category for t in templates if t.action == "hold"] if split == "train" else []
+            _rest_arm(person, side, items, held[0] if held else None)
     _check_self(person)
     vertices = person.pose.vertices()
     low = float(vertices[:, 1].min())
@@ -230,12 +239,32 @@ def _stand(person: Person) -> None:
     person.look(rng.normal(0, 0.3), rng.normal(0.05, 0.15))
 
 
-def _rest_arm(person: Person, side: str, items: list[Item]) -> None:
-    """Give an empty hand a place, a fist or an open hand."""
+def free_place(rng: np.random.Generator, held: str | None) -> str:
+    """Return a region for an arm without object.
+
+    Were empty hands where things are never held, the place of an arm would tell which of the two
+    holds one, and a model would not look. So in training the empty hand is mostly at a place where
+    the category is held, and never where only the test split holds it.
+
+    Args:
+        rng: source of the choice.
+        held: in training, the category that the other hand holds; else None.
+    """
+    if held is not None and rng.uniform() < MATCHED_ARM:
+        return str(rng.choice(places_held(held, test=False)))
+    kept_out = () if held is None else places_held(held, test=True)
+    while True:
+        region = str(rng.choice(FREE_ARMS, p=np.array(FREE_WEIGHTS) / sum(FREE_WEIGHTS)))
+        if region not in kept_out:
+            return region
+
+
+def _rest_arm(person: Person, side: str, items: list[Item], held: str | None) -> None:
+    """Give an empty hand a place (`free_place`), a fist or an open hand."""
     rng = person.rng
     curl = float(rng.choice((rng.uniform(0, 0.4), rng.uniform(0.4, 1.1))))
     for _ in range(8):
-        region = str(rng.choice(FREE_ARMS, p=np.array(FREE_WEIGHTS) / sum(FREE_WEIGHTS)))
+        region = free_place(rng, held)
         try:
             if person.seated and rng.uniform() < 0.6:
                 _lap(person, side)

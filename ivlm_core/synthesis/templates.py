@@ -352,6 +352,12 @@ FREE_WEIGHTS = (0.34, 0.11, 0.12, 0.06, 0.12, 0.07, 0.05, 0.06, 0.02, 0.05)
 """How often."""
 
 
+def places_held(category: str, test: bool) -> tuple[str, ...]:
+    """Where one hand holds things of a category in a split, sorted."""
+    rows = [t for t in TEMPLATES if t.category == category and t.test == test]
+    return tuple(sorted({str(t.options["region"]) for t in rows if t.action == "hold"}))
+
+
 def of_split(split: str) -> tuple[Template, ...]:
     """Templates of the "train" or "test" split; they have none in common."""
     return tuple(t for t in TEMPLATES if t.test == (split == "test"))

@@ -20,8 +20,8 @@ from ivlm_core.synthesis.objects import CATEGORIES, make_object
 from ivlm_core.synthesis.person import Person, UnsuitableError
 from ivlm_core.synthesis.pool import ObjectPool
 from ivlm_core.synthesis.rig import JOINT_NAMES, Bodies, Pose
-from ivlm_core.synthesis.scene import make_scene
-from ivlm_core.synthesis.templates import TEMPLATES, of_split
+from ivlm_core.synthesis.scene import free_place, make_scene
+from ivlm_core.synthesis.templates import FREE_ARMS, TEMPLATES, of_split, places_held
 
 SMALL = dict(
     train=6,
@@ -123,6 +123,19 @@ def test_places_of_held_out_interactions_are_held_out() -> None:
     assert not kept & trained
     for category in ("bottle", "mug", "phone", "hammer", "knife", "umbrella", "racket"):
         assert len({region for name, region in trained if name == category}) >= 8, category
+
+
+@pytest.mark.parametrize("category", ["mug", "racket", "bottle", "phone", "suitcase"])
+def test_the_place_of_an_arm_does_not_tell_whether_it_holds(category: str) -> None:
+    """In training an empty hand is where the other could hold its thing, in the test anywhere."""
+    rng = np.random.default_rng(0)
+    drawn = [free_place(rng, category) for _ in range(2000)]
+    held_in_training = places_held(category, test=False)
+    share = np.mean([place in held_in_training for place in drawn])
+    assert share > 0.7 and set(held_in_training) <= set(drawn)
+    assert not set(places_held(category, test=True)) & set(drawn)
+    anywhere = {free_place(rng, None) for _ in range(2000)}
+    assert anywhere == set(FREE_ARMS)
 
 
 def test_every_category_has_templates_in_both_splits() -> None:

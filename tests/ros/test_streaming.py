@@ -209,6 +209,17 @@ def test_unusable_labels_are_ignored(camera: Camera, photo: np.ndarray) -> None:
     assert camera.ask(photo, MESHES)["human_contact"].label == "bottle"
 
 
+def test_labels_that_queue_up_are_all_older_than_the_image_after_them(
+    camera: Camera, photo: np.ndarray
+) -> None:
+    """A busy node still has labels of earlier images to read when a new label and image come."""
+    for last in ("bottle", "mug") * 3:
+        for label in ("scene", "chair", "box", "hat"):
+            camera.labels.publish(String(data=label))
+        camera.label(last)
+        assert camera.ask(photo, ("human_contact",))["human_contact"].label == last
+
+
 BAD_IMAGES: list[tuple[dict[str, Any], str]] = [
     ({"encoding": "jpeg"}, "image encoding 'jpeg' is not known"),
     ({"step": 1}, "got step 1 "),

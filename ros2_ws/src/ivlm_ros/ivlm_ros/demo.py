@@ -36,6 +36,7 @@ from ivlm_ros.cdr import ContactMeshData, decode_contact_mesh
 from ivlm_ros.conversions import image_to_rgb
 from ivlm_ros.frame_source import SHIPPED, label_of, source_path
 from ivlm_ros.object_meshes import ObjectMeshes
+from ivlm_ros.pending import take_pending
 from ivlm_ros.processes import NodeProcess, running, stay_on_this_machine
 from ivlm_ros.rviz_problems import rviz_problems
 
@@ -157,7 +158,7 @@ class Watcher:
         self._executor.add_node(self._node)
         self._next_pub = self._node.create_publisher(Empty, "next", qos.EVENT)
         subscribe = self._node.create_subscription
-        subscribe(String, "label", self._on_label, qos.LABEL)
+        self._labels = subscribe(String, "label", self._on_label, qos.LABEL)
         subscribe(Image, "image", self._on_image, qos.CAMERA_IN_RELIABLE)
         for task in TASK_TOPICS:
             self._listen(ContactMesh, task, 4)
@@ -190,6 +191,8 @@ class Watcher:
         self._label = message.data
 
     def _on_image(self, message: Image) -> None:
+        for label in take_pending(self._labels):
+            self._on_label(label)
         stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
         self.shown = self._shown[stamp] = (self._label, hash(image_to_rgb(message).tobytes()))
         self._match(stamp)

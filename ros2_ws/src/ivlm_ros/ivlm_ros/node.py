@@ -41,6 +41,7 @@ from ivlm_ros.lifecycle_guard import logged_transition, refuse_illegal_transitio
 from ivlm_ros.object_meshes import ObjectMeshes
 from ivlm_ros.outputs import Outputs
 from ivlm_ros.parameters import NodeParameters
+from ivlm_ros.pending import take_pending
 from ivlm_ros.statistics import Health, NodeStatistics, input_health
 
 _SUCCESS = TransitionCallbackReturn.SUCCESS
@@ -225,6 +226,9 @@ class IvlmNode(LifecycleNode):
             self._label = label
 
     def _on_image(self, message: Image) -> None:
+        if self._label_in is not None:
+            for label_message in take_pending(self._label_in):
+                self._on_label(label_message)
         now = time.monotonic()
         self._last_image_s = now
         self._statistics.count("received")

@@ -14,7 +14,7 @@ from ivlm_core.config import (
 NANO = IvlmConfig(
     name="nano",
     vision=VisionConfig(
-        image_size=128,
+        image_size=192,
         patch_size=16,
         hidden_size=192,
         intermediate_size=768,

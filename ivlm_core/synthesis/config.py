@@ -32,7 +32,7 @@ class SynthesisConfig:
     test: int = 1_000
     seed: int = 0
     workers: int = 2
-    image_size: int = 128
+    image_size: int = 192
     images_per_shard: int = 200
     train_bodies: int = 300
     test_bodies: int = 60

@@ -12,6 +12,8 @@ import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ivlm_core.model.positions import resized_places
+
 Precision = Literal["fp32", "bf16"]
 """`bf16`: matrix products in bfloat16 by autocast, weights and losses in float32."""
 
@@ -164,6 +166,8 @@ class StageRun:
 def load_weights(state_file: Path, trained: Sequence[Trained]) -> dict[str, Any]:
     """Load the modules of a state file, and return all that is in it.
 
+    Place embeddings of pictures of another size are interpolated.
+
     Raises:
         FileNotFoundError: there is no such file.
         ValueError: it is of a network of other parts or sizes.
@@ -173,10 +177,22 @@ def load_weights(state_file: Path, trained: Sequence[Trained]) -> dict[str, Any]
     state = torch.load(state_file, weights_only=True)
     try:
         for group, weights in zip(trained, state["modules"], strict=True):
-            group.module.load_state_dict(weights)
+            group.module.load_state_dict(_of_this_size(weights, group.module))
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"{state_file} is of a network of other parts or sizes; train both with the same "
             f"configuration and categories: {error}"
         ) from error
     return state
+
+
+def _of_this_size(weights: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+    """Return the weights, CLIP's place embeddings as many as the module has."""
+    places = "position_embedding.weight"
+    wanted = {name: p for name, p in module.named_parameters() if name.endswith(places)}
+    return {
+        name: resized_places(value, len(wanted[name]))
+        if name in wanted and value.shape != wanted[name].shape
+        else value
+        for name, value in weights.items()
+    }

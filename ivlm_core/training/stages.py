@@ -184,12 +184,12 @@ class ImageQuestions:
         """Return some questions about an image, different ones if there are enough.
 
         The ground is asked about in nearly every picture and the answer varies little: it is drawn
-        half as often as an object.
+        less often than an object.
         """
         asked = self._asked[image]
         if len(asked) < count:
             return rng.choices(asked, k=count)
-        weights = [0.5 if target.label == prompts.SCENE_LABEL else 1.0 for target in asked]
+        weights = [0.75 if target.label == prompts.SCENE_LABEL else 1.0 for target in asked]
         keys = [rng.random() ** (1 / weight) for weight in weights]  # Efraimidis & Spirakis 2006
         return [asked[i] for i in sorted(range(len(asked)), key=keys.__getitem__)[-count:]]
 

@@ -7,7 +7,7 @@ import torch
 
 from ivlm_core.config import ConfigError, IvlmConfig
 from ivlm_core.model.ivlm import IvlmModel
-from ivlm_core.model.positions import grid_positions
+from ivlm_core.model.positions import grid_positions, resized_places
 from ivlm_core.model.presets import TINY
 from ivlm_core.model.processor import Processor
 from ivlm_core.model.prompts import question
@@ -74,6 +74,30 @@ def test_every_place_has_its_own_numbers(grid: int, size: int) -> None:
     assert table.shape == (grid * grid, size)
     assert (table.abs() <= 1).all()
     assert len(table.unique(dim=0)) == grid * grid
+
+
+def test_a_place_has_the_same_numbers_whatever_the_patches() -> None:
+    coarse, fine = grid_positions(4, 16).view(4, 4, 16), grid_positions(12, 16).view(12, 12, 16)
+    torch.testing.assert_close(fine[1::3, 1::3], coarse)
+
+
+@pytest.mark.parametrize("grid", [4, 7, 12])
+def test_places_are_resized_as_a_picture_is(grid: int) -> None:
+    """Where each place says its row and column, the resized ones do too."""
+    rows, columns = torch.meshgrid(torch.arange(8.0), torch.arange(8.0), indexing="ij")
+    table = torch.stack([rows.flatten(), columns.flatten()], dim=1)
+    resized = resized_places(torch.cat([torch.full((1, 2), 9.0), table]), 1 + grid * grid)
+    assert resized[0].tolist() == [9, 9]
+    square = resized[1:].view(grid, grid, 2)
+    centres = (torch.arange(grid) + 0.5) * 8 / grid - 0.5
+    inner = slice(grid // 3, -(grid // 3))  # bicubic weights reach over the border
+    torch.testing.assert_close(square[0, inner, 1], centres[inner], atol=0.15, rtol=0)
+    torch.testing.assert_close(square[inner, 0, 0], centres[inner], atol=0.15, rtol=0)
+
+
+def test_places_that_are_no_square_are_refused() -> None:
+    with pytest.raises(ValueError, match="one more than a square"):
+        resized_places(torch.zeros(17, 4), 12)
 
 
 def test_a_resampler_needs_queries() -> None:

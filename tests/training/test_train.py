@@ -10,12 +10,14 @@ import torch
 
 from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.geometry.body import BODY_PARTS
+from ivlm_core.model.positions import resized_places
 from ivlm_core.model.presets import TINY
+from ivlm_core.model.vision import VisionTower
 from ivlm_core.pipeline import Pipeline
 from ivlm_core.training.arrays import TrainingArrays
 from ivlm_core.training.augment import Affine
 from ivlm_core.training.dense import IGNORE
-from ivlm_core.training.run import Schedule
+from ivlm_core.training.run import Schedule, Trained, load_weights
 from ivlm_core.training.stages import ContactBatch
 from ivlm_core.training.train import TrainConfig, train
 from tests.datasets.fixtures import write_tiny_dataset
@@ -108,6 +110,24 @@ def test_a_run_of_another_network_is_no_start(data: Path, tmp_path: Path) -> Non
     torch.save({"modules": [{"weight": torch.zeros(1)}]}, other / "contact.pt")
     with pytest.raises(ValueError, match="of other parts or sizes"):
         train(replace(config, init=other))
+
+
+def test_pictures_may_be_of_another_size_than_those_it_starts_from(tmp_path: Path) -> None:
+    small, large = (VisionTower(replace(TINY.vision, image_size=size)) for size in (32, 64))
+    torch.save({"modules": [small.state_dict()]}, tmp_path / "contact.pt")
+    load_weights(tmp_path / "contact.pt", [Trained(large)])
+    before, after = (t.clip.embeddings.position_embedding.weight for t in (small, large))
+    torch.testing.assert_close(after, resized_places(before, 1 + 8 * 8))
+    torch.testing.assert_close(
+        large.clip.embeddings.class_embedding, small.clip.embeddings.class_embedding
+    )
+
+
+def test_pictures_of_a_size_that_the_model_does_not_read(data: Path, tmp_path: Path) -> None:
+    config = _config(data, tmp_path)
+    larger = replace(TINY, vision=replace(TINY.vision, image_size=64))
+    with pytest.raises(ValueError, match="--image-size 64"):
+        train(replace(config, model=larger))
 
 
 def test_dense_stage_learns(data: Path, tmp_path: Path) -> None:

@@ -13,7 +13,8 @@ from typing import Any
 import tyro
 
 from ivlm_core import __version__
-from ivlm_core.commands.console import OK, USAGE, UsageError, complain, say, table
+from ivlm_core.commands.console import OK, USAGE, UsageError, complain, say
+from ivlm_core.text_table import table
 
 VERBS = {
     "predict": ("Predict", "images to contact and affordance on meshes, as files"),

@@ -6,8 +6,9 @@ from typing import Annotated, Literal
 
 import tyro
 
-from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say, table
+from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say
 from ivlm_core.model.prompts import Task
+from ivlm_core.text_table import table
 
 
 @dataclass(frozen=True)

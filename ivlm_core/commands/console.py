@@ -2,7 +2,6 @@
 
 import json
 import sys
-from collections.abc import Sequence
 from typing import Any
 
 OK = 0
@@ -31,16 +30,6 @@ def complain(text: str) -> None:
 def emit(report: dict[str, Any]) -> None:
     """Print a report as one line of JSON."""
     say(json.dumps(report, ensure_ascii=False, allow_nan=False))
-
-
-def table(rows: Sequence[tuple[str, ...]], indent: str = "  ") -> str:
-    """Lay out rows in columns; numbers are the caller's to format."""
-    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-    lines = (
-        indent + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def megabytes(size: int) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ivlm_core import __version__
-from ivlm_core.commands.console import OK, emit, megabytes, say, table
+from ivlm_core.commands.console import OK, emit, megabytes, say
+from ivlm_core.text_table import table
 
 _PACKAGES = {
     "torch": (),

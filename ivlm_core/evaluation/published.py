@@ -21,6 +21,7 @@ from ivlm_core.evaluation.damon import (
 from ivlm_core.evaluation.geodesic import geodesic_error
 from ivlm_core.inputs import read_image
 from ivlm_core.official.quirks import ReferenceQuirks
+from ivlm_core.text_table import table
 
 if TYPE_CHECKING:
     from ivlm_core.pipeline import Pipeline
@@ -52,13 +53,8 @@ class ContactReport:
             rows.append((name, str(count), f"{self.semantic.f1:.4f}", nan, nan, geodesic))
             for category, group in self.semantic.per_category.items():
                 rows.append((f"  {category}", *_cells(group)))
-        widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
-        lines = [
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-            for row in rows
-        ]
         facts = ", ".join(f"{key} {value}" for key, value in self.about.items())
-        return "\n".join([facts, "", *lines])
+        return f"{facts}\n\n{table(rows, numbers=True)}"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data; what there is none of is null."""

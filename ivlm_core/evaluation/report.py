@@ -22,6 +22,7 @@ from ivlm_core.evaluation.figures import (
     two_label_figures,
 )
 from ivlm_core.evaluation.outcomes import MODEL, PairOutcome, TwoLabels
+from ivlm_core.text_table import table
 
 GOALS = {"all": 0.03, "side_undecided": 0.10}
 """Least gain in human-contact F1 over label-only, by group, from which nano is worth shipping."""
@@ -101,15 +102,7 @@ class Report:
         """Return the report as tables for a terminal."""
         blocks = [_about_line(self.about)] if self.about else []
         for title, rows in self._tables():
-            widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-            lines = [
-                "  ".join(
-                    cell.ljust(w) if i == 0 else cell.rjust(w)
-                    for i, (cell, w) in enumerate(zip(row, widths, strict=True))
-                )
-                for row in rows
-            ]
-            blocks.append("\n".join([title, *(f"  {line.rstrip()}" for line in lines)]))
+            blocks.append("\n".join([title, table(rows, numbers=True)]))
         return "\n\n".join(blocks) + "\n"
 
     def markdown(self, detailed: bool = True) -> str:

@@ -1,6 +1,7 @@
 """Scores on published datasets: from pictures on disk through the pipeline to the table."""
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -61,7 +62,7 @@ def test_scores_are_those_of_the_answers(
     saved = json.loads((tmp_path / "out" / "report.json").read_text())
     assert saved["binary"]["geodesic"] is None and len(saved["binary"]["image_f1"]) == 2
     text = (tmp_path / "out" / "report.txt").read_text()
-    assert "contact of any kind  2" in text and "furniture" in text
+    assert re.search(r"contact of any kind +2 ", text) and "furniture" in text
 
 
 def test_only_support_has_no_objects(pipeline: Pipeline, items: list[LabelledImage]) -> None:

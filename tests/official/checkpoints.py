@@ -1,6 +1,7 @@
 """Published checkpoints of test size, made from nothing: random weights, real file layouts."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -151,3 +152,18 @@ def write(folder: Path, shards: int = 2, **fields: Any) -> tuple[Path, Path]:
     (folder / "config.json").write_text(json.dumps(merged))
     write_shards(folder, model, shards)
     return folder, write_tower(folder.with_name(f"{folder.name}_clip"), tower)
+
+
+def write_with_tokenizer(folder: Path, parity_dir: Path, **fields: Any) -> tuple[Path, Path, int]:
+    """Write a published checkpoint with the recorded tokenizer.
+
+    Returns:
+        Both folders, as `write` does, and the id of the contact token.
+    """
+    files = parity_dir / "preprocess" / "tokenizer" / "gen"
+    added = json.loads((files / "added_tokens.json").read_text())
+    sizes = {"vocab_size": max(added.values()) + 1, "max_position_embeddings": 1024}
+    written = write(folder, seg_token_idx=added["[SEG]"], **sizes, **fields)
+    for file in files.iterdir():
+        shutil.copy(file, folder)
+    return *written, added["[SEG]"]

@@ -25,7 +25,7 @@ from ivlm_core.official.load import OfficialCheckpoint, load_official
 from ivlm_core.official.prompts import answers, demo_prompt
 from ivlm_core.official.quirks import ReferenceQuirks
 from ivlm_core.pipeline import Pipeline
-from tests.official.checkpoints import FIELDS, weights, write, write_shards
+from tests.official.checkpoints import FIELDS, weights, write, write_shards, write_with_tokenizer
 
 JOINT = {
     "token_type": "Gen-Hu-Obj",
@@ -265,20 +265,9 @@ def test_all_weights_of_the_13b_model_have_a_place(parity_dir) -> None:
 
 @pytest.fixture
 def with_tokenizer(parity_dir, tmp_path) -> tuple[Path, Path]:
-    """A published checkpoint with the recorded tokenizer."""
-    files = parity_dir / "preprocess" / "tokenizer" / "gen"
-    added = json.loads((files / "added_tokens.json").read_text())
-    folder, tower = write(
-        tmp_path / "published",
-        vocab_size=max(added.values()) + 1,
-        seg_token_idx=added["[SEG]"],
-        max_position_embeddings=1024,
-        hC_loss_weight=0.0,
-        oC_loss_weight=3.0,
-    )
-    for file in files.iterdir():
-        shutil.copy(file, folder)
-    return folder, tower
+    """A published checkpoint of affordances with the recorded tokenizer."""
+    folder = tmp_path / "published"
+    return write_with_tokenizer(folder, parity_dir, hC_loss_weight=0.0, oC_loss_weight=3.0)[:2]
 
 
 def test_pipeline_recognises_a_published_folder(with_tokenizer, sphere) -> None:

@@ -1,7 +1,6 @@
 """Contact masks on photographs: the recorded ones, sizes, refusals, the command."""
 
 import json
-import shutil
 
 import numpy as np
 import pytest
@@ -13,24 +12,14 @@ from ivlm_core.cli import main
 from ivlm_core.official.load import OfficialCheckpoint
 from ivlm_core.photo_contact import check_model, contact_in_photo
 from ivlm_core.pipeline import Pipeline
-from tests.official.checkpoints import write
+from tests.official.checkpoints import write, write_with_tokenizer
 from tests.official.recorded import Recorded, close
 
 
 @pytest.fixture
 def published(parity_dir, tmp_path):
     """A published checkpoint of human contact with the recorded tokenizer."""
-    files = parity_dir / "preprocess" / "tokenizer" / "gen"
-    added = json.loads((files / "added_tokens.json").read_text())
-    folder, tower = write(
-        tmp_path / "published",
-        vocab_size=max(added.values()) + 1,
-        seg_token_idx=added["[SEG]"],
-        max_position_embeddings=1024,
-    )
-    for file in files.iterdir():
-        shutil.copy(file, folder)
-    return folder, tower, added["[SEG]"]
+    return write_with_tokenizer(tmp_path / "published", parity_dir)
 
 
 def _write_token(pipeline: Pipeline, token: int, sign: float) -> None:

@@ -16,10 +16,12 @@ from ivlm_core.datasets.published.files import (
     vertex_ids,
     view_files,
 )
-from ivlm_core.datasets.published.labelled import SMPL_VERTICES, SMPLX_VERTICES, LabelledImage
+from ivlm_core.datasets.published.labelled import SMPLX_VERTICES, LabelledImage
+from ivlm_core.model.prompts import SCENE_LABEL
+from ivlm_core.official.prompts import label_of_class
 from ivlm_core.official.view_sets import get_view_set
+from ivlm_core.official.views import NUM_BODY_VERTICES
 
-SCENE = "scene"
 _FRACTION_SEED = 42
 
 
@@ -67,7 +69,7 @@ def read_damon(
             if any(word in object_name for word in views.ignored_words):
                 continue
             where = f"DAMON: contact of {name} with {object_name}"
-            vertices = vertex_ids(ids, SMPL_VERTICES, where)
+            vertices = vertex_ids(ids, NUM_BODY_VERTICES, where)
             pattern = f"{object_name}/{stem}_{{view}}.png"
             found = view_files(folder / str(views.folder), pattern, views.view_rig().view_names)
             if not len(vertices) or (masks and found is None):
@@ -78,9 +80,9 @@ def read_damon(
                     name=f"{stem}_{object_name}",
                     image=folder / "images" / Path(name).name,
                     kind="hcontact",
-                    label=SCENE if object_name == "foot_ground" else object_name.lower(),
+                    label=label_of_class(object_name),
                     vertices=vertices,
-                    num_vertices=SMPL_VERTICES,
+                    num_vertices=NUM_BODY_VERTICES,
                     parts=part_names(parts, f"{stem}_{object_name}"),
                     masks=found or (),
                 )
@@ -105,14 +107,13 @@ def read_damon_2d(root: str | Path, split: Literal["train", "test"]) -> list[Lab
             mask = folder / "contact_render_2d" / object_name / f"{stem}_contact_mask.png"
             if not mask.is_file():
                 continue
-            supported = "supporting" in object_name
             items.append(
                 LabelledImage(
                     dataset="damon2d",
                     name=f"{stem}_{object_name}",
                     image=folder / "images" / Path(name).name,
                     kind="h2dcontact",
-                    label="support object or ground" if supported else object_name.lower(),
+                    label=label_of_class(object_name, "h2dcontact"),
                     masks=(mask,),
                 )
             )
@@ -133,7 +134,7 @@ def read_damon_raw(
         DatasetError: the file is missing or damaged, or lacks the labels.
     """
     arrays = read_arrays(Path(file), "DAMON")
-    middle, count = ("", SMPL_VERTICES) if topology == "smpl" else ("_smplx", SMPLX_VERTICES)
+    middle, count = ("", NUM_BODY_VERTICES) if topology == "smpl" else ("_smplx", SMPLX_VERTICES)
     key = f"contact_label{middle}_objectwise"
     for needed in ("imgname", key):
         if needed not in arrays:
@@ -180,7 +181,7 @@ def read_lemon_human(
         if not contact.is_file():
             contact = folder / "smplh_contact_pkl" / f"{stem}.pkl"
         vector = read_pickle(contact, "LEMON", object)
-        vertices = vertex_ids(vector, SMPL_VERTICES, f"LEMON: '{contact}'")
+        vertices = vertex_ids(vector, NUM_BODY_VERTICES, f"LEMON: '{contact}'")
         masks = view_files(
             folder / str(views.folder),
             str(inside.with_name(stem)) + "_{view}.png",
@@ -194,7 +195,7 @@ def read_lemon_human(
                 kind="hcontact",
                 label=label.lower(),
                 vertices=vertices,
-                num_vertices=SMPL_VERTICES,
+                num_vertices=NUM_BODY_VERTICES,
                 parts=part_names(parts, stem),
                 affordance=inside.parts[1] if len(inside.parts) > 2 else None,
                 masks=masks or (),
@@ -231,9 +232,9 @@ def read_rich(root: str | Path, split: str, view_set: str = "4MV-Z_Vitru") -> li
                 name=stem,
                 image=folder / "images" / str(name),
                 kind="hcontact",
-                label=SCENE,
-                vertices=vertex_ids(label, SMPL_VERTICES, f"RICH: contact of '{name}'"),
-                num_vertices=SMPL_VERTICES,
+                label=SCENE_LABEL,
+                vertices=vertex_ids(label, NUM_BODY_VERTICES, f"RICH: contact of '{name}'"),
+                num_vertices=NUM_BODY_VERTICES,
                 parts=part_names(parts, stem) or part_names(parts, str(name)),
                 masks=masks or (),
             )

@@ -10,7 +10,6 @@ Kind = Literal["hcontact", "h2dcontact", "ocontact", "oafford", "vqa", "referrin
 """What is asked: contact on the body, contact in the photograph, contact on an object, affordance
 of an object, questions in words, a region that words refer to."""
 
-SMPL_VERTICES = 6890
 SMPLX_VERTICES = 10475
 
 

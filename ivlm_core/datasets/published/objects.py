@@ -1,5 +1,6 @@
 """Affordance and contact of objects: PIAD (raw and preprocessed), LEMON, PICO."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -16,7 +17,7 @@ from ivlm_core.datasets.published.files import (
     view_files,
 )
 from ivlm_core.datasets.published.labelled import LabelledImage
-from ivlm_core.official.view_sets import get_view_set
+from ivlm_core.official.view_sets import ViewSet, get_view_set
 
 PIAD_AFFORDANCES = (
     *("grasp", "contain", "lift", "open", "lay", "sit", "support", "wrapgrasp", "pour", "move"),
@@ -30,7 +31,10 @@ LEMON_AFFORDANCES = (
 )
 """Columns of LEMON's point files; the order is not PIAD's."""
 
-_COLOR = "color"
+
+def piad_renders(root: str | Path, setting: str, views: ViewSet) -> Path:
+    """Return the folder of PIAD's renders, masks and maps."""
+    return Path(root) / f"piad_ocontact_{setting}" / f"{views.folder}_color"
 
 
 def read_point_file(
@@ -115,7 +119,7 @@ def read_piad(
     items = _piad_items(
         "piad", folder, images, clouds, split == "Test", ranked, views.ignored_words
     )
-    renders = folder / f"{views.folder}_{_COLOR}"
+    renders = piad_renders(root, setting, views)
     return [_with_views(item, renders, views.view_rig().view_names) for item in items]
 
 
@@ -174,8 +178,7 @@ def _with_views(item: LabelledImage, folder: Path, views: tuple[str, ...]) -> La
     maps = view_files(folder, f"p2pmap_{key}_{{view}}.npz", views)
     if renders is None or masks is None or maps is None:
         return item
-    values = {**vars(item), "renders": renders, "masks": masks, "maps": maps}
-    return LabelledImage(**values)
+    return replace(item, renders=renders, masks=masks, maps=maps)
 
 
 def _image_object(line: str) -> tuple[str, str]:

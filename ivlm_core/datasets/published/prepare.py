@@ -15,7 +15,7 @@ from tqdm import tqdm
 
 from ivlm_core.datasets.published.files import DatasetError
 from ivlm_core.datasets.published.labelled import LabelledImage
-from ivlm_core.datasets.published.objects import read_point_file
+from ivlm_core.datasets.published.objects import piad_renders, read_point_file
 from ivlm_core.official.body_parts import parts_in_contact
 from ivlm_core.official.view_sets import ViewSet, get_view_set
 from ivlm_core.official.views import (
@@ -131,7 +131,7 @@ def prepare_piad(
     """
     found = get_view_set(view_set)
     rig = found.view_rig()
-    folder = Path(root) / f"piad_ocontact_{setting}" / f"{found.folder}_color"
+    folder = piad_renders(root, setting, found)
     asked: dict[Path, set[str]] = {}
     for item in items:
         for cloud in item.point_files:

@@ -1,6 +1,7 @@
 """Raw datasets through `ivlm preprocess`, read back by the readers of the reference's layout."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,7 @@ def test_what_does_not_fit_is_named(raw: Path, views: SurfaceViews) -> None:
         prepare_damon(items, views, raw / "out", "train")
     with pytest.raises(ValueError, match="not a human view set"):
         prepare_damon(items, views, raw / "out", "train", "4MV-Z_HM")
-    smplx = [type(items[0])(**{**vars(items[0]), "num_vertices": 10475})]
+    smplx = [replace(items[0], num_vertices=10475)]
     with pytest.raises(DatasetError, match="labels of 10475 vertices, the body 6890"):
         prepare_damon(smplx, views, raw / "out", "train")
 
@@ -118,9 +119,7 @@ def test_piad_clouds_get_views_heat_maps_and_maps(piad: Path) -> None:
     assert ids.dtype == np.int64 and set(np.unique(heat)) == {0, 255}
     assert not heat[ids < 0].any() and 0.2 < (heat[ids >= 0] > 0).mean() < 0.8
     with pytest.raises(DatasetError, match="no list|there is no"):
-        prepare_piad(
-            [type(item)(**{**vars(item), "point_files": (piad / "gone.txt",)})], out, "seen"
-        )
+        prepare_piad([replace(item, point_files=(piad / "gone.txt",))], out, "seen")
 
 
 def test_the_command(piad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

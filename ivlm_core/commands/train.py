@@ -13,6 +13,9 @@ from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, s
 class Train:
     """Train the nano model; an unfinished run in OUT is continued.
 
+    Over several devices or hosts: `torchrun --nproc-per-node N -m ivlm_core.cli train ...`, or
+    `accelerate launch` with its configuration. OUT/tensorboard has the curves, OUT/pictures what
+    the model sees, OUT/best and OUT/last are models along the way.
     Everything else about a run is set in Python: `ivlm_core.training.train.TrainConfig`.
     Exit code: 0 done, 1 the training diverged, 2 the data cannot be used.
     """
@@ -27,6 +30,10 @@ class Train:
     """Steps of stage 1 (vision on dense labels); default: the recipe's."""
     contact_steps: int | None = None
     """Steps of stage 2 (text and contact); default: the recipe's."""
+    accumulate: int = 1
+    """Batches whose gradients make a step."""
+    gradient_checkpointing: bool = False
+    """Less memory for more time."""
     threads: int = 0
     """CPU threads; 0 leaves torch's default."""
     seed: int = 0
@@ -40,6 +47,8 @@ class Train:
             steps = getattr(self, name)
             if steps is not None and steps < 1:
                 raise ValueError(f"--{name.replace('_', '-')} must be 1 or more, got {steps}")
+        if self.accumulate < 1:
+            raise ValueError(f"--accumulate must be 1 or more, got {self.accumulate}")
         if self.threads < 0:
             raise ValueError(f"--threads must be 0 or more, got {self.threads}")
 
@@ -51,12 +60,21 @@ class Train:
         from ivlm_core.training.train import TrainConfig, train
 
         config = TrainConfig(
-            data=self.data, out=self.out, init=self.init, threads=self.threads, seed=self.seed
+            data=self.data,
+            out=self.out,
+            init=self.init,
+            gradient_checkpointing=self.gradient_checkpointing,
+            threads=self.threads,
+            seed=self.seed,
         )
-        if self.dense_steps is not None:
-            config = replace(config, dense=replace(config.dense, steps=self.dense_steps))
-        if self.contact_steps is not None:
-            config = replace(config, contact=replace(config.contact, steps=self.contact_steps))
+        dense, contact = (
+            replace(schedule, steps=steps or schedule.steps, accumulate=self.accumulate)
+            for schedule, steps in (
+                (config.dense, self.dense_steps),
+                (config.contact, self.contact_steps),
+            )
+        )
+        config = replace(config, dense=dense, contact=contact)
         start = time.perf_counter()
         try:
             folder = train(config)

@@ -4,7 +4,8 @@ Contact labels alone teach a small tower nothing about pose; body parts, objects
 image and joints do. The heads live in training only and are dropped afterwards.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
+from typing import Self
 
 import torch
 from torch import Tensor, nn
@@ -15,7 +16,14 @@ IGNORE = 255
 
 
 @dataclass(frozen=True)
-class DenseTargets:
+class _Targets:
+    def to(self, device: torch.device) -> Self:
+        """Return the same targets on a device."""
+        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+
+
+@dataclass(frozen=True)
+class DenseTargets(_Targets):
     """What the heads learn; `cell` is the side of the supervised grid."""
 
     parts: Tensor
@@ -31,7 +39,7 @@ class DenseTargets:
 
 
 @dataclass(frozen=True)
-class QuestionTargets:
+class QuestionTargets(_Targets):
     """What is to be known of a question about the body before the language model reads it."""
 
     parts: Tensor

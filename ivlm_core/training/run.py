@@ -1,21 +1,28 @@
-"""What both training stages share: schedule, checkpoints, resuming, the log."""
+"""What both training stages share, by `accelerate`: steps, schedule, checkpoints, the log."""
 
 import json
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import torch
+from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate.utils import is_tensorboard_available
+from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ivlm_core.model.positions import resized_places
+from ivlm_core.training.state import existing_state, replace_state
 
 Precision = Literal["fp32", "bf16"]
 """`bf16`: matrix products in bfloat16 by autocast, weights and losses in float32."""
+
+Pictures = dict[str, np.ndarray]
+"""Name to uint8 `[height, width, 3]`."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,8 @@ class Schedule:
     final_fraction: float = 0.05
     weight_decay: float = 0.02
     clip: float = 1.0
+    accumulate: int = 1
+    """Batches whose gradients make a step."""
 
     def factor(self, step: int) -> float:
         """Return the multiple of the learning rate at `step`."""
@@ -46,153 +55,186 @@ class Trained:
     rate: float = 1.0
 
 
+@dataclass
+class Progress:
+    """How far a stage is."""
+
+    step: int = 0
+    seconds: float = 0.0
+    """Time spent, stopped runs included."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return what a checkpoint keeps."""
+        return vars(self).copy()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on where a checkpoint was written."""
+        self.step, self.seconds = state["step"], state["seconds"]
+
+
 class StageRun:
-    """Runs the steps of one stage; a run that was stopped goes on where its state file left it."""
+    """Runs the steps of one stage; a run that was stopped goes on where its checkpoint left it.
+
+    How many processes and devices share the work is `accelerate`'s to say (`accelerate launch`,
+    `accelerate config`): each process takes batches of its own.
+    """
 
     def __init__(
         self,
         name: str,
         folder: Path,
-        trained: Iterable[Trained],
+        stage: nn.Module,
+        trained: Sequence[Trained],
         schedule: Schedule,
         save_every: int = 500,
         precision: Precision = "fp32",
     ) -> None:
-        self.name = name
-        self.precision = precision
-        self.schedule = schedule
-        self.save_every = save_every
-        self.folder = folder
-        self.trained = list(trained)
-        folder.mkdir(parents=True, exist_ok=True)
-        trainable = [[p for p in t.module.parameters() if p.requires_grad] for t in self.trained]
+        """Prepare a stage, and continue it if the folder has a checkpoint of it.
+
+        Args:
+            name: of the stage; its checkpoint and log are called so.
+            folder: of the training run.
+            stage: maps the number of a batch to named loss parts. It draws the batch from that
+                number alone, so that a resumed run sees the same batches.
+            trained: the parts of `stage` that learn; the others are frozen while it runs.
+            schedule: steps and learning rates.
+            save_every: steps between checkpoints.
+            precision: arithmetic of the matrix products.
+        """
+        self.name, self.folder, self.schedule, self.save_every = name, folder, schedule, save_every
+        self.accelerator = Accelerator(
+            mixed_precision="bf16" if precision == "bf16" else "no",
+            gradient_accumulation_steps=schedule.accumulate,
+            log_with="tensorboard" if is_tensorboard_available() else None,
+            project_dir=str(folder / "tensorboard"),
+            kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
+        )
+        learned = [[p for p in t.module.parameters() if p.requires_grad] for t in trained]
         groups = [
             {"params": parameters, "lr": schedule.learning_rate * t.rate}
-            for t, parameters in zip(self.trained, trainable, strict=True)
+            for t, parameters in zip(trained, learned, strict=True)
         ]
-        self.parameters = [p for parameters in trainable for p in parameters]
-        self.device = self.parameters[0].device.type
-        self.optimizer = torch.optim.AdamW(
-            groups, betas=(0.9, 0.95), weight_decay=schedule.weight_decay
-        )
-        self.rates = torch.optim.lr_scheduler.LambdaLR(self.optimizer, schedule.factor)
-        self.step = 0
-        self.seconds = 0.0
-        """Time spent, stopped runs included."""
-        if self.state_file.is_file():
-            self._load()
+        self.parameters = [p for parameters in learned for p in parameters]
+        learning = set(map(id, self.parameters))
+        self._frozen = [p for p in stage.parameters() if p.requires_grad and id(p) not in learning]
+        for parameter in self._frozen:
+            parameter.requires_grad_(False)
+        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=schedule.weight_decay)
+        # A function's state is not saved, a method's would be.
+        self.rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: schedule.factor(s))
+        self.stage, self.optimizer = self.accelerator.prepare(stage, optimizer)
+        self.progress = Progress()
+        self.accelerator.register_for_checkpointing(self.rates, self.progress)
+        state = existing_state(self.state_folder)
+        if state is not None:
+            self.accelerator.load_state(str(state))
 
     @property
-    def state_file(self) -> Path:
-        """Where weights, optimizer and step stand."""
-        return self.folder / f"{self.name}.pt"
+    def state_folder(self) -> Path:
+        """Where the checkpoint stands."""
+        return self.folder / self.name
 
     def run(
         self,
-        losses: Callable[[int], dict[str, Tensor]],
-        validate: Callable[[int], dict[str, float]] | None = None,
+        validate: Callable[[int], tuple[dict[str, float], Pictures]] | None = None,
         validate_every: int = 500,
     ) -> None:
         """Take the remaining steps.
 
         Args:
-            losses: step number to named loss parts; their sum is minimised. It draws its batch
-                from the step number alone, so that a resumed run sees the same batches.
-            validate: step number to figures for the log.
+            validate: step number to figures and pictures for the log; called on the main process.
             validate_every: steps between validations.
+
+        Raises:
+            FloatingPointError: the loss diverged.
         """
-        resumed_at = self.seconds
-        started = time.perf_counter()
+        resumed_at, started = self.progress.seconds, time.perf_counter()
         averages: dict[str, float] = {}
-        bar = tqdm(total=self.schedule.steps, initial=self.step, desc=self.name, unit="step")
-        while self.step < self.schedule.steps:
-            with torch.autocast(self.device, torch.bfloat16, enabled=self.precision == "bf16"):
-                parts = losses(self.step)
-                total = torch.stack([value.float() for value in parts.values()]).sum()
-            if not bool(torch.isfinite(total)):
-                raise FloatingPointError(
-                    f"{self.name}: loss is not finite at step {self.step}: "
-                    f"{ {k: v.item() for k, v in parts.items()} }; lower the learning rate"
-                )
-            self.optimizer.zero_grad(set_to_none=True)
-            total.backward()
-            nn.utils.clip_grad_norm_(self.parameters, self.schedule.clip)
-            self.optimizer.step()
-            self.rates.step()
-            self.step += 1
-            self.seconds = resumed_at + time.perf_counter() - started
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.accelerator.init_trackers(self.name)
+        bar = tqdm(
+            total=self.schedule.steps,
+            initial=self.progress.step,
+            desc=self.name,
+            unit="step",
+            disable=not self.accelerator.is_main_process,
+        )
+        while self.progress.step < self.schedule.steps:
+            for part in range(self.schedule.accumulate):
+                for key, value in self._learn(part).items():
+                    averages[key] = 0.98 * averages.get(key, value) + 0.02 * value
+            self.progress.step += 1
+            self.progress.seconds = resumed_at + time.perf_counter() - started
             bar.update()
-            for key, value in parts.items():
-                new = float(value.detach())
-                averages[key] = 0.98 * averages.get(key, new) + 0.02 * new
-            last = self.step == self.schedule.steps
-            if self.step % 50 == 0 or last:
+            step = self.progress.step
+            last = step == self.schedule.steps
+            if step % 50 == 0 or last:
                 bar.set_postfix({k: f"{v:.3f}" for k, v in averages.items()})
-                self._log({"step": self.step, "seconds": self.seconds, **averages})
-            if validate and (self.step % validate_every == 0 or last):
-                figures = validate(self.step)
-                self._log({"step": self.step, "validation": figures})
-                bar.write(f"{self.name} {self.step}: {json.dumps(figures)}")
-            if self.step % self.save_every == 0 or last:
+                self._log({"step": step, "seconds": self.progress.seconds, **averages})
+                self.accelerator.log({f"{self.name}/{k}": v for k, v in averages.items()}, step)
+            if validate and (step % validate_every == 0 or last):
+                if self.accelerator.is_main_process:
+                    figures = self._validated(validate, step)
+                    bar.write(f"{self.name} {step}: {json.dumps(figures)}")
+                self.accelerator.wait_for_everyone()
+            if step % self.save_every == 0 or last:
                 self._save()
         bar.close()
+        for tracker in self.accelerator.trackers:
+            tracker.finish()
+        for parameter in self._frozen:
+            parameter.requires_grad_(True)
+
+    def _learn(self, part: int) -> dict[str, float]:
+        """Take one batch of a step; the last one of it moves the weights."""
+        accelerator = self.accelerator
+        batch = self.progress.step * self.schedule.accumulate + part
+        with accelerator.accumulate(self.stage):
+            parts: dict[str, Tensor] = self.stage(
+                batch * accelerator.num_processes + accelerator.process_index
+            )
+            total = torch.stack([value.float() for value in parts.values()]).sum()
+            if not bool(torch.isfinite(total)):
+                raise FloatingPointError(
+                    f"{self.name}: loss is not finite at step {self.progress.step}: "
+                    f"{ {k: v.item() for k, v in parts.items()} }; lower the learning rate"
+                )
+            accelerator.backward(total)
+            if accelerator.sync_gradients:
+                accelerator.clip_grad_norm_(self.parameters, self.schedule.clip)
+            self.optimizer.step()
+            if accelerator.sync_gradients:
+                self.rates.step()
+            self.optimizer.zero_grad(set_to_none=True)
+        return {key: float(value.detach()) for key, value in parts.items()}
+
+    def _validated(
+        self, validate: Callable[[int], tuple[dict[str, float], Pictures]], step: int
+    ) -> dict[str, float]:
+        figures, pictures = validate(step)
+        self._log({"step": step, "validation": figures})
+        self.accelerator.log({f"{self.name}/held out/{k}": v for k, v in figures.items()}, step)
+        self._show(pictures, step)
+        return figures
+
+    def _show(self, pictures: Pictures, step: int) -> None:
+        """Write pictures as files, and to TensorBoard where it is installed."""
+        folder = self.folder / "pictures"
+        folder.mkdir(exist_ok=True)
+        for name, picture in pictures.items():
+            Image.fromarray(picture).save(folder / f"{name}_{step:06d}.png")
+            for tracker in self.accelerator.trackers:
+                tracker.log_images({name: picture[None]}, step, dataformats="NHWC")
 
     def _log(self, entry: dict[str, object]) -> None:
-        with (self.folder / f"{self.name}.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps(entry) + "\n")
+        if self.accelerator.is_main_process:
+            with (self.folder / f"{self.name}.jsonl").open("a", encoding="utf-8") as log:
+                log.write(json.dumps(entry) + "\n")
 
     def _save(self) -> None:
-        state = {
-            "step": self.step,
-            "seconds": self.seconds,
-            "modules": [t.module.state_dict() for t in self.trained],
-            "optimizer": self.optimizer.state_dict(),
-            "rates": self.rates.state_dict(),
-            "torch_rng": torch.get_rng_state(),
-        }
-        partial = self.state_file.with_suffix(".tmp")
-        torch.save(state, partial)
-        partial.replace(self.state_file)
-
-    def _load(self) -> None:
-        state = load_weights(self.state_file, self.trained)
-        self.optimizer.load_state_dict(state["optimizer"])
-        state["rates"].pop("lr_lambdas", None)
-        self.rates.load_state_dict({**state["rates"], "lr_lambdas": [None] * len(self.trained)})
-        torch.set_rng_state(state["torch_rng"])
-        self.step, self.seconds = state["step"], state.get("seconds", 0.0)
-
-
-def load_weights(state_file: Path, trained: Sequence[Trained]) -> dict[str, Any]:
-    """Load the modules of a state file, and return all that is in it.
-
-    Place embeddings of pictures of another size are interpolated.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-        ValueError: it is of a network of other parts or sizes.
-    """
-    if not state_file.is_file():
-        raise FileNotFoundError(f"{state_file} is missing; expected the folder of a training run")
-    state = torch.load(state_file, weights_only=True)
-    try:
-        for group, weights in zip(trained, state["modules"], strict=True):
-            group.module.load_state_dict(_of_this_size(weights, group.module))
-    except (RuntimeError, ValueError) as error:
-        raise ValueError(
-            f"{state_file} is of a network of other parts or sizes; train both with the same "
-            f"configuration and categories: {error}"
-        ) from error
-    return state
-
-
-def _of_this_size(weights: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
-    """Return the weights, CLIP's place embeddings as many as the module has."""
-    places = "position_embedding.weight"
-    wanted = {name: p for name, p in module.named_parameters() if name.endswith(places)}
-    return {
-        name: resized_places(value, len(wanted[name]))
-        if name in wanted and value.shape != wanted[name].shape
-        else value
-        for name, value in weights.items()
-    }
+        partial = self.state_folder.with_suffix(".partial")
+        self.accelerator.save_state(str(partial))
+        self.accelerator.wait_for_everyone()
+        if self.accelerator.is_main_process:
+            replace_state(partial, self.state_folder)
+        self.accelerator.wait_for_everyone()

@@ -194,7 +194,7 @@ class ImageQuestions:
         return [asked[i] for i in sorted(range(len(asked)), key=keys.__getitem__)[-count:]]
 
 
-class DenseStage:
+class DenseStage(nn.Module):
     """Stage 1 losses: a batch of images a step, some questions about each."""
 
     def __init__(
@@ -208,31 +208,46 @@ class DenseStage:
         seed: int,
         questions_per_image: int = 2,
     ) -> None:
-        self.vlm, self.heads, self.questions, self.arrays = model.vlm, heads, questions, arrays
+        super().__init__()
+        self.model, self.heads, self.questions, self.arrays = model, heads, questions, arrays
         self.batch_size, self.seed, self.per_image = batch_size, seed, questions_per_image
         self.asked = ImageQuestions(arrays.targets, images, "human")
 
-    def losses(self, step: int) -> dict[str, Tensor]:
-        """Return the loss parts of a step."""
-        rng = random.Random(f"{self.seed} 1 {step}")
+    @property
+    def trained(self) -> list[nn.Module]:
+        """What this stage teaches."""
+        vlm = self.model.vlm
+        words = vlm.language.get_input_embeddings()
+        return [vlm.tower, vlm.mm_projector, words, self.heads]
+
+    def forward(self, batch: int) -> dict[str, Tensor]:
+        """Return the loss parts of the batch of this number."""
+        rng = random.Random(f"{self.seed} 1 {batch}")
         generator = torch.Generator().manual_seed(rng.getrandbits(62))
         chosen = rng.choices(self.asked.images, k=self.batch_size)
         index = torch.tensor(chosen)
         affine = Affine.draw(len(index), generator, torch.ones(len(index), dtype=torch.bool))
-        features = self.vlm.tower(augmented(self.arrays.images[index], affine, generator))
+        device = device_of(self)
+        pictures = augmented(self.arrays.images[index], affine, generator)
+        features = self.model.vlm.tower(pictures.to(device))
         targets = self.arrays.dense_targets(index, affine, self.heads.cells)
 
         rows = [row for row in range(len(chosen)) for _ in range(self.per_image)]
         asked = [q for image in chosen for q in self.asked.draw(image, self.per_image, rng)]
         asked = self.questions.mirrored(asked, affine.mirrored[rows])
-        tokens, looked = image_tokens(self.vlm, features[rows], self.questions.prompts(asked, rng))
+        written = self.questions.prompts(asked, rng)
+        tokens, looked = image_tokens(self.model.vlm, features[rows], written)
         joints = self.arrays.moved_joints(index, affine)
+        answers = self.questions.targets(asked, targets, joints, rows)
         return {
-            **self.heads.dense.losses(features, targets),
-            **self.heads.questions.losses(
-                tokens, looked, self.questions.targets(asked, targets, joints, rows)
-            ),
+            **self.heads.dense.losses(features, targets.to(device)),
+            **self.heads.questions.losses(tokens, looked, answers.to(device)),
         }
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Return where a module's weights are."""
+    return next(module.parameters()).device
 
 
 def augmented(images: Tensor, affine: Affine, generator: torch.Generator) -> Tensor:
@@ -250,7 +265,7 @@ def image_tokens(
     return vlm.image_tokens(features, asked), None
 
 
-class ContactStage:
+class ContactStage(nn.Module):
     """Stage 2 losses: questions about bodies, and about a few object instances, a step."""
 
     def __init__(
@@ -269,6 +284,7 @@ class ContactStage:
         weights: LossWeights,
         seed: int,
     ) -> None:
+        super().__init__()
         self.model, self.processor, self.heads, self.arrays = model, processor, heads, arrays
         self.questions, self.object_mesh, self.lift_size = questions, object_mesh, lift_size
         self.surfaces: dict[str, TrainingSurface] = {}
@@ -283,9 +299,9 @@ class ContactStage:
         random.Random(seed).shuffle(names)
         self.instance_names = names[:known_instances]
 
-    def losses(self, step: int) -> dict[str, Tensor]:
-        """Return the loss parts of a step."""
-        rng = random.Random(f"{self.seed} 2 {step}")
+    def forward(self, batch: int) -> dict[str, Tensor]:
+        """Return the loss parts of the batch of this number."""
+        rng = random.Random(f"{self.seed} 2 {batch}")
         generator = torch.Generator().manual_seed(rng.getrandbits(62))
         chosen, rows, groups = self._draw(rng)
         queries = [q for group in groups for q in group]
@@ -293,18 +309,19 @@ class ContactStage:
 
         index = torch.tensor(chosen)
         affine = Affine.draw(len(index), generator, torch.arange(len(index)) < self.batch.images)
-        features = self.model.vlm.tower(augmented(self.arrays.images[index], affine, generator))
+        device = device_of(self)
+        pictures = augmented(self.arrays.images[index], affine, generator)
+        features = self.model.vlm.tower(pictures.to(device))
         targets = self.arrays.dense_targets(index, affine, self.heads.cells)
-        known = self.heads.dense.losses(features, targets)
+        known = self.heads.dense.losses(features, targets.to(device))
 
         queries = self.questions.mirrored(queries, affine.mirrored[rows])
         asked = self.questions.prompts(queries, rng)
         tokens, looked = image_tokens(self.model.vlm, features[rows], asked)
         joints = self.arrays.moved_joints(index, affine)
+        told = self.questions.targets(queries[:on_body], targets, joints, rows[:on_body])
         known |= self.heads.questions.losses(
-            tokens[:on_body],
-            None if looked is None else looked[:on_body],
-            self.questions.targets(queries[:on_body], targets, joints, rows[:on_body]),
+            tokens[:on_body], None if looked is None else looked[:on_body], told.to(device)
         )
         parts = {f"known_{k}": self.weights.known * v for k, v in known.items()}
         ids = [
@@ -316,9 +333,11 @@ class ContactStage:
         contact = self.model.contact_prompts(scored, ids)
 
         surfaces = [self.surface, *(self._object(g[0]) for g in groups[1:])]
+        surfaces = [surface.to(device) for surface in surfaces]
         views = [self._some_views(surface, rng) for surface in surfaces]
         renders = [s.views[v] for s, v in zip(surfaces, views, strict=True)]
-        embeddings = self.model.embed_views(torch.cat(renders)).split([len(v) for v in views])
+        embedded = self.model.embed_views(torch.cat(renders).to(device))
+        embeddings = embedded.split([len(v) for v in views])
         total: dict[str, list[Tensor]] = defaultdict(list)
         start = 0
         for group, surface, seen_from, embedding in zip(
@@ -379,7 +398,7 @@ class ContactStage:
         probabilities = logits.sigmoid()
         fine = upscale(logits, surface.lift_size).sigmoid()
         everywhere = fine.new_zeros(len(fine), surface.num_views, *fine.shape[2:])
-        counted = torch.zeros(len(fine), surface.num_views)
+        counted = fine.new_zeros(len(fine), surface.num_views)
         everywhere[:, views], counted[:, views] = fine, 1.0
         by_pixels = self.model.config.lift.weighting == "pixels"
         scores = surface.lift.lift(everywhere, counted, by_pixels=by_pixels).scores

@@ -49,6 +49,12 @@ class TrainingSurface:
         rig, fine = get_rig(config.views.object_rig), config.sam.image_size
         return cls(mesh.normalised()[0], rig, config, lift_size, fine, "position")
 
+    def to(self, device: torch.device) -> "TrainingSurface":
+        """Move what losses are computed from; the same surface, for chaining."""
+        self._hit, self._ids = self._hit.to(device), self._ids.to(device)
+        self._weights, self.lift = self._weights.to(device), self.lift.to(device)
+        return self
+
     @property
     def views(self) -> Tensor:
         """SAM's input `[view, 3, size, size]`."""
@@ -66,8 +72,10 @@ class TrainingSurface:
 
     def seen_from(self, views: Sequence[int]) -> Tensor:
         """Return bool `[vertex]`: in sight of one of these views."""
-        seen = torch.zeros(self.num_vertices, dtype=torch.bool)
-        seen[self.lift.pair_vertex[torch.isin(self.lift.pair_view, torch.tensor(views))]] = True
+        device = self._hit.device
+        seen = torch.zeros(self.num_vertices, dtype=torch.bool, device=device)
+        chosen = torch.tensor(views, device=device)
+        seen[self.lift.pair_vertex[torch.isin(self.lift.pair_view, chosen)]] = True
         return seen
 
     def vertex_targets(self, vertices: Sequence[np.ndarray]) -> Tensor:
@@ -75,10 +83,10 @@ class TrainingSurface:
         target = torch.zeros(len(vertices), self.num_vertices)
         for row, ids in zip(target, vertices, strict=True):
             row[torch.from_numpy(np.asarray(ids, dtype=np.int64))] = 1
-        return target
+        return target.to(self._hit.device)
 
     def mask_targets(self, vertex_targets: Tensor) -> Tensor:
         """Interpolate vertex labels `[batch, vertex]` to masks `[batch, view, low, low]`."""
-        masks = torch.zeros(len(vertex_targets), *self._hit.shape)
+        masks = vertex_targets.new_zeros(len(vertex_targets), *self._hit.shape)
         masks[:, self._hit] = (vertex_targets[:, self._ids] * self._weights).sum(dim=-1)
         return masks

@@ -17,7 +17,7 @@ from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.presets import NANO
 from ivlm_core.training.arrays import TrainingArrays
 from ivlm_core.training.regions import body_regions
-from ivlm_core.training.run import Precision, Schedule, StageRun, Trained, load_weights
+from ivlm_core.training.run import Pictures, Precision, Schedule, StageRun, Trained
 from ivlm_core.training.stages import (
     ContactBatch,
     ContactStage,
@@ -27,6 +27,7 @@ from ivlm_core.training.stages import (
     StageHeads,
     split_validation,
 )
+from ivlm_core.training.state import KeptModels, load_weights
 from ivlm_core.training.validation import Validation
 
 LOG = logging.getLogger(__name__)
@@ -63,6 +64,9 @@ class TrainConfig:
     save_every: int = 200
     precision: Precision = "bf16"
     """Arithmetic of the matrix products."""
+    gradient_checkpointing: bool = False
+    """Compute activations of language model and vision tower again when going backwards: less
+    memory, more time."""
     threads: int = 0
     """CPU threads; 0 leaves torch's default."""
     seed: int = 0
@@ -95,29 +99,26 @@ def train(config: TrainConfig) -> Path:
     model.vlm.tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for part in (model.vlm.tower.clip, model.vlm.language):
         part.set_attn_implementation("eager")  # a tenth of a step faster than fused, on CPUs
+        if config.gradient_checkpointing:
+            part.gradient_checkpointing_enable({"use_reentrant": False})
     regions = body_regions(config.model.body)
     heads = StageHeads(model, arrays, len(regions))
-    if config.init is not None:
-        load_weights(config.init / "contact.pt", _contact_groups(model, heads, config))
     questions = Questions(processor, arrays, load_body(config.model.body), regions)
-    model.train()
-
     stage1 = DenseStage(model, heads, questions, arrays, training, config.dense_batch, config.seed)
+    if config.init is not None:
+        load_weights(config.init / "contact", stage1)
+    model.train()
     run1 = StageRun(
         "dense",
         config.out,
-        [
-            Trained(model.vlm.tower),
-            Trained(model.vlm.mm_projector),
-            Trained(model.vlm.language.get_input_embeddings()),
-            Trained(heads),
-        ],
+        stage1,
+        [Trained(module) for module in stage1.trained],
         config.dense,
         config.save_every,
         config.precision,
     )
     check = DenseStage(model, heads, questions, arrays, validation, 128, config.seed + 1)
-    run1.run(stage1.losses, lambda step: _dense_figures(model, check), config.validate_every)
+    run1.run(lambda _: (_dense_figures(check), {}), config.validate_every)
 
     stage2 = ContactStage(
         model,
@@ -136,6 +137,7 @@ def train(config: TrainConfig) -> Path:
     run2 = StageRun(
         "contact",
         config.out,
+        stage2,
         _contact_groups(model, heads, config),
         config.contact,
         config.save_every,
@@ -148,21 +150,27 @@ def train(config: TrainConfig) -> Path:
         config.validation_queries,
         config.validation_queries // 4,
     )
+    kept = KeptModels(config.out, model, processor)
 
-    def validate(step: int) -> dict[str, float]:
-        figures = held.figures(model, processor)
-        save_checkpoint(config.out / "last", model, processor, {"step": step, **figures})
-        return figures
+    def validate(step: int) -> tuple[dict[str, float], Pictures]:
+        figures, pictures = held.figures(model, processor)
+        kept.keep(step, figures)
+        return figures, pictures
 
-    run2.run(stage2.losses, validate, config.validate_every)
+    run2.run(validate, config.validate_every)
+    folder = config.out / "model"
+    if not run2.accelerator.is_main_process:
+        return folder
     model.config = replace(model.config, lift=held.thresholds(model, processor))
     provenance = {
         "made_with": f"ivlm {__version__}",
         "recipe": _recipe(config),
         "data": {"folder": config.data.name, "images": len(arrays.images)},
-        "seconds": {"dense": round(run1.seconds), "contact": round(run2.seconds)},
+        "seconds": {
+            "dense": round(run1.progress.seconds),
+            "contact": round(run2.progress.seconds),
+        },
     }
-    folder = config.out / "model"
     save_checkpoint(folder, model, processor, provenance, dtype=torch.float16)
     return folder
 
@@ -185,10 +193,10 @@ def _contact_groups(model: IvlmModel, heads: torch.nn.Module, config: TrainConfi
 
 
 @torch.no_grad()
-def _dense_figures(model: IvlmModel, stage: DenseStage) -> dict[str, float]:
-    model.eval()
-    losses = [stage.losses(step) for step in range(2)]
-    model.train()
+def _dense_figures(stage: DenseStage) -> dict[str, float]:
+    stage.eval()
+    losses = [stage(batch) for batch in range(2)]
+    stage.train()
     return {key: float(sum(x[key] for x in losses)) / len(losses) for key in losses[0]}
 
 

@@ -14,8 +14,10 @@ from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.processor import Processor
 from ivlm_core.pipeline import Pipeline, Prediction, Query
 from ivlm_core.training.arrays import TrainingArrays
+from ivlm_core.visualize.overview import overview
 
 _BATCH = 25
+_PICTURES = 3
 _THRESHOLDS = np.arange(0.2, 0.71, 0.05)
 
 
@@ -45,14 +47,25 @@ class Validation:
         self.human = _spread([t for t in asked if t.task == "human_contact"], human)
         self.objects = _spread([t for t in asked if t.task != "human_contact"], objects)
 
-    def figures(self, model: IvlmModel, processor: Processor) -> dict[str, float]:
-        """Return contact F1, and how many answers name exactly the right body parts."""
+    def figures(
+        self, model: IvlmModel, processor: Processor
+    ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """Judge the answers about the body.
+
+        Returns:
+            Contact F1 and how many answers name exactly the right body parts; and the overview
+            pictures of a few.
+        """
         f1, right = [], []
+        pictures: dict[str, np.ndarray] = {}
         for target, prediction in self._answers(model, processor, self.human):
             f1.append(_f1(target, prediction, prediction.threshold))
             said = {name for name in self.arrays.part_names if name in prediction.answer}
             right.append(said == set(target.parts))
-        return {"f1": float(np.mean(f1)), "answers_right": float(np.mean(right))}
+            if len(pictures) < _PICTURES and target.vertices.size:
+                photo = self.arrays.images[target.image_index].numpy()
+                pictures[f"{len(pictures)}_{target.label}"] = overview(prediction, photo)
+        return {"f1": float(np.mean(f1)), "answers_right": float(np.mean(right))}, pictures
 
     def thresholds(self, model: IvlmModel, processor: Processor) -> LiftConfig:
         """Return the model's lift settings with the thresholds that give the best mean F1."""

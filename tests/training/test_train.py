@@ -1,12 +1,19 @@
 """Both stages run, learn, stop and go on, and give a folder that the pipeline loads."""
 
 import json
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from accelerate.state import AcceleratorState
+from safetensors.torch import load_file, save_file
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch import nn
 
 from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.geometry.body import BODY_PARTS
@@ -17,10 +24,12 @@ from ivlm_core.pipeline import Pipeline
 from ivlm_core.training.arrays import TrainingArrays
 from ivlm_core.training.augment import Affine
 from ivlm_core.training.dense import IGNORE
-from ivlm_core.training.run import Schedule, Trained, load_weights
-from ivlm_core.training.stages import ContactBatch
-from ivlm_core.training.train import TrainConfig, train
+from ivlm_core.training.run import Schedule, StageRun, Trained
+from ivlm_core.training.state import WEIGHTS, existing_state, load_weights, replace_state
+from ivlm_core.training.train import train
 from tests.datasets.fixtures import write_tiny_dataset
+from tests.training import tiny_run
+from tests.training.tiny_run import tiny_config
 
 
 @pytest.fixture(scope="module")
@@ -28,28 +37,12 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_tiny_dataset(tmp_path_factory.mktemp("data") / "tiny", train=12, test=4)
 
 
-def _config(data: Path, out: Path, dense: int = 4, contact: int = 4) -> TrainConfig:
-    return TrainConfig(
-        data=data,
-        out=out,
-        model=TINY,
-        dense=Schedule(steps=dense, learning_rate=1e-3, warmup=2),
-        contact=Schedule(steps=contact, learning_rate=1e-3, warmup=2),
-        dense_batch=4,
-        contact_batch=ContactBatch(images=2, questions=2, object_images=2, views=2),
-        lift_size=32,
-        validate_every=4,
-        validation_queries=2,
-        save_every=2,
-    )
-
-
 def _log(out: Path, stage: str) -> list[dict]:
     return [json.loads(line) for line in (out / f"{stage}.jsonl").read_text().splitlines()]
 
 
 def test_train_gives_a_model_the_pipeline_loads(data: Path, tmp_path: Path) -> None:
-    folder = train(_config(data, tmp_path / "run"))
+    folder = train(tiny_config(data, tmp_path / "run"))
     pipeline = Pipeline.from_pretrained(folder, "cpu", tmp_path / "cache")
     image = SyntheticDataset(data, "test").image(0)
     assert pipeline.predict(image, "bottle", "human_contact").scores.shape == (13718,)
@@ -64,7 +57,7 @@ def test_train_gives_a_model_the_pipeline_loads(data: Path, tmp_path: Path) -> N
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(data: Path, tmp_path: Path) -> None:
     whole, parts = tmp_path / "whole", tmp_path / "parts"
-    config = _config(data, whole, dense=6, contact=2)
+    config = tiny_config(data, whole, dense=6, contact=2)
     train(config)
 
     class StopError(Exception):
@@ -74,7 +67,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(data: Path, tmp_path: Pa
 
     def stop(self: run.StageRun) -> None:
         original(self)
-        if self.name == "dense" and self.step == 4:
+        if self.name == "dense" and self.progress.step == 4:
             raise StopError
 
     original = run.StageRun._save
@@ -82,18 +75,18 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(data: Path, tmp_path: Pa
         patch.setattr(run.StageRun, "_save", stop)
         train(replace(config, out=parts))
     train(replace(config, out=parts))
-    expected = torch.load(whole / "dense.pt", weights_only=True)
-    got = torch.load(parts / "dense.pt", weights_only=True)
-    assert got["step"] == expected["step"] == 6
-    for ours, theirs in zip(got["modules"], expected["modules"], strict=True):
-        for name, tensor in theirs.items():
-            torch.testing.assert_close(ours[name], tensor, atol=1e-6, rtol=1e-5)
+    got, expected = (load_file(run / "contact" / WEIGHTS) for run in (parts, whole))
+    assert got.keys() == expected.keys()
+    for name, tensor in expected.items():
+        torch.testing.assert_close(got[name], tensor, atol=1e-6, rtol=1e-5)
+    curves = [[entry for entry in _log(run, "dense") if "cells" in entry] for run in (parts, whole)]
+    assert [entry["step"] for entry in curves[0]] == [entry["step"] for entry in curves[1]] == [6]
 
 
 def test_a_run_starts_from_the_weights_of_another(data: Path, tmp_path: Path) -> None:
     first, second = tmp_path / "first", tmp_path / "second"
-    train(_config(data, first, dense=60, contact=1))
-    train(replace(_config(data, second, dense=1, contact=1), init=first))
+    train(tiny_config(data, first, dense=60, contact=1))
+    train(replace(tiny_config(data, second, dense=1, contact=1), init=first))
     learned = _log(first, "dense")[-1]["validation"]
     anew = _log(second, "dense")[-1]["validation"]
     assert sum(anew.values()) == pytest.approx(sum(learned.values()), rel=0.1)
@@ -101,21 +94,100 @@ def test_a_run_starts_from_the_weights_of_another(data: Path, tmp_path: Path) ->
     assert provenance["recipe"]["init"] == "first"
 
 
+def test_two_processes_learn_what_one_learns_from_two_batches(data: Path, tmp_path: Path) -> None:
+    launch = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    run = subprocess.run(
+        [*launch, "-m", tiny_run.__name__, str(data), str(tmp_path / "both")],
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"ACCELERATE_USE_CPU": "true", "OMP_NUM_THREADS": "1"},
+    )
+    assert run.returncode == 0, run.stderr[-2000:]
+    config = tiny_config(data, tmp_path / "one", dense=2, contact=2)
+    dense, contact = (replace(s, accumulate=2) for s in (config.dense, config.contact))
+    AcceleratorState._reset_state(reset_partial_state=True)
+    train(replace(config, dense=dense, contact=contact, precision="fp32"))
+    AcceleratorState._reset_state(reset_partial_state=True)
+    both, one = (load_file(tmp_path / run / "contact" / WEIGHTS) for run in ("both", "one"))
+    apart = torch.cat([(both[name] - one[name]).abs().flatten() for name in one])
+    assert apart.mean() < 1e-6  # Adam makes steps of rounding where a gradient is zero
+    assert len(_log(tmp_path / "both", "contact")) == len(_log(tmp_path / "one", "contact"))
+
+
+def test_what_a_run_keeps(data: Path, tmp_path: Path) -> None:
+    train(replace(tiny_config(data, tmp_path), validate_every=2, gradient_checkpointing=True))
+    for name in ("last", "best", "model"):
+        Pipeline.from_pretrained(tmp_path / name, "cpu", tmp_path / "cache")
+    told = json.loads((tmp_path / "best" / "provenance.json").read_text())
+    validated = [e for e in _log(tmp_path, "contact") if "validation" in e]
+    assert told["f1"] == max(e["validation"]["f1"] for e in validated)
+    assert json.loads((tmp_path / "last" / "provenance.json").read_text())["step"] == 4
+    pictures = sorted((tmp_path / "pictures").glob("*.png"))
+    assert pictures and {p.stem[-6:] for p in pictures} == {"000002", "000004"}
+    events = EventAccumulator(str(tmp_path / "tensorboard" / "contact"))
+    events.Reload()
+    assert {"contact/text", "contact/held out/f1"} <= set(events.Tags()["scalars"])
+    assert events.Tags()["images"]
+
+
+def test_what_a_stage_does_not_teach_stays_as_it_is(tmp_path: Path) -> None:
+    class Two(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.taught, self.other, self.fixed = (nn.Linear(2, 2) for _ in range(3))
+            self.fixed.requires_grad_(False)
+
+        def forward(self, batch: int) -> dict[str, torch.Tensor]:
+            x = self.other(self.taught(torch.full((1, 2), float(batch + 1))))
+            return {"size": self.fixed(x).square().sum()}
+
+    stage = Two()
+    before = {name: p.clone() for name, p in stage.named_parameters()}
+    run = StageRun(
+        "two",
+        tmp_path,
+        stage,
+        [Trained(stage.taught)],
+        Schedule(3, 0.1, warmup=1),
+        precision="bf16",
+    )
+    run.run()
+    moved = {n for n, p in stage.named_parameters() if not torch.equal(p, before[n])}
+    assert moved == {"taught.weight", "taught.bias"}
+    learns = {n for n, p in stage.named_parameters() if p.requires_grad}
+    assert learns == {n for n in before if not n.startswith("fixed")}, "as before the run"
+
+
+def test_a_checkpoint_is_replaced_whole(tmp_path: Path) -> None:
+    folder, written = tmp_path / "dense", tmp_path / "dense.partial"
+    assert existing_state(folder) is None
+    for value in ("first", "second"):
+        written.mkdir()
+        (written / "file").write_text(value)
+        replace_state(written, folder)
+        found = existing_state(folder)
+        assert found is not None and (found / "file").read_text() == value
+    folder.rename(tmp_path / "dense.before")  # killed between the two renames
+    found = existing_state(folder)
+    assert found is not None and (found / "file").read_text() == "second"
+
+
 def test_a_run_of_another_network_is_no_start(data: Path, tmp_path: Path) -> None:
-    config = _config(data, tmp_path / "run")
+    config = tiny_config(data, tmp_path / "run")
     with pytest.raises(FileNotFoundError, match="expected the folder of a training run"):
         train(replace(config, init=tmp_path / "nothing"))
     other = tmp_path / "other"
-    other.mkdir()
-    torch.save({"modules": [{"weight": torch.zeros(1)}]}, other / "contact.pt")
+    (other / "contact").mkdir(parents=True)
+    save_file({"weight": torch.zeros(1)}, other / "contact" / WEIGHTS)
     with pytest.raises(ValueError, match="of other parts or sizes"):
         train(replace(config, init=other))
 
 
 def test_pictures_may_be_of_another_size_than_those_it_starts_from(tmp_path: Path) -> None:
     small, large = (VisionTower(replace(TINY.vision, image_size=size)) for size in (32, 64))
-    torch.save({"modules": [small.state_dict()]}, tmp_path / "contact.pt")
-    load_weights(tmp_path / "contact.pt", [Trained(large)])
+    save_file(small.state_dict(), tmp_path / WEIGHTS)
+    load_weights(tmp_path, large)
     before, after = (t.clip.embeddings.position_embedding.weight for t in (small, large))
     torch.testing.assert_close(after, resized_places(before, 1 + 8 * 8))
     torch.testing.assert_close(
@@ -124,14 +196,14 @@ def test_pictures_may_be_of_another_size_than_those_it_starts_from(tmp_path: Pat
 
 
 def test_pictures_of_a_size_that_the_model_does_not_read(data: Path, tmp_path: Path) -> None:
-    config = _config(data, tmp_path)
+    config = tiny_config(data, tmp_path)
     larger = replace(TINY, vision=replace(TINY.vision, image_size=64))
     with pytest.raises(ValueError, match="--image-size 64"):
         train(replace(config, model=larger))
 
 
 def test_dense_stage_learns(data: Path, tmp_path: Path) -> None:
-    train(_config(data, tmp_path, dense=60, contact=1))
+    train(tiny_config(data, tmp_path, dense=60, contact=1))
     log = [e for e in _log(tmp_path, "dense") if "validation" in e]
     total = [sum(e["validation"].values()) for e in log]
     assert total[-1] < 0.8 * total[0]
@@ -167,7 +239,7 @@ def test_contact_map_names_categories(data: Path) -> None:
 
 
 def test_diverging_loss_is_an_error(data: Path, tmp_path: Path) -> None:
-    config = _config(data, tmp_path, dense=30)
+    config = tiny_config(data, tmp_path, dense=30)
     wild = replace(config, dense=Schedule(steps=30, learning_rate=1e30, warmup=1, clip=1e9))
     with pytest.raises(FloatingPointError, match="lower the learning rate"):
         train(wild)

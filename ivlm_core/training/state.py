@@ -1,0 +1,86 @@
+"""What a training run keeps on disk: checkpoints of its stages, and the models along the way."""
+
+import json
+import shutil
+from pathlib import Path
+
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from ivlm_core.model.checkpoint import PROVENANCE_FILE, save_checkpoint
+from ivlm_core.model.ivlm import IvlmModel
+from ivlm_core.model.positions import resized_places
+from ivlm_core.model.processor import Processor
+
+WEIGHTS = "model.safetensors"
+
+
+def existing_state(folder: Path) -> Path | None:
+    """Return where a stage's checkpoint is, or None.
+
+    A process that is killed while it replaces one leaves the one before.
+    """
+    before = folder.with_suffix(".before")
+    return next((found for found in (folder, before) if found.is_dir()), None)
+
+
+def replace_state(written: Path, folder: Path) -> None:
+    """Put a complete checkpoint in the place of the one before."""
+    before = folder.with_suffix(".before")
+    shutil.rmtree(before, ignore_errors=True)
+    if folder.is_dir():
+        folder.rename(before)
+    written.rename(folder)
+    shutil.rmtree(before, ignore_errors=True)
+
+
+def load_weights(folder: Path, stage: nn.Module) -> None:
+    """Load the weights of a stage's checkpoint into a stage.
+
+    Place embeddings of pictures of another size are interpolated.
+
+    Raises:
+        FileNotFoundError: there is no such checkpoint.
+        ValueError: it is of a network of other parts or sizes.
+    """
+    file = folder / WEIGHTS
+    if not file.is_file():
+        raise FileNotFoundError(f"{file} is missing; expected the folder of a training run")
+    try:
+        stage.load_state_dict(_of_this_size(load_file(file), stage))
+    except (RuntimeError, ValueError) as error:
+        raise ValueError(
+            f"{file} is of a network of other parts or sizes; train both with the same "
+            f"configuration and categories: {error}"
+        ) from error
+
+
+def _of_this_size(weights: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
+    """Return the weights, CLIP's place embeddings as many as the module has."""
+    places = "position_embedding.weight"
+    wanted = {name: p for name, p in module.named_parameters() if name.endswith(places)}
+    return {
+        name: resized_places(value, len(wanted[name]))
+        if name in wanted and value.shape != wanted[name].shape
+        else value
+        for name, value in weights.items()
+    }
+
+
+class KeptModels:
+    """Loadable folders of a run: `last/`, and `best/` by F1 on held-out questions."""
+
+    def __init__(self, out: Path, model: IvlmModel, processor: Processor) -> None:
+        self.out, self.model, self.processor = out, model, processor
+
+    def keep(self, step: int, figures: dict[str, float]) -> None:
+        """Write the model as it is now."""
+        told = {"step": step, **figures}
+        save_checkpoint(self.out / "last", self.model, self.processor, told)
+        if figures["f1"] > self._best():
+            save_checkpoint(self.out / "best", self.model, self.processor, told)
+
+    def _best(self) -> float:
+        """Return the F1 of the best model so far, of runs that were stopped too."""
+        file = self.out / "best" / PROVENANCE_FILE
+        return float(json.loads(file.read_text())["f1"]) if file.is_file() else -1.0

@@ -24,6 +24,7 @@ VERBS = {
     "synthesize": ("Synthesize", "generate labelled human-object interactions"),
     "preprocess": ("Preprocess", "raw DAMON or PIAD to views, masks and lifting maps"),
     "train": ("Train", "train a model on generated interactions"),
+    "merge": ("Merge", "LoRA and sharded training states to a folder that loads anywhere"),
     "evaluate": ("Evaluate", "judge a model on a labelled split, beside blind guesses"),
     "convert": ("Convert", "a published checkpoint to a model folder of our own"),
 }

@@ -2,23 +2,18 @@
 
 import hashlib
 import json
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
-from torch import Tensor
 
 from ivlm_core import __version__
 from ivlm_core.model.checkpoint import CONFIG_FILE, PROVENANCE_FILE
-from ivlm_core.model.skeleton import stored_dtype
-from ivlm_core.model.weight_files import SAFETENSORS, TORCH_BIN
+from ivlm_core.model.weight_files import TORCH_BIN
+from ivlm_core.model.weight_writer import SHARD_BYTES, new_folder, write_weights
 from ivlm_core.official.load import OfficialCheckpoint
 from ivlm_core.official.quirks import ReferenceQuirks
 
-SHARD_BYTES = 2 << 30
 LICENCE = (
     "The weights stay under the licences of their origin (InteractVLM, LISA, LLaVA, Llama 2, SAM, "
     "CLIP); converting them changes nothing about that."
@@ -50,68 +45,16 @@ def convert(
         FileExistsError: `out` is there and not an empty folder.
         FileNotFoundError, ConfigError, CheckpointError, ValueError: see `load_official`.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise FileExistsError(f"{out} exists already; choose another folder or remove it")
     quirks = quirks or ReferenceQuirks()
-    source = OfficialCheckpoint.open(folder, clip, quirks)
-    processor = source.processor()
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
-    try:
-        _write_weights(partial, source, dtype, shard_bytes)
+    with new_folder(out) as partial:
+        source = OfficialCheckpoint.open(folder, clip, quirks)
+        processor = source.processor()
+        write_weights(partial, source.tensors(), dtype, shard_bytes)
         source.config.save(partial / CONFIG_FILE)
         processor.tokenizer.save_pretrained(partial)
         text = json.dumps(_provenance(source, dtype, quirks), indent=2)
         (partial / PROVENANCE_FILE).write_text(f"{text}\n", encoding="utf-8")
-        if out.exists():
-            out.rmdir()
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
     return out
-
-
-def _write_weights(
-    folder: Path, source: OfficialCheckpoint, dtype: torch.dtype | None, shard_bytes: int
-) -> None:
-    """Write all weights, in shards with an index where they do not fit one file."""
-    files: list[tuple[Path, list[str]]] = []
-    total = 0
-    for number, shard in enumerate(_shards(source.tensors(), dtype, shard_bytes), start=1):
-        file = folder / f"part-{number:05d}.safetensors"
-        save_file(shard, file, metadata={"format": "pt"})
-        file.chmod(0o644)  # safetensors writes for the owner only
-        files.append((file, list(shard)))
-        total += sum(t.nbytes for t in shard.values())
-        shard.clear()
-    if len(files) == 1:
-        files[0][0].rename(folder / SAFETENSORS)
-        return
-    placed: dict[str, str] = {}
-    for number, (file, names) in enumerate(files, start=1):
-        final = f"model-{number:05d}-of-{len(files):05d}.safetensors"
-        file.rename(folder / final)
-        placed |= dict.fromkeys(names, final)
-    index = {"metadata": {"total_size": total}, "weight_map": placed}
-    (folder / f"{SAFETENSORS}.index.json").write_text(
-        json.dumps(index, indent=2) + "\n", encoding="utf-8"
-    )
-
-
-def _shards(
-    tensors: Iterator[tuple[str, Tensor]], dtype: torch.dtype | None, limit: int
-) -> Iterator[dict[str, Tensor]]:
-    shard: dict[str, Tensor] = {}
-    size = 0
-    for name, tensor in tensors:
-        value = tensor.to(stored_dtype(name, tensor, dtype), copy=True).contiguous()
-        if shard and size + value.nbytes > limit:
-            yield shard
-            shard, size = {}, 0
-        shard[name] = value
-        size += value.nbytes
-    yield shard
 
 
 def _provenance(

@@ -37,12 +37,14 @@ class EvaluateConfig:
     split: str = "test"
     """Split to answer; what a blind guess knows comes from `train`."""
     out: Path | None = None
-    """Folder for report.json, report.txt, report.md and pairs.jsonl."""
+    """Folder for report.html, report.json, report.txt, report.md and pairs.jsonl."""
     limit: int | None = None
     """Number of images, evenly spread over the split; None takes all."""
     batch_size: int = 16
     """Questions answered together."""
     tasks: tuple[Task, ...] = TASKS
+    cases: int = 4
+    """Best, worst and random cases of each task that report.html shows, of each kind so many."""
     threshold: float | None = None
     """Score from which a vertex counts as in contact; None takes the model's own."""
     device: str | None = None
@@ -64,6 +66,8 @@ def main(config: EvaluateConfig) -> Report:
     Raises:
         FileNotFoundError, ValueError: model or data are missing, damaged or do not fit.
     """
+    from ivlm_core.evaluation.cases import answer_cases, choose_cases
+    from ivlm_core.evaluation.report_page import save_report_page
     from ivlm_core.pipeline import Pipeline
 
     dataset = SyntheticDataset(config.data, config.split)
@@ -82,6 +86,9 @@ def main(config: EvaluateConfig) -> Report:
     )
     if config.out is not None:
         report.save(config.out)
+        chosen = choose_cases(report.pairs, config.cases) if config.cases else []
+        shown = answer_cases(pipeline, dataset, chosen)
+        save_report_page(report, shown, config.out / "report.html")
     return report
 
 

@@ -27,7 +27,7 @@ from ivlm_core.text_table import table
 GOALS = {"all": 0.03, "side_undecided": 0.10}
 """Least gain in human-contact F1 over label-only, by group, from which nano is worth shipping."""
 
-_TITLES = {
+TITLES = {
     "human_contact": "Contact on the body",
     "object_contact": "Contact on the object",
     "object_affordance": "Affordance of the object",
@@ -98,10 +98,14 @@ class Report:
             "texts": {name: asdict(figures) for name, figures in self.texts.items()},
         }
 
+    def about_line(self) -> str:
+        """Return what was evaluated on what, in words."""
+        return ", ".join(f"{_words(key)} {value}" for key, value in self.about.items())
+
     def text(self) -> str:
         """Return the report as tables for a terminal."""
-        blocks = [_about_line(self.about)] if self.about else []
-        for title, rows in self._tables():
+        blocks = [self.about_line()] if self.about else []
+        for title, rows in self.tables():
             blocks.append("\n".join([title, table(rows, numbers=True)]))
         return "\n\n".join(blocks) + "\n"
 
@@ -111,8 +115,8 @@ class Report:
         Args:
             detailed: with the tables by label, interaction and visibility.
         """
-        blocks = [_about_line(self.about)] if self.about else []
-        for title, rows in self._tables(detailed):
+        blocks = [self.about_line()] if self.about else []
+        for title, rows in self.tables(detailed):
             head = f"| {' | '.join(rows[0])} |\n|{' --- |' + ' ---: |' * (len(rows[0]) - 1)}"
             body = "\n".join(f"| {' | '.join(row)} |" for row in rows[1:])
             blocks.append(f"**{title}**\n\n{head}\n{body}")
@@ -128,13 +132,14 @@ class Report:
             for pair in self.pairs:
                 lines.write(json.dumps(_without_nan(asdict(pair)), allow_nan=False) + "\n")
 
-    def _tables(self, detailed: bool = True) -> list[tuple[str, list[tuple[str, ...]]]]:
+    def tables(self, detailed: bool = True) -> list[tuple[str, list[tuple[str, ...]]]]:
+        """Return title and rows of every table, the first row its heads."""
         tables = []
         for section, groups in self.groups.items():
             task, _, by = section.partition("/")
             if by and not detailed:
                 continue
-            title = f"{_TITLES[task]}, {_BY[by]}" if by else _TITLES[task]
+            title = f"{TITLES[task]}, {_BY[by]}" if by else TITLES[task]
             tables.append((title, _group_rows(groups)))
         if self.two_labels:
             tables.append(("Two objects in one image", _two_label_rows(self.two_labels)))
@@ -210,10 +215,6 @@ def _cells(name: str, group: Group) -> dict[str, str]:
                 "" if closed is None else _percent(closed)
             )
     return cells
-
-
-def _about_line(about: Mapping[str, Any]) -> str:
-    return ", ".join(f"{_words(key)} {value}" for key, value in about.items())
 
 
 def _shown(predictors: Mapping[str, float]) -> list[str]:

@@ -1,20 +1,17 @@
 """One HTML file that shows predictions offline: photo, answer and a mesh that can be turned."""
 
-import base64
 import html
-import io
 import json
 from collections.abc import Sequence
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.visualize.colours import UNSEEN_GREY, ramp
 from ivlm_core.visualize.drawing import check_photo, fitted
+from ivlm_core.visualize.html_file import base64_text, jpeg_address, resource, write_page
 from ivlm_core.visualize.mesh_picture import creases
 from ivlm_core.visualize.overlay import view_sheet
 from ivlm_core.visualize.wording import answer_line, contact_line, question_line, top_parts
@@ -51,7 +48,7 @@ def save_html(
     if not results:
         raise ValueError("save_html got no results; give at least one (photo, prediction) pair")
     data: dict[str, Any] = {
-        "ramp": _base64(ramp(np.linspace(0.0, 1.0, 256))),
+        "ramp": base64_text(ramp(np.linspace(0.0, 1.0, 256))),
         "unseen": list(UNSEEN_GREY),
         "meshes": {},
         "predictions": [],
@@ -63,29 +60,16 @@ def save_html(
             data["meshes"][key] = _mesh_data(prediction.mesh)
         data["predictions"].append(_prediction_data(prediction, key))
         cards.append(_card(check_photo(photo), prediction))
-    resources = files("ivlm_core.visualize")
-    page = _filled(
-        resources.joinpath("page.html").read_text(encoding="utf-8"),
-        [
-            ("title", html.escape(title)),
-            ("title", html.escape(title)),
-            ("cards", "\n".join(cards)),
-            ("data", json.dumps(data, separators=(",", ":")).replace("<", "\\u003c")),
-            ("viewer", resources.joinpath("viewer.js").read_text(encoding="utf-8")),
-        ],
+    return write_page(
+        "page.html",
+        {
+            "title": html.escape(title),
+            "cards": "\n".join(cards),
+            "data": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
+            "viewer": resource("viewer.js"),
+        },
+        path,
     )
-    path = Path(path)
-    path.write_text(page, encoding="utf-8")
-    return path
-
-
-def _filled(template: str, values: Sequence[tuple[str, str]]) -> str:
-    """Put values in the places of a template, in order; a value's own text is left alone."""
-    pieces = [template]
-    for name, value in values:
-        before, after = pieces.pop().split("{{" + name + "}}", 1)
-        pieces += [before, value, after]
-    return "".join(pieces)
 
 
 def _mesh_data(mesh: Mesh) -> dict[str, Any]:
@@ -95,9 +79,9 @@ def _mesh_data(mesh: Mesh) -> dict[str, Any]:
     normals[:, 3] = 127 * creases(mesh)
     wide = mesh.num_vertices > 65535
     return {
-        "positions": _base64(_centred(mesh).astype("<f4")),
-        "normals": _base64(normals),
-        "faces": _base64(mesh.faces.astype("<u4" if wide else "<u2")),
+        "positions": base64_text(_centred(mesh).astype("<f4")),
+        "normals": base64_text(normals),
+        "faces": base64_text(mesh.faces.astype("<u4" if wide else "<u2")),
         "wide": wide,
     }
 
@@ -118,7 +102,7 @@ def _prediction_data(prediction: "Prediction", mesh_key: str) -> dict[str, Any]:
     reach = max(float(np.hypot(places[:, 0], places[:, 2]).max()), float(abs(places[:, 1]).max()))
     return {
         "mesh": mesh_key,
-        "scores": _base64(levels),
+        "scores": base64_text(levels),
         "threshold": float(prediction.threshold),
         "distance": 1.05 * reach / _SINE_OF_HALF_VIEW,
         "yaw": 0.0 if body else float(np.deg2rad(_OBJECT_YAW)),
@@ -144,12 +128,13 @@ def _card(photo: np.ndarray, prediction: "Prediction") -> str:
     answer = answer_line(prediction)
     total = prediction.timings.get("total")
     took = f", {1000 * total:.0f} ms" if total is not None else ""
+    views = jpeg_address(view_sheet(prediction, 240))
     unseen = "#{:02x}{:02x}{:02x}".format(*UNSEEN_GREY)
     return f"""<section class="card">
 <h2>{question}</h2>
 <p class="answer">{html.escape(answer)}</p>
 <div class="pair">
-<div class="photo"><img alt="camera image" src="{_jpeg(shown)}"></div>
+<div class="photo"><img alt="camera image" src="{jpeg_address(shown)}"></div>
 <div class="mesh"><canvas class="view" tabindex="0" role="img"
  aria-label="{question} Turnable mesh coloured by score"></canvas>
 <div class="tools"><button data-do="front">Front</button><button data-do="back">Back</button>
@@ -160,18 +145,7 @@ def _card(photo: np.ndarray, prediction: "Prediction") -> str:
 <div class="below">
 <div><p class="quiet">Parts by mean score</p><div class="parts">{parts}</div></div>
 <div><p class="quiet">What the model marked in its rendered views</p>
-<img class="views" alt="rendered views with masks" src="{_jpeg(view_sheet(prediction, 240))}"></div>
+<img class="views" alt="rendered views with masks" src="{views}"></div>
 </div>
 <p class="quiet">{html.escape(contact_line(prediction))}{took}</p>
 </section>"""
-
-
-def _base64(values: np.ndarray) -> str:
-    return base64.b64encode(np.ascontiguousarray(values).tobytes()).decode("ascii")
-
-
-def _jpeg(image: np.ndarray) -> str:
-    """A data address of an image."""
-    stream = io.BytesIO()
-    Image.fromarray(image).save(stream, format="JPEG", quality=88)
-    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode("ascii")

@@ -3,7 +3,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -11,6 +11,7 @@ import pytest
 from ivlm_core.datasets.sample import SceneObject, Target
 from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.evaluation.baselines import Guess, LabelOnly
+from ivlm_core.evaluation.cases import CaseKind, choose_cases
 from ivlm_core.evaluation.evaluate import (
     EvaluateConfig,
     evaluate,
@@ -27,6 +28,7 @@ from ivlm_core.model.prompts import answer
 from tests.datasets.fixtures import write_tiny_dataset
 
 BODY = load_body("anny")
+KINDS = get_args(CaseKind)
 
 
 class FakePipeline:
@@ -236,8 +238,30 @@ def test_main_runs_a_model_folder_over_a_split(
     assert report.about["images"] == 2
     assert {s.split("/")[0] for s in report.groups} == set(config.tasks)
     assert json.loads((tmp_path / "out" / "report.json").read_text())["about"] == report.about
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "best answers" in page and "worst answers" in page and "{{" not in page
+    assert "http" not in page, "the page is whole without a network"
     with pytest.raises(FileNotFoundError, match="no split 'dev'"):
         main(replace(config, split="dev"))
+
+
+def test_cases_are_the_best_the_worst_and_others(blind: Report, test_split) -> None:
+    chosen = choose_cases(blind.pairs, 2)
+    assert chosen == choose_cases(blind.pairs, 2)
+    for task in ("human_contact", "object_contact", "object_affordance"):
+        of_task = {kind: [p for k, p in chosen if k == kind and p.task == task] for kind in KINDS}
+        f1 = {k: [p.by[MODEL].f1 for p in v] for k, v in of_task.items() if k != "false alarm"}
+        everything = sorted(
+            p.by[MODEL].f1 for p in blind.pairs if p.task == task and not p.is_empty
+        )
+        assert f1["worst"] == everything[:2]
+        assert f1["best"] == everything[::-1][:2]
+        assert len(f1["random"]) == 2
+        asked = [(p.image_index, p.label, p.slot) for v in of_task.values() for p in v]
+        assert len(set(asked)) == len(asked)
+    alarms = [p for kind, p in chosen if kind == "false alarm"]
+    assert len(alarms) == 2 and all(p.is_empty and p.by[MODEL].predicted for p in alarms)
+    assert choose_cases(blind.pairs[:2], 4)
 
 
 def test_limit_is_spread_over_the_split() -> None:

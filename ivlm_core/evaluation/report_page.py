@@ -1,0 +1,97 @@
+"""An evaluation as one HTML file: the tables, and cases with photo, answer and truth."""
+
+import html
+from collections.abc import Sequence
+from itertools import groupby
+from pathlib import Path
+
+import numpy as np
+
+from ivlm_core.evaluation.cases import Case
+from ivlm_core.evaluation.figures import LABEL_ONLY
+from ivlm_core.evaluation.outcomes import MODEL
+from ivlm_core.evaluation.report import TITLES, Report
+from ivlm_core.visualize.html_file import jpeg_address, write_page
+from ivlm_core.visualize.mesh_picture import render_scores
+from ivlm_core.visualize.overview import sides
+from ivlm_core.visualize.wording import answer_line, question_line
+
+_PICTURE = (300, 240)
+_HEADINGS = {
+    "best": "Best answers",
+    "worst": "Worst answers",
+    "random": "Answers drawn at random",
+    "false alarm": "Contact claimed where nothing is touched",
+}
+
+
+def save_report_page(report: Report, cases: Sequence[Case], path: str | Path) -> Path:
+    """Write the page; it needs no network and no server.
+
+    Args:
+        report: the evaluation.
+        cases: from `answer_cases`, those of a task and kind next to each other.
+        path: an .html file; its folder must exist.
+
+    Returns:
+        The path written.
+    """
+    sections = [
+        f"<h2>{TITLES[task]}: {_HEADINGS[kind].lower()}</h2>\n" + "\n".join(map(_case, group))
+        for (task, kind), group in groupby(cases, key=lambda c: (c.outcome.task, c.kind))
+    ]
+    return write_page(
+        "report.html",
+        {
+            "title": "Evaluation",
+            "about": html.escape(report.about_line()),
+            "tables": "\n".join(_table(*table) for table in report.tables()),
+            "cases": "\n".join(f'<section class="card">{text}</section>' for text in sections),
+        },
+        path,
+    )
+
+
+def _table(title: str, rows: Sequence[Sequence[str]]) -> str:
+    """A table; those of details are folded away."""
+    cells = [
+        f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in row)}</tr>"
+        for tag, row in zip(["th"] + ["td"] * (len(rows) - 1), rows, strict=True)
+    ]
+    opened = "" if ", by " in title else " open"
+    return (
+        f"<details{opened}><summary>{html.escape(title)}</summary>"
+        f'<div class="wide"><table>{"".join(cells)}</table></div></details>'
+    )
+
+
+def _case(case: Case) -> str:
+    sample, prediction, scores = case.sample, case.prediction, case.outcome.by
+    told = ", ".join(sample.target.details) or "nothing"
+    figures = f"F1 {scores[MODEL].f1:.2f}"
+    if LABEL_ONLY in scores:
+        figures += f" (knowing the label only {scores[LABEL_ONLY].f1:.2f})"
+    if case.outcome.is_empty:
+        figures = f"{scores[MODEL].predicted:,} vertices too many"
+    answer = answer_line(prediction) or "no words"
+    where = f"{sample.target.template}, image {case.outcome.image_index}"
+    everything = np.ones(len(prediction.scores), dtype=bool)
+    truth = sample.target.dense().astype(np.float32)
+    return f"""<p><b>{html.escape(question_line(prediction))}</b> {figures}</p>
+<div class="case">
+<figure><img alt="camera image" src="{jpeg_address(sample.image)}">
+<figcaption>{html.escape(where)}</figcaption></figure>
+<figure>{_picture(case, prediction.scores, prediction.seen)}
+<figcaption>{html.escape(answer)}</figcaption></figure>
+<figure>{_picture(case, truth, everything)}
+<figcaption>truth: {html.escape(told)}</figcaption></figure>
+</div>"""
+
+
+def _picture(case: Case, scores: np.ndarray, seen: np.ndarray) -> str:
+    """The surface from its two sides, next to each other."""
+    shown = [
+        render_scores(case.prediction.mesh, scores, seen, azimuth, elevation, _PICTURE)
+        for _, azimuth, elevation in sides(case.prediction)
+    ]
+    return f'<img alt="scores on the surface" src="{jpeg_address(np.hstack(shown))}">'

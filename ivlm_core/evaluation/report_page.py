@@ -2,8 +2,10 @@
 
 import html
 from collections.abc import Sequence
+from dataclasses import replace
 from itertools import groupby
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -13,10 +15,14 @@ from ivlm_core.evaluation.outcomes import MODEL
 from ivlm_core.evaluation.report import TITLES, Report
 from ivlm_core.visualize.html_file import jpeg_address, write_page
 from ivlm_core.visualize.mesh_picture import render_scores
-from ivlm_core.visualize.overview import sides
+from ivlm_core.visualize.overview import PANEL, close_up, sides
 from ivlm_core.visualize.wording import answer_line, question_line
 
-_PICTURE = (300, 240)
+if TYPE_CHECKING:
+    from ivlm_core.pipeline import Prediction
+
+_SIDE = 240
+"""Of a picture, pixels."""
 _HEADINGS = {
     "best": "Best answers",
     "worst": "Worst answers",
@@ -75,23 +81,36 @@ def _case(case: Case) -> str:
         figures = f"{scores[MODEL].predicted:,} vertices too many"
     answer = answer_line(prediction) or "no words"
     where = f"{sample.target.template}, image {case.outcome.image_index}"
-    everything = np.ones(len(prediction.scores), dtype=bool)
-    truth = sample.target.dense().astype(np.float32)
+    truth = replace(
+        prediction,
+        scores=sample.target.dense().astype(np.float32),
+        seen=np.ones(len(prediction.scores), dtype=bool),
+    )
     return f"""<p><b>{html.escape(question_line(prediction))}</b> {figures}</p>
 <div class="case">
 <figure><img alt="camera image" src="{jpeg_address(sample.image)}">
 <figcaption>{html.escape(where)}</figcaption></figure>
-<figure>{_picture(case, prediction.scores, prediction.seen)}
+<figure>{_picture(prediction)}
 <figcaption>{html.escape(answer)}</figcaption></figure>
-<figure>{_picture(case, truth, everything)}
+<figure>{_picture(truth)}
 <figcaption>truth: {html.escape(told)}</figcaption></figure>
 </div>"""
 
 
-def _picture(case: Case, scores: np.ndarray, seen: np.ndarray) -> str:
-    """The surface from its two sides, next to each other."""
+def _picture(prediction: "Prediction") -> str:
+    """The surface from its two sides and, where there is contact, from near."""
     shown = [
-        render_scores(case.prediction.mesh, scores, seen, azimuth, elevation, _PICTURE)
-        for _, azimuth, elevation in sides(case.prediction)
+        render_scores(
+            prediction.mesh,
+            prediction.scores,
+            prediction.seen,
+            azimuth,
+            elevation,
+            (_SIDE, _SIDE),
+            PANEL,
+        )
+        for _, azimuth, elevation in sides(prediction)
     ]
+    near = close_up(prediction, _SIDE)
+    shown.append(np.full_like(shown[0], PANEL) if near is None else near)
     return f'<img alt="scores on the surface" src="{jpeg_address(np.hstack(shown))}">'

@@ -23,7 +23,7 @@ _MESH_WIDTH = 540
 _BAR_WIDTH = 100
 _INK = (32, 34, 40)
 _QUIET = (105, 108, 116)
-_PANEL = (243, 244, 246)
+PANEL = (243, 244, 246)
 
 BODY_SIDES = (("front", 0.0, 4.0), ("back", 180.0, 4.0))
 """Name, azimuth and elevation in degrees of the two pictures of a body."""
@@ -93,7 +93,7 @@ def _draw_title(canvas: Image.Image, prediction: "Prediction") -> int:
 
 def _draw_photo(canvas: Image.Image, photo: np.ndarray, top: int) -> None:
     width = _WIDTH - 2 * _MARGIN - 2 * _MESH_WIDTH - _BAR_WIDTH - 3 * _GAP
-    canvas.paste(_PANEL, (_MARGIN, top, _MARGIN + width, top + _MAIN_HEIGHT))
+    canvas.paste(PANEL, (_MARGIN, top, _MARGIN + width, top + _MAIN_HEIGHT))
     picture = fitted(photo, _MAIN_HEIGHT, width)
     place = (
         _MARGIN + (width - picture.width) // 2,
@@ -114,7 +114,7 @@ def _draw_meshes(canvas: Image.Image, prediction: "Prediction", top: int) -> Non
             azimuth,
             elevation,
             (_MAIN_HEIGHT, _MESH_WIDTH),
-            _PANEL,
+            PANEL,
         )
         canvas.paste(Image.fromarray(picture), (x, top))
         caption = wrapped(f"{what}, {name}", 21, _MESH_WIDTH, 1)
@@ -185,7 +185,7 @@ def close_up(prediction: "Prediction", side: int = 380) -> np.ndarray | None:
         azimuth,
         float(np.clip(elevation, -70.0, 70.0)),
         (side, side),
-        _PANEL,
+        PANEL,
         focus=around,
     )
 

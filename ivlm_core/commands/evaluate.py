@@ -29,7 +29,8 @@ class Evaluate(EvaluateConfig):
     images: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Of damon-raw: folder that its image paths start from."""
     geodesic: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Of published datasets: distances on the body, e.g. smpl_neutral_geodesic_dist.npy."""
+    """Of published datasets: distances on the body, e.g. smpl_neutral_geodesic_dist.npy; default:
+    they are computed."""
     clip: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Of a published checkpoint: folder of the CLIP model it names."""
     json: bool = False
@@ -51,6 +52,7 @@ class Evaluate(EvaluateConfig):
         from ivlm_core.evaluation.evaluate import spread
         from ivlm_core.evaluation.geodesic import load_distances
         from ivlm_core.evaluation.published import evaluate_contact
+        from ivlm_core.geometry.geodesic import SurfaceDistance
         from ivlm_core.pipeline import Pipeline
 
         items = self._items()
@@ -59,7 +61,9 @@ class Evaluate(EvaluateConfig):
         report = evaluate_contact(
             pipeline,
             chosen,
-            None if self.geodesic is None else load_distances(self.geodesic),
+            SurfaceDistance(pipeline.surfaces.body_template.mesh)
+            if self.geodesic is None
+            else load_distances(self.geodesic),
             self.batch_size,
             progress=self.progress,
             about={"model": self.model, "data": self.dataset, "split": self.split},

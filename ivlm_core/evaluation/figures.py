@@ -29,6 +29,8 @@ class Figures:
     area_f1: float
     side_accuracy: float | None
     """Over the questions whose true contact is on one side of the body."""
+    geodesic: float | None
+    """Metres, over the questions with any predicted contact."""
     similarity: float | None
     mean_absolute_error: float | None
     auc: float | None
@@ -177,6 +179,7 @@ def _figures(outcomes: Sequence[Outcome]) -> Figures:
         recall=mean("recall") or 0.0,
         area_f1=mean("area_f1") or 0.0,
         side_accuracy=mean("side_match"),
+        geodesic=mean("geodesic"),
         similarity=mean("similarity"),
         mean_absolute_error=mean("mean_absolute_error"),
         auc=mean("auc"),

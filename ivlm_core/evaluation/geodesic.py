@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivlm_core.evaluation.metrics import THRESHOLD, Values
+from ivlm_core.geometry.geodesic import SurfaceDistance
 from ivlm_core.official.quirks import ReferenceQuirks
 
 
 @dataclass(frozen=True)
 class GeodesicError:
-    """Mean distances per sample, float64 `[sample]`, in the unit of the distance matrix.
+    """Mean distances per sample, float64 `[sample]`, in the unit of the distances.
 
     Attributes:
         false_positive: from predicted contact to the nearest true contact, the `geo.` of DECO,
@@ -27,7 +28,7 @@ class GeodesicError:
 def geodesic_error(
     truth: ArrayLike,
     scores: ArrayLike,
-    distances: NDArray[np.floating],
+    distances: NDArray[np.floating] | SurfaceDistance,
     threshold: float = THRESHOLD,
     quirks: ReferenceQuirks | None = None,
 ) -> GeodesicError:
@@ -36,7 +37,7 @@ def geodesic_error(
     Args:
         truth: `[sample, vertex]`, in contact where above 0.
         scores: `[sample, vertex]`, in contact where at or above `threshold`.
-        distances: `[vertex, vertex]` geodesic distances, see `load_distances`.
+        distances: on the mesh, or a matrix of them `[vertex, vertex]`, see `load_distances`.
         threshold: see `scores`.
         quirks: `geodesic_exactly_one` and `geodesic_swapped` give the published numbers, which
             have no NaN.
@@ -50,7 +51,7 @@ def geodesic_error(
             "truth and scores must both be [sample, vertex] of one shape, got "
             f"{true.shape} and {found.shape}; add an axis for a single sample"
         )
-    if distances.shape != (true.shape[1],) * 2:
+    if isinstance(distances, np.ndarray) and distances.shape != (true.shape[1],) * 2:
         raise ValueError(
             f"distances must be [{true.shape[1]}, {true.shape[1]}] for these samples, got "
             f"{list(distances.shape)}; take the matrix of the same body model"
@@ -95,9 +96,13 @@ def load_distances(path: str | Path) -> NDArray[np.floating]:
 
 
 def _of_sample(
-    predicted: NDArray[np.bool_], contact: NDArray[np.bool_], distances: NDArray[np.floating]
+    predicted: NDArray[np.bool_],
+    contact: NDArray[np.bool_],
+    distances: NDArray[np.floating] | SurfaceDistance,
 ) -> tuple[float, float]:
     if not predicted.any() or not contact.any():
         return np.nan, np.nan
+    if isinstance(distances, SurfaceDistance):
+        return distances.to(contact)[predicted].mean(), distances.to(predicted)[contact].mean()
     between = distances[np.flatnonzero(predicted)][:, np.flatnonzero(contact)].astype(float)
     return between.min(axis=1).mean(), between.min(axis=0).mean()

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import combinations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ivlm_core.datasets.sample import Side, Target
 from ivlm_core.evaluation.baselines import Guess, MeanContact
@@ -21,6 +22,7 @@ from ivlm_core.evaluation.metrics import (
     vertex_sides,
 )
 from ivlm_core.geometry.body import BODY_PARTS, Body
+from ivlm_core.geometry.geodesic import SurfaceDistance
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.model.prompts import Task
 
@@ -43,6 +45,9 @@ class Outcome:
     side_match: float
     """1 where the side of the body with more predicted vertices is the true one, else 0; NaN
     where the true contact is not on one side."""
+    geodesic: float
+    """From predicted contact over the body to the nearest true contact, mean, metres; NaN where
+    there is no prediction or no truth, and on objects."""
     predicted: int
     """Vertices predicted in contact."""
     similarity: float
@@ -101,6 +106,7 @@ class Judge:
     def __init__(self, body: Body, baselines: Mapping[str, MeanContact] | None = None) -> None:
         self.baselines = dict(baselines or {})
         self._areas = body.mesh.vertex_areas
+        self._distance = SurfaceDistance(body.mesh)
         self._sides = vertex_sides(body.mesh.vertices)
 
     def guesses(self, target: Target, mesh: Mesh | None, answer: Guess) -> dict[str, Guess]:
@@ -128,6 +134,8 @@ class Judge:
             vocabulary: names that the text may hold.
         """
         details = np.nan if text is None else names_f1(text, target.details, vocabulary)
+        on_body = target.task == "human_contact" and not target.is_empty
+        distances = self._distance.to(target.dense() > 0) if on_body else None
         return PairOutcome(
             image_index=target.image_index,
             task=target.task,
@@ -138,7 +146,10 @@ class Judge:
             side_decided_by_label=target.side_decided_by_label,
             visible_pixels=target.object.visible_pixels if target.object is not None else -1,
             true_vertices=len(target.vertices),
-            by={name: self._outcome(target, guess, mesh) for name, guess in guesses.items()},
+            by={
+                name: self._outcome(target, guess, mesh, distances)
+                for name, guess in guesses.items()
+            },
             details_f1=float(details),
         )
 
@@ -171,7 +182,13 @@ class Judge:
             found.append(TwoLabels(a.image_index, (a.label, b.label), undecided, apart, differ))
         return found
 
-    def _outcome(self, target: Target, guess: Guess, mesh: Mesh | None) -> Outcome:
+    def _outcome(
+        self,
+        target: Target,
+        guess: Guess,
+        mesh: Mesh | None,
+        distances: NDArray[np.float64] | None,
+    ) -> Outcome:
         on_body = target.task == "human_contact"
         if len(guess.scores) != target.num_vertices:
             raise ValueError(
@@ -194,12 +211,17 @@ class Judge:
             recall=float(plain.recall[0]),
             area_f1=float(weighted.f1[0]),
             side_match=float(side),
+            geodesic=_mean(distances, guess.contact),
             predicted=int(counts[1][0]),
             similarity=float(similarity(truth, soft)[0]) if maps else np.nan,
             mean_absolute_error=float(mean_absolute_error(truth, soft)[0]) if maps else np.nan,
             auc=float(roc_auc(truth, soft)[0]) if maps else np.nan,
             average_iou=float(average_iou(truth, soft)[0]) if maps else np.nan,
         )
+
+
+def _mean(distances: NDArray[np.float64] | None, contact: NDArray[np.bool_]) -> float:
+    return np.nan if distances is None or not contact.any() else float(distances[contact].mean())
 
 
 def names_f1(text: str, true: Iterable[str], vocabulary: Iterable[str]) -> float:

@@ -19,6 +19,7 @@ from ivlm_core.evaluation.damon import (
     semantic_report,
 )
 from ivlm_core.evaluation.geodesic import geodesic_error
+from ivlm_core.geometry.geodesic import SurfaceDistance
 from ivlm_core.inputs import read_image
 from ivlm_core.official.quirks import ReferenceQuirks
 from ivlm_core.text_table import table
@@ -75,7 +76,7 @@ class ContactReport:
 def evaluate_contact(
     pipeline: "Pipeline",
     items: Sequence[LabelledImage],
-    distances: NDArray[np.floating] | None = None,
+    distances: NDArray[np.floating] | SurfaceDistance | None = None,
     batch_size: int = 8,
     quirks: ReferenceQuirks | None = None,
     progress: bool = False,
@@ -88,7 +89,7 @@ def evaluate_contact(
     Args:
         pipeline: of a model whose body has the vertices of the labels.
         items: of kind `hcontact`.
-        distances: `[vertex, vertex]` geodesic distances in metres (`load_distances`).
+        distances: over the body, in metres: computed ones, or a matrix (`load_distances`).
         batch_size: least number of questions answered together; whole images are taken.
         quirks: deviations to reproduce in the scores; default are the definitions of DECO.
         progress: shows a bar.

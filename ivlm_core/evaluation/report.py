@@ -194,6 +194,7 @@ def _cells(name: str, group: Group) -> dict[str, str]:
         "R": _number(model.recall),
         "area F1": _number(model.area_f1),
         "side": _number(model.side_accuracy),
+        "geo. cm": "" if model.geodesic is None else f"{100 * model.geodesic:.1f}",
         "SIM": _number(model.similarity),
         "MAE": _number(model.mean_absolute_error),
         "AUC": _number(model.auc),

@@ -86,6 +86,9 @@ def blind(test_split: SyntheticDataset) -> Report:
 def test_a_model_that_sees_closes_the_gap(perfect: Report) -> None:
     human = perfect.groups["human_contact"]
     assert human["all"].by[MODEL].f1 == human["all"].by[MODEL].area_f1 == 1
+    assert human["all"].by[MODEL].geodesic == 0
+    blind_error = human["side_undecided"].by["label_only"].geodesic
+    assert blind_error is not None and 0.3 < blind_error < 1.5, "half of it is the other hand"
     undecided = human["side_undecided"]
     assert undecided.pairs == 8 and undecided.by[MODEL].side_accuracy == 1
     assert undecided.gain == pytest.approx(1 / 3, abs=0.01)

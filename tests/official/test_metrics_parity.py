@@ -5,6 +5,7 @@ import math
 
 import numpy as np
 import pytest
+import trimesh
 from safetensors.numpy import load_file
 
 from ivlm_core.evaluation.damon import CATEGORIES, binary_report, semantic_report
@@ -13,6 +14,8 @@ from ivlm_core.evaluation.meter import AverageMeter
 from ivlm_core.evaluation.metrics import contact_scores, reference_affordance
 from ivlm_core.evaluation.segmentation import MaskMeter, mask_overlap
 from ivlm_core.evaluation.validate import ValidationSample, validate
+from ivlm_core.geometry.geodesic import SurfaceDistance
+from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.official.quirks import ReferenceQuirks
 
 PUBLISHED = ReferenceQuirks.all()
@@ -270,3 +273,16 @@ def test_validation_without_the_deviations():
 
     nothing = validate("object_contact", [])
     assert math.isnan(nothing.selection) and math.isnan(nothing.figures["giou"])
+
+
+def test_geodesic_over_a_mesh_is_that_of_its_matrix():
+    plate = trimesh.creation.icosphere(subdivisions=2)
+    distance = SurfaceDistance(Mesh(plate.vertices, plate.faces))
+    count = len(plate.vertices)
+    matrix = np.stack([distance.to(np.arange(count) == i) for i in range(count)], axis=1)
+    rng = np.random.default_rng(0)
+    truth, scores = rng.random((2, 3, count)) < 0.05
+    over, by_matrix = (geodesic_error(truth, scores, d) for d in (distance, matrix))
+    np.testing.assert_allclose(over.false_positive, by_matrix.false_positive, atol=0.03)
+    np.testing.assert_allclose(over.false_negative, by_matrix.false_negative, atol=0.03)
+    assert np.isnan(geodesic_error(truth * 0, scores, distance).false_positive).all()

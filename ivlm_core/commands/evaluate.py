@@ -11,6 +11,7 @@ from ivlm_core.evaluation.evaluate import EvaluateConfig, main
 
 if TYPE_CHECKING:
     from ivlm_core.datasets.published.labelled import LabelledImage
+    from ivlm_core.evaluation.photos import PhotoReport
     from ivlm_core.evaluation.published import ContactReport
     from ivlm_core.evaluation.report import Report
 
@@ -20,11 +21,12 @@ class Evaluate(EvaluateConfig):
     """Answer a split's questions as a user would, and judge the answers.
 
     With --dataset, --data is the data root of a published dataset (for damon-raw, its npz file),
-    and contact on the body is scored as DECO defines it.
+    and contact on the body is scored as DECO defines it; for damon-2d, masks on the photographs by
+    gIoU, cIoU, KLD, SIM and NSS.
     Exit code: 0 done, 2 model or data cannot be used.
     """
 
-    dataset: Literal["synthetic", "damon", "damon-raw", "lemon", "rich"] = "synthetic"
+    dataset: Literal["synthetic", "damon", "damon-raw", "damon-2d", "lemon", "rich"] = "synthetic"
     """What --data is."""
     images: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Of damon-raw: folder that its image paths start from."""
@@ -38,7 +40,7 @@ class Evaluate(EvaluateConfig):
 
     def run(self) -> int:
         """Evaluate and print the report; return the exit code."""
-        report: Report | ContactReport
+        report: Report | ContactReport | PhotoReport
         try:
             report = main(self) if self.dataset == "synthetic" else self._published()
         except (ValueError, OSError) as error:
@@ -48,9 +50,10 @@ class Evaluate(EvaluateConfig):
             emit({"command": "evaluate", **report.to_json()})
         return OK
 
-    def _published(self) -> "ContactReport":
+    def _published(self) -> "ContactReport | PhotoReport":
         from ivlm_core.evaluation.evaluate import spread
         from ivlm_core.evaluation.geodesic import load_distances
+        from ivlm_core.evaluation.photos import evaluate_photos
         from ivlm_core.evaluation.published import evaluate_contact
         from ivlm_core.geometry.geodesic import SurfaceDistance
         from ivlm_core.pipeline import Pipeline
@@ -58,6 +61,13 @@ class Evaluate(EvaluateConfig):
         items = self._items()
         chosen = [items[i] for i in spread(len(items), self.limit)]
         pipeline = Pipeline.from_pretrained(self.model, self.device, self.cache_dir, clip=self.clip)
+        about = {"model": self.model, "data": self.dataset, "split": self.split}
+        report: ContactReport | PhotoReport
+        if self.dataset == "damon-2d":
+            report = evaluate_photos(pipeline, chosen, self.progress, about)
+            if self.out is not None:
+                report.save(self.out)
+            return report
         report = evaluate_contact(
             pipeline,
             chosen,
@@ -66,7 +76,7 @@ class Evaluate(EvaluateConfig):
             else load_distances(self.geodesic),
             self.batch_size,
             progress=self.progress,
-            about={"model": self.model, "data": self.dataset, "split": self.split},
+            about=about,
         )
         if self.out is not None:
             report.save(self.out)
@@ -79,8 +89,10 @@ class Evaluate(EvaluateConfig):
             if self.images is None:
                 raise UsageError("--dataset damon-raw needs --images, the folder of its images")
             return human.read_damon_raw(self.data, self.images)
-        if self.dataset == "damon":
+        if self.dataset in ("damon", "damon-2d"):
             split: Literal["train", "test"] = "train" if self.split == "train" else "test"
+            if self.dataset == "damon-2d":
+                return human.read_damon_2d(self.data, split)
             return human.read_damon(self.data, split, masks=False)
         if self.dataset == "lemon":
             return human.read_lemon_human(self.data, "train" if self.split == "train" else "val")

@@ -1,6 +1,7 @@
 """Contact masks on photographs: the recorded ones, sizes, refusals, the command."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,8 @@ from PIL import Image
 
 from ivlm_core.cache import ArtifactCache
 from ivlm_core.cli import main
+from ivlm_core.datasets.published.human import read_damon_2d
+from ivlm_core.evaluation.photos import evaluate_photos
 from ivlm_core.official.load import OfficialCheckpoint
 from ivlm_core.photo_contact import check_model, contact_in_photo
 from ivlm_core.pipeline import Pipeline
@@ -95,3 +98,55 @@ def test_the_command(published, tmp_path, capsys) -> None:
     assert Image.open(out / "mug__1.png").size == (50, 30)
     assert main(["segment", images[0], "--out", str(out), "--model", "nano"]) == 2
     assert "not trained to mask" in capsys.readouterr().err
+
+
+@pytest.fixture
+def damon_2d(tmp_path):
+    """Two photographs, three masks."""
+    folder = tmp_path / "root" / "damon" / "test"
+    (folder / "images").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    contacts = [{"mug": [1], "chair": [2]}, {"supporting": [3]}]
+    for name, objects in zip(("a", "b"), contacts, strict=True):
+        pixels = rng.integers(0, 255, (30, 40, 3), dtype=np.uint8)
+        Image.fromarray(pixels).save(folder / "images" / f"{name}.jpg")
+        for label in objects:
+            mask = folder / "contact_render_2d" / label / f"{name}_contact_mask.png"
+            mask.parent.mkdir(parents=True)
+            Image.fromarray((rng.random((30, 40)) > 0.7).astype(np.uint8) * 255).save(mask)
+    np.save(folder / "imgname.npy", np.array(["x/a.jpg", "x/b.jpg"]))
+    np.save(folder / "contact_label_objectwise.npy", np.array(contacts, dtype=object))
+    return tmp_path / "root"
+
+
+def test_masks_are_scored(published, damon_2d, tmp_path, capsys) -> None:
+    folder, tower, token = published
+    pipeline = Pipeline.from_pretrained(folder, "cpu", tmp_path / "cache", clip=tower)
+    items = read_damon_2d(damon_2d, "test")
+    reports = []
+    for sign in (1.0, -1.0):
+        _write_token(pipeline, token, sign)
+        reports.append(evaluate_photos(pipeline, items))
+    for report in reports:
+        assert set(report.per_object) == {"mug", "chair", "support object or ground"}
+        assert report.all.samples == 3 and np.isfinite(report.all.kld)
+    blank = next(r for r in reports if r.all.giou == 0)
+    assert (blank.all.nss, blank.all.ciou) == (0, 0), "an answer without a mask"
+    wrong = replace(items[0], kind="hcontact")
+    with pytest.raises(ValueError, match="expected contact in a photograph"):
+        evaluate_photos(pipeline, [wrong])
+    with pytest.raises(ValueError, match="nothing to evaluate"):
+        evaluate_photos(pipeline, [])
+    Image.new("L", (8, 8)).save(items[0].masks[0])
+    with pytest.raises(ValueError, match="8x8 pixels, its photograph 40x30"):
+        evaluate_photos(pipeline, items[:1])
+
+
+def test_the_command_scores_masks(published, damon_2d, tmp_path, capsys) -> None:
+    folder, tower, _ = published
+    arguments = ["evaluate", "--data", damon_2d, "--dataset", "damon-2d", "--model", folder]
+    arguments += ["--clip", tower, "--out", tmp_path / "out", "--cache-dir", tmp_path / "cache"]
+    assert main([str(a) for a in [*arguments, "--json", "--device", "cpu"]]) == 0
+    report = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert report["all"]["samples"] == 3 and report["data"] == "damon-2d"
+    assert "gIoU" in (tmp_path / "out" / "report.txt").read_text()

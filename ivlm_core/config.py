@@ -221,6 +221,9 @@ class ViewConfig:
     hidden_size: int = 128
     human_rig: str = "human4"
     object_rig: str = "object4"
+    cloud_rig: str | None = None
+    """Rig of point clouds that are scaled into the unit sphere, as PIAD's are; None shows them as
+    meshes, by `object_rig`."""
     object_conditioning_rig: str | None = None
     """Rig whose parameters condition the prompt where they differ from the rendering one."""
     affordance_conditioning_rig: str | None = None

@@ -70,7 +70,7 @@ class Prediction:
     mesh: Mesh
     """The surface, in its own vertices and units (the body: metres, star pose)."""
     topology: str
-    """`anny`, `smpl`, `smplh`, `smplx`, or `mesh` for objects."""
+    """`anny`, `smpl`, `smplh`, `smplx`; of objects `mesh`, or `points` for a point cloud."""
     part_scores: dict[str, float]
     """Mean score of each named part's seen vertices, highest first."""
     view_names: tuple[str, ...]

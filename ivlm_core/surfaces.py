@@ -7,10 +7,12 @@ mesh, rig and encoder weights.
 
 import dataclasses
 import hashlib
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -23,14 +25,19 @@ from ivlm_core.lift.view_weights import view_angle_weights
 from ivlm_core.lift.votes import VoteLift
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.sam import normalise_views
+from ivlm_core.render.points import in_unit_sphere, render_points
 from ivlm_core.render.rasterizer import cast_pixels, rasterize
-from ivlm_core.render.shading import shade
+from ivlm_core.render.shading import position_colors, shade
 
 if TYPE_CHECKING:
     from ivlm_core.official.views import SurfaceViews
 
 RENDER_VERSION = 3
 """Part of every cache key; raise it when renders or lift tensors change their meaning."""
+
+SPLAT_RADIUS = 0.05
+"""Of a point in the views of a cloud of `SPLAT_POINTS`, in halves of the image (PIAD's)."""
+SPLAT_POINTS = 2048
 
 MAX_READY = 16
 """Surfaces that stay on the model's device (a 1024-pixel body: about 50 MB), oldest out first."""
@@ -63,6 +70,20 @@ def render_views(
     lights = rig.light_positions()
     images = shade(mesh, rasterize(mesh, cameras), cameras, style=style, light_positions=lights)
     return torch.from_numpy(images)
+
+
+def render_cloud(cloud: Mesh, rig: ViewRig, size: int) -> tuple[Tensor, LiftOperator]:
+    """Render points that stand in their rig's frame, as splats that shrink as points get dense.
+
+    Returns:
+        uint8 RGB `[view, size, size, 3]`, and the lift to the nearest point of every pixel.
+    """
+    radius = SPLAT_RADIUS * min(1.0, math.sqrt(SPLAT_POINTS / cloud.num_vertices))
+    colors = position_colors(cloud.vertices)
+    seen = render_points(cloud.vertices, colors, rig.cameras(size), max(radius, 2.0 / size))
+    ids = seen.point_ids[..., None]
+    lift = LiftOperator.from_indices(ids, np.ones(ids.shape, np.float32), cloud.num_vertices)
+    return torch.from_numpy(seen.images), lift
 
 
 def make_lift(mesh: Mesh, rig: ViewRig, size: int, pool: int) -> LiftOperator:
@@ -144,8 +165,15 @@ class SurfaceStore:
         return dataclasses.replace(surface, votes=self._votes(mesh, rig))
 
     def of_mesh(self, mesh: Mesh) -> Surface:
-        """Return an object's surface; the mesh may have any scale and origin."""
-        rig = get_rig(self._model.config.views.object_rig)
+        """Return an object's surface; mesh or point cloud may have any scale and origin."""
+        views = self._model.config.views
+        if mesh.is_cloud:
+            placed = mesh.normalised()[0]
+            if views.cloud_rig is not None:
+                placed = dataclasses.replace(mesh, vertices=in_unit_sphere(mesh.vertices))
+            rig = get_rig(views.cloud_rig or views.object_rig)
+            return self._surface(mesh, placed, "points", rig, "position")
+        rig = get_rig(views.object_rig)
         return self._surface(mesh, mesh.normalised()[0], "mesh", rig, "position")
 
     def _surface(
@@ -210,7 +238,10 @@ class SurfaceStore:
         style: Literal["normal", "position"],
         given: "SurfaceViews | None",
     ) -> dict[str, Tensor]:
-        if given is None:
+        if placed.is_cloud:
+            images, operator = render_cloud(placed, rig, size)
+            lift = operator.to_tensors()
+        elif given is None:
             images = render_views(placed, rig, size, style)
             lift = make_lift(placed, rig, size, self._model.config.lift.pool).to_tensors()
         else:

@@ -45,8 +45,8 @@ class Predict:
     task: Task = "human_contact"
     """On the body: human_contact. On the object's mesh: object_contact, object_affordance."""
     mesh: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Mesh of the object, for object tasks (obj, ply, stl, off, glb, dae); without it, a shipped
-    mesh of the label."""
+    """Mesh of the object, for object tasks (obj, ply, stl, off, glb, dae), or a point cloud (ply);
+    without it, a shipped mesh of the label."""
     model: Annotated[str, tyro.conf.arg(metavar="MODEL")] = "nano"
     """'nano' (shipped) or a model folder."""
     smplx_transfer: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -205,7 +205,7 @@ class _Batch:
         from ivlm_core.geometry.mesh import load_mesh
 
         if sample.mesh_path not in self._meshes:
-            self._meshes = {sample.mesh_path: load_mesh(sample.mesh_path)}
+            self._meshes = {sample.mesh_path: load_mesh(sample.mesh_path, allow_cloud=True)}
         return self._meshes[sample.mesh_path]
 
 
@@ -222,7 +222,7 @@ def _load_shared_mesh(path: Path | None) -> "Mesh | None":
     from ivlm_core.geometry.mesh import load_mesh
 
     try:
-        return load_mesh(path)
+        return load_mesh(path, allow_cloud=True)
     except (ValueError, OSError) as error:
         raise UsageError(f"--mesh: {error}") from error
 

@@ -83,7 +83,9 @@ def summary(prediction: "Prediction") -> dict[str, Any]:
             "vertices": len(prediction.scores),
             "seen_vertices": int(prediction.seen.sum()),
             "contact_vertices": int(contact.sum()),
-            "contact_area_m2": round(float(prediction.mesh.vertex_areas[contact].sum()), 6),
+            "contact_area_m2": None
+            if prediction.mesh.is_cloud
+            else round(float(prediction.mesh.vertex_areas[contact].sum()), 6),
             "threshold": prediction.threshold,
             "mean": round(float(seen.mean()), 6) if seen.size else None,
             "max": round(float(seen.max()), 6) if seen.size else None,

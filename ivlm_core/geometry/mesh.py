@@ -10,6 +10,8 @@ import numpy as np
 
 from ivlm_core.geometry.mesh_files import read_vertices_and_faces
 
+MIN_POINTS = 32
+"""Points from which a cloud says something about a shape."""
 MESH_SUFFIXES = (".obj", ".ply", ".stl", ".off", ".glb", ".gltf", ".dae")
 
 
@@ -40,11 +42,11 @@ class MeshNormalisation:
 
 @dataclass(frozen=True)
 class Mesh:
-    """A triangle mesh.
+    """A triangle mesh, or a point cloud: vertices without faces.
 
     Attributes:
         vertices: float32 [V, 3], metres.
-        faces: int32 [F, 3], counter-clockwise seen from outside.
+        faces: int32 [F, 3], counter-clockwise seen from outside; F = 0 for a cloud.
         parts: name to int32 vertex indices; parts may be absent, overlap or leave vertices out.
         name: a label for messages; it does not enter ``content_hash``.
     """
@@ -71,6 +73,11 @@ class Mesh:
     def num_faces(self) -> int:
         """Number of faces F."""
         return len(self.faces)
+
+    @property
+    def is_cloud(self) -> bool:
+        """Whether these are points without faces."""
+        return self.num_faces == 0
 
     @cached_property
     def _face_cross(self) -> np.ndarray:
@@ -138,10 +145,10 @@ class Mesh:
             np.bincount(corners, weights=np.repeat(column, 3), minlength=self.num_vertices)
             for column in per_face.T
         ]
-        return np.stack(columns, axis=1)
+        return np.stack(columns, axis=1).astype(np.float64, copy=False)  # ints without faces
 
 
-def check_mesh(mesh: Mesh) -> Mesh:
+def check_mesh(mesh: Mesh, allow_cloud: bool = False) -> Mesh:
     """Return the mesh if it can be used, else raise ``MeshError``.
 
     Refused: no vertices or faces, coordinates that are not finite, face indices outside the
@@ -154,7 +161,8 @@ def check_mesh(mesh: Mesh) -> Mesh:
             f"{what} needs vertices of shape [V, 3] with V > 0, got {mesh.vertices.shape}. "
             "Export the geometry itself, not an empty scene."
         )
-    if mesh.faces.ndim != 2 or mesh.faces.shape[1] != 3 or mesh.num_faces == 0:
+    cloud = allow_cloud and mesh.num_faces == 0
+    if not cloud and (mesh.faces.ndim != 2 or mesh.faces.shape[1] != 3 or mesh.num_faces == 0):
         raise MeshError(
             f"{what} needs triangles of shape [F, 3] with F > 0, got {mesh.faces.shape}. "
             "A point cloud has no surface: reconstruct or export one first."
@@ -165,6 +173,8 @@ def check_mesh(mesh: Mesh) -> Mesh:
             f"{what} has {int(bad.sum())} vertices with NaN or infinite coordinates "
             f"(first: vertex {int(np.argmax(bad))}). Repair or export the mesh again."
         )
+    if cloud:
+        return _check_cloud(mesh)
     low, high = int(mesh.faces.min()), int(mesh.faces.max())
     if low < 0 or high >= mesh.num_vertices:
         raise MeshError(
@@ -187,7 +197,17 @@ def check_mesh(mesh: Mesh) -> Mesh:
     return mesh
 
 
-def load_mesh(path: str | Path) -> Mesh:
+def _check_cloud(mesh: Mesh) -> Mesh:
+    """Refuse clouds without extent; their coordinates are finite."""
+    if mesh.num_vertices < MIN_POINTS or not np.ptp(mesh.vertices, axis=0).any():
+        raise MeshError(
+            f"{_named(mesh)} has no faces and only {mesh.num_vertices} points, or all in one "
+            f"place; a point cloud needs at least {MIN_POINTS} different ones."
+        )
+    return mesh
+
+
+def load_mesh(path: str | Path, allow_cloud: bool = False) -> Mesh:
     """Read a mesh file; scenes are flattened, vertex order and count are the file's own.
 
     The meshes of a scene follow each other in the file's order, placed as the scene places them.
@@ -195,6 +215,7 @@ def load_mesh(path: str | Path) -> Mesh:
 
     Args:
         path: obj, ply, stl, off, glb, gltf or dae file. Units are taken as metres.
+        allow_cloud: take points without faces, too.
 
     Raises:
         FileNotFoundError: there is no such file.
@@ -214,7 +235,7 @@ def load_mesh(path: str | Path) -> Mesh:
             f"'{path.name}' cannot be read as a mesh ({type(error).__name__}: {error}). "
             "Check that the file is complete, or export it again."
         ) from error
-    return check_mesh(Mesh(vertices, _int_faces(faces), name=path.stem))
+    return check_mesh(Mesh(vertices, _int_faces(faces), name=path.stem), allow_cloud)
 
 
 def save_mesh(mesh: Mesh, path: str | Path, vertex_colors: np.ndarray | None = None) -> Path:
@@ -236,6 +257,9 @@ def save_mesh(mesh: Mesh, path: str | Path, vertex_colors: np.ndarray | None = N
             f"vertex_colors has {len(vertex_colors)} rows but the mesh has {mesh.num_vertices} "
             "vertices; give one colour per vertex."
         )
+    if mesh.is_cloud:
+        trimesh.PointCloud(mesh.vertices, colors=vertex_colors).export(path)
+        return path
     out = trimesh.Trimesh(mesh.vertices, mesh.faces, vertex_colors=vertex_colors, process=False)
     out.export(path)
     return path

@@ -252,6 +252,7 @@ def to_ivlm_config(
             human_rig="human4",
             published_set=official.human_views,
             object_rig="object4",
+            cloud_rig="object4_far",
             object_conditioning_rig=far,
             affordance_conditioning_rig="object4_far",
         ),

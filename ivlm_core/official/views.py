@@ -18,7 +18,7 @@ from ivlm_core.geometry.view_rig import ViewRig
 from ivlm_core.inputs import read_image
 from ivlm_core.lift.lift import LiftOperator
 from ivlm_core.official.view_sets import get_view_set
-from ivlm_core.render.points import PointViews, render_points
+from ivlm_core.render.points import PointViews, in_unit_sphere, render_points
 from ivlm_core.render.rasterizer import rasterize
 from ivlm_core.render.shading import Style, position_colors, shade
 
@@ -198,8 +198,7 @@ def render_point_cloud(
     points = np.asarray(points, dtype=np.float32)
     if points.ndim != 2 or points.shape[1] != 3 or not np.ptp(points, axis=0).any():
         raise ValueError(f"expected different points [P, 3], got shape {points.shape}")
-    points = points - points.mean(axis=0)
-    points /= np.linalg.norm(points, axis=1).max()
+    points = in_unit_sphere(points)
     return render_points(points, position_colors(points), rig.cameras(size), radius)
 
 

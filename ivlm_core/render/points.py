@@ -62,6 +62,12 @@ def render_points(
     return PointViews(np.stack(images), np.stack(ids))
 
 
+def in_unit_sphere(points: np.ndarray) -> np.ndarray:
+    """Return points [P, 3] with their mean in the origin and the farthest at distance one."""
+    centred = points - points.mean(axis=0)
+    return centred / np.linalg.norm(centred, axis=1).max()
+
+
 def _render_view(
     points: np.ndarray, colors: np.ndarray, camera: Camera, radius: float, count: int
 ) -> tuple[np.ndarray, np.ndarray]:

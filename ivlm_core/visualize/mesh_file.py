@@ -7,6 +7,7 @@ import numpy as np
 
 from ivlm_core.geometry.mesh import Mesh, save_mesh
 from ivlm_core.visualize.colours import score_colours
+from ivlm_core.visualize.point_mesh import drawable
 
 if TYPE_CHECKING:
     from ivlm_core.pipeline import Prediction
@@ -21,6 +22,8 @@ _MATT = {
 def save_coloured_mesh(prediction: "Prediction", path: str | Path) -> Path:
     """Write the mesh with its vertices coloured by score, in the user's vertex order.
 
+    A point cloud stays one, but for .glb, where every point becomes a small octahedron.
+
     Args:
         prediction: what to write.
         path: target; the suffix says the format (.ply, .glb, .obj, ...), its folder must exist.
@@ -29,10 +32,11 @@ def save_coloured_mesh(prediction: "Prediction", path: str | Path) -> Path:
         The path written.
     """
     path = Path(path)
-    colours = score_colours(prediction.scores, prediction.seen)
     if path.suffix.lower() == ".glb":
-        path.write_bytes(_glb(prediction.mesh, colours))
+        mesh, scores, seen = drawable(prediction.mesh, prediction.scores, prediction.seen)
+        path.write_bytes(_glb(mesh, score_colours(scores, seen)))
         return path
+    colours = score_colours(prediction.scores, prediction.seen)
     return save_mesh(prediction.mesh, path, colours)
 
 

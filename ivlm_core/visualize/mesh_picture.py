@@ -9,6 +9,7 @@ from PIL import Image
 from ivlm_core.geometry.camera import Camera, look_at
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.visualize.colours import UNSEEN_GREY, ramp, shaded
+from ivlm_core.visualize.point_mesh import drawable
 
 _MARGIN = 0.04
 _SUPERSAMPLING = 2
@@ -58,7 +59,7 @@ def render_scores(
     coarse and fine meshes.
 
     Args:
-        mesh: what to draw, +y up.
+        mesh: what to draw, +y up; a point cloud is drawn as small octahedra.
         scores: float [V], in [0, 1].
         seen: bool [V].
         azimuth_deg: where the camera stands around +y; 0 is in front (+z), 90 at +x.
@@ -78,6 +79,7 @@ def render_scores(
             f"scores {scores.shape} and seen {seen.shape} must both have one entry for each of "
             f"the {mesh.num_vertices} vertices of the mesh"
         )
+    mesh, scores, seen = drawable(mesh, scores, seen)
     if focus is None:
         picture = _whole(mesh, azimuth_deg, elevation_deg, size)
     else:

@@ -14,6 +14,7 @@ from ivlm_core.visualize.drawing import check_photo, fitted
 from ivlm_core.visualize.html_file import base64_text, jpeg_address, resource, write_page
 from ivlm_core.visualize.mesh_picture import creases
 from ivlm_core.visualize.overlay import view_sheet
+from ivlm_core.visualize.point_mesh import drawable
 from ivlm_core.visualize.wording import answer_line, contact_line, question_line, top_parts
 
 if TYPE_CHECKING:
@@ -57,7 +58,7 @@ def save_html(
     for photo, prediction in results:
         key = prediction.mesh.content_hash
         if key not in data["meshes"]:
-            data["meshes"][key] = _mesh_data(prediction.mesh)
+            data["meshes"][key] = _mesh_data(_drawn(prediction)[0])
         data["predictions"].append(_prediction_data(prediction, key))
         cards.append(_card(check_photo(photo), prediction))
     return write_page(
@@ -86,6 +87,12 @@ def _mesh_data(mesh: Mesh) -> dict[str, Any]:
     }
 
 
+def _drawn(prediction: "Prediction") -> tuple[Mesh, np.ndarray, np.ndarray]:
+    return drawable(
+        prediction.mesh, np.asarray(prediction.scores), np.asarray(prediction.seen, dtype=bool)
+    )
+
+
 def _centred(mesh: Mesh) -> np.ndarray:
     """Vertices in a sphere of radius one around the middle of the bounding box, [V, 3]."""
     low, high = mesh.bounds
@@ -95,10 +102,11 @@ def _centred(mesh: Mesh) -> np.ndarray:
 
 def _prediction_data(prediction: "Prediction", mesh_key: str) -> dict[str, Any]:
     """Scores as bytes (0 unseen, else 1 + 254 x score) and where the camera starts."""
-    levels = np.round(1 + 254 * np.asarray(prediction.scores).clip(0, 1)).astype(np.uint8)
-    levels[~np.asarray(prediction.seen, dtype=bool)] = 0
+    mesh, scores, seen = _drawn(prediction)
+    levels = np.round(1 + 254 * scores.clip(0, 1)).astype(np.uint8)
+    levels[~seen] = 0
     body = prediction.task == "human_contact"
-    places = _centred(prediction.mesh)
+    places = _centred(mesh)
     reach = max(float(np.hypot(places[:, 0], places[:, 2]).max()), float(abs(places[:, 1]).max()))
     return {
         "mesh": mesh_key,

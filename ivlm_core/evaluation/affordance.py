@@ -1,0 +1,153 @@
+"""Affordance on point clouds (PIAD), as IAGNet and its followers score it."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from tqdm import tqdm
+
+from ivlm_core.datasets.published.files import DatasetError
+from ivlm_core.datasets.published.labelled import LabelledImage
+from ivlm_core.datasets.published.objects import read_point_file
+from ivlm_core.evaluation.metrics import average_iou, mean_absolute_error, roc_auc, similarity
+from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.text_table import table
+
+if TYPE_CHECKING:
+    from ivlm_core.pipeline import Pipeline
+
+_NO_FACES = np.zeros((0, 3), np.int32)
+
+
+@dataclass(frozen=True)
+class AffordanceScores:
+    """Means over some questions; NaN where no question has a figure."""
+
+    samples: int
+    average_iou: float
+    """Over 20 thresholds; samples without a point of at least one half are left out, as of AUC."""
+    auc: float
+    similarity: float
+    mean_absolute_error: float
+
+
+@dataclass(frozen=True)
+class AffordanceReport:
+    """Scores of one model on one split."""
+
+    about: dict[str, Any]
+    all: AffordanceScores
+    per_object: dict[str, AffordanceScores]
+    per_affordance: dict[str, AffordanceScores]
+
+    def text(self) -> str:
+        """Return a table; aIoU and AUC in per cent, as papers print them."""
+        rows: list[tuple[str, ...]] = [("", "samples", "aIoU %", "AUC %", "SIM", "MAE")]
+        groups = {
+            "all": self.all,
+            **{f"  {name}": scores for name, scores in self.per_object.items()},
+            **{f"  to {name}": scores for name, scores in self.per_affordance.items()},
+        }
+        for name, s in groups.items():
+            per_cent = (f"{100 * value:.1f}" for value in (s.average_iou, s.auc))
+            plain = (f"{value:.3f}" for value in (s.similarity, s.mean_absolute_error))
+            rows.append((name, str(s.samples), *per_cent, *plain))
+        facts = ", ".join(f"{key} {value}" for key, value in self.about.items())
+        return f"{facts}\n\n{table(rows, numbers=True)}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data; what there is none of is null."""
+        found = {**self.about, **{k: v for k, v in asdict(self).items() if k != "about"}}
+        return json.loads(json.dumps(found), parse_constant=lambda _: None)
+
+    def save(self, folder: Path) -> None:
+        """Write report.json and report.txt."""
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(self.to_json(), indent=2)
+        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
+        (folder / "report.txt").write_text(self.text() + "\n", encoding="utf-8")
+
+
+def evaluate_affordance(
+    pipeline: "Pipeline",
+    items: Sequence[LabelledImage],
+    batch_size: int = 4,
+    progress: bool = False,
+    about: dict[str, Any] | None = None,
+) -> AffordanceReport:
+    """Ask about every item's first point cloud as a user would, and score the answers.
+
+    The model is told the object, not the affordance: it has to see that in the image.
+
+    Args:
+        pipeline: of a model of affordances.
+        items: of kind `oafford`, with point files.
+        batch_size: questions answered together.
+        progress: shows a bar.
+        about: what else the report should say of itself.
+
+    Raises:
+        ValueError: no items, items of another kind, or the model was not trained for it.
+        DatasetError: a point file is missing or damaged, or does not score an affordance.
+    """
+    from ivlm_core.pipeline import Query
+
+    pipeline.check_task("object_affordance")
+    if not items:
+        raise ValueError("there is nothing to evaluate: the dataset gave no items")
+    rows = []
+    bar = tqdm(total=len(items), desc="evaluate", unit="question", disable=not progress)
+    for start in range(0, len(items), batch_size):
+        batch = items[start : start + batch_size]
+        truths = [_cloud(item) for item in batch]
+        queries = [
+            Query(item.image, item.label, "object_affordance", mesh)
+            for item, (mesh, _) in zip(batch, truths, strict=True)
+        ]
+        for (_, truth), found in zip(truths, pipeline.predict_batch(queries), strict=True):
+            measures = (average_iou, roc_auc, similarity, mean_absolute_error)
+            rows.append([measure(truth[None], found.scores[None])[0] for measure in measures])
+        bar.update(len(batch))
+    bar.close()
+    figures = np.array(rows, float)
+
+    def group(names: Sequence[str]) -> dict[str, AffordanceScores]:
+        return {name: _means(figures[[n == name for n in names]]) for name in sorted(set(names))}
+
+    return AffordanceReport(
+        {**(about or {}), "questions": len(items)},
+        _means(figures),
+        group([item.label for item in items]),
+        group([str(item.affordance) for item in items]),
+    )
+
+
+def _means(figures: np.ndarray) -> AffordanceScores:
+    known = ~np.isnan(figures)
+    counts = known.sum(axis=0)
+    sums = np.where(known, figures, 0).sum(axis=0)
+    means = [float(s / c) if c else float("nan") for s, c in zip(sums, counts, strict=True)]
+    return AffordanceScores(len(figures), *means)
+
+
+def _cloud(item: LabelledImage) -> tuple[Mesh, np.ndarray]:
+    """Return the points of an item's cloud and how much each affords what is asked."""
+    if item.kind != "oafford" or not item.point_files:
+        raise ValueError(
+            f"{item.dataset} {item.name} is of kind {item.kind} with {len(item.point_files)} point "
+            "files; expected an affordance with a point cloud"
+        )
+    mesh, scores = _points(item.point_files[0])
+    if item.affordance not in scores:
+        raise DatasetError(f"'{item.point_files[0]}' does not score affordance {item.affordance!r}")
+    return mesh, scores[item.affordance]
+
+
+@lru_cache(maxsize=64)
+def _points(path: Path) -> tuple[Mesh, dict[str, np.ndarray]]:
+    points, scores = read_point_file(path)
+    return Mesh(points, _NO_FACES, name=path.stem), scores

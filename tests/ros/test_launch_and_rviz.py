@@ -140,6 +140,7 @@ def test_rviz_shows_topics_that_exist_with_policies_that_connect(rviz: dict[str,
 
     published = {
         "/ivlm_node/markers": ("MarkerArray", qos.LATCHED),
+        "/ivlm_node/affordance_samples": ("PoseArray", qos.RESULT),
         "/ivlm_node/overlay": ("Image", qos.RESULT),
         "/ivlm_node/human_contact_cloud": ("PointCloud2", qos.RESULT),
         "/ivlm_node/object_affordance_cloud": ("PointCloud2", qos.RESULT),

@@ -2,9 +2,10 @@
 
 Topics in: `image` (sensor_msgs/Image), `label` (std_msgs/String). A label holds for the images that
 arrive after it. Topics out, per task of parameter `tasks`: `~/<task>` (ivlm_msgs/ContactMesh) and
-`~/<task>_cloud` (PointCloud2); for all together `~/markers` (MarkerArray) and `~/overlay` (Image,
-made only while somebody subscribes). Every result carries the header of its image; `~/markers` is
-published last.
+`~/<task>_cloud` (PointCloud2); for all together `~/markers` (MarkerArray), `~/overlay` (Image) and
+`~/affordance_samples` (PoseArray), the last two made only while somebody subscribes. Every result
+carries the header of its image; `~/markers` is published last. Service `~/score_grasps`
+(ivlm_msgs/ScoreGrasps) ranks a planner's grasp candidates.
 """
 
 import signal

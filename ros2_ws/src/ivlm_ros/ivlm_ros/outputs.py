@@ -1,8 +1,9 @@
-"""The node's result topics: names, types, quality of service, and what is sent on each."""
+"""The node's result topics and services: names, types, quality of service, what is sent on each."""
 
 from collections.abc import Sequence
 
 import numpy as np
+from geometry_msgs.msg import PoseArray
 from rclpy.duration import Duration
 from rclpy.lifecycle import LifecycleNode
 from rclpy.lifecycle.publisher import LifecyclePublisher
@@ -13,7 +14,9 @@ from visualization_msgs.msg import MarkerArray
 from ivlm_core.pipeline import Prediction
 from ivlm_core.visualize.overlay import overlay_image
 from ivlm_msgs.msg import ContactMesh
+from ivlm_msgs.srv import ScoreGrasps
 from ivlm_ros import qos
+from ivlm_ros.affordances import Affordances, sample_poses
 from ivlm_ros.cdr import (
     DELETE,
     ContactMeshData,
@@ -50,7 +53,12 @@ class Outputs:
         self._mesh_pub = {t: create(ContactMesh, f"~/{t}", qos.RESULT) for t in tasks}
         self._cloud_pub = {t: create(PointCloud2, f"~/{t}_cloud", qos.RESULT) for t in tasks}
         self._overlay_pub = create(Image, "~/overlay", qos.RESULT)
+        self._samples_pub = create(PoseArray, "~/affordance_samples", qos.RESULT)
         self._marker_pub = create(MarkerArray, "~/markers", qos.LATCHED)
+        self._affordances = Affordances()
+        self._score_srv = node.create_service(
+            ScoreGrasps, "~/score_grasps", self._affordances.score
+        )
 
     def publish(
         self,
@@ -69,13 +77,17 @@ class Outputs:
         """
         stamp = Stamp(header.stamp.sec, header.stamp.nanosec, header.frame_id)
         markers = []
-        for prediction, pose in display_poses(predictions, parameters):
+        placed = display_poses(predictions, parameters)
+        for prediction, pose in placed:
             points = place_vertices(prediction.mesh.vertices, pose)
             mesh = encode_contact_mesh(contact_mesh_data(prediction, stamp))
             self._mesh_pub[prediction.task].publish(mesh)
             self._cloud_pub[prediction.task].publish(contact_cloud(prediction, points, header))
             markers.append(self._markers.mesh_marker(prediction, stamp, pose))
             markers.append(self._markers.caption(prediction, stamp, pose))
+        seen = self._affordances.remember(placed, header)
+        if seen is not None and self._samples_pub.get_subscription_count():
+            self._samples_pub.publish(sample_poses(seen, parameters))
         if predictions and self._overlay_pub.get_subscription_count():
             pictures = [overlay_image(photo, prediction) for prediction in predictions]
             overlay = fill_image(Image(header=header), np.hstack(pictures), "rgb8")
@@ -91,7 +103,11 @@ class Outputs:
         self._marker_frame = header.frame_id
 
     def clear(self) -> None:
-        """Remove the markers from every RViz, present or future, and wait until they know."""
+        """Remove the markers from every RViz, present or future, and wait until they know.
+
+        What was known about objects is forgotten.
+        """
+        self._affordances.forget()
         if self._shown:
             header = Stamp(frame_id=self._marker_frame)
             self._marker_pub.publish(encode_marker_array([clearing_marker(header)]))
@@ -101,8 +117,13 @@ class Outputs:
     def destroy(self) -> None:
         """Take the topics down."""
         publishers: list[LifecyclePublisher] = [
-            *self._mesh_pub.values(), *self._cloud_pub.values(), self._overlay_pub, self._marker_pub
-        ]  # fmt: skip
+            *self._mesh_pub.values(),
+            *self._cloud_pub.values(),
+            self._overlay_pub,
+            self._samples_pub,
+            self._marker_pub,
+        ]
+        self._node.destroy_service(self._score_srv)
         for publisher in publishers:
             self._node.destroy_lifecycle_publisher(publisher)
 

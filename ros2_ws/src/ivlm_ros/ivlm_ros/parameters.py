@@ -16,6 +16,8 @@ TASKS = ("human_contact", "object_contact", "object_affordance")
 
 RELIABILITIES = ("auto", "best_effort", "reliable")
 
+AXES = ("x", "y", "z")
+
 
 class ParameterError(ValueError):
     """A parameter with a value the node cannot work with; the text names it and what is allowed."""
@@ -89,6 +91,16 @@ class NodeParameters:
     input_timeout_s: float = _parameter(
         5.0, "warn when active and no image came for so long, seconds", bounds=(0.1, 1e6), live=True
     )
+    approach_axis: str = _parameter(
+        "x",
+        f"axis of the poses of ~/affordance_samples that points into the surface, of "
+        f"{', '.join(AXES)}: x as in REP 103 and RViz, z for Franka's hand and most grasp "
+        "generators",
+        live=True,
+    )
+    sample_spacing_m: float = _parameter(
+        0.03, "least distance between two of these poses, metres", bounds=(0.0, 10.0), live=True
+    )
     body_position: tuple[float, ...] = _parameter(
         (-0.8, 0.0, 3.0),
         "where markers and clouds show the body: centre, metres in the image's optical frame "
@@ -110,6 +122,11 @@ class NodeParameters:
             raise ParameterError(
                 f"parameter image_reliability must be one of {', '.join(RELIABILITIES)}, "
                 f"got {self.image_reliability!r}"
+            )
+        if self.approach_axis not in AXES:
+            raise ParameterError(
+                f"parameter approach_axis must be one of {', '.join(AXES)}, "
+                f"got {self.approach_axis!r}"
             )
         for name in ("body_position", "object_position"):
             value = getattr(self, name)

@@ -104,7 +104,11 @@ class Camera:
         return self.listener.sent[f"/ivlm_node/{name}"][place]
 
     def first_contact(self, pixels: np.ndarray) -> None:
-        """Send images until one is answered on every topic: then all endpoints know each other."""
+        """Send images until one is answered on every topic: then all endpoints know each other.
+
+        Those that were sent meanwhile are waited for, so that none is answered later with the
+        label of a test.
+        """
 
         def answered() -> bool:
             complete = [h for h in sent if self.results(h)]
@@ -116,6 +120,7 @@ class Camera:
 
         sent: list[Any] = []
         self.listener.until(answered, "a first answer on every topic")
+        self.listener.until(lambda: self.results(sent[-1]), "the answer to the last image")
 
 
 @pytest.fixture

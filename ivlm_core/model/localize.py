@@ -12,6 +12,11 @@ PromptKind = Literal["human", "object", "generic"]
 """What the contact token of a prompt asks for."""
 
 
+_CELLS = 4096
+"""Cells of view embeddings that are decoded at once: small views cost mostly the calls, large ones
+(64 x 64) are no faster together and take memory."""
+
+
 class Localizer(nn.Module):
     """One prompt per view, all of which enter the decoder of every view together.
 
@@ -46,15 +51,42 @@ class Localizer(nn.Module):
         encoder: Any = self.prompt_encoder  # SAM's own class, which has no types
         dense = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
         positions = encoder.get_dense_pe().to(view_embeddings.dtype)  # made in float32
-        masks, ious = [], []
-        for view in view_embeddings:  # SAM's decoder takes many prompts for one image
-            mask, iou = decoder(
-                image_embeddings=view.unsqueeze(0),
-                image_pe=positions,
-                sparse_prompt_embeddings=prompts,
-                dense_prompt_embeddings=dense,
-                multimask_output=False,
-            )
-            masks.append(mask)
-            ious.append(iou)
-        return torch.cat(masks, dim=1), torch.cat(ious, dim=1)
+        at_once = max(1, _CELLS // (len(prompts) * view_embeddings[0, 0].numel()))
+        found = [
+            _decode(decoder, prompts, some + dense, positions)
+            for some in view_embeddings.split(at_once)
+        ]
+        return torch.cat([mask for mask, _ in found], dim=1), torch.cat(
+            [i for _, i in found], dim=1
+        )
+
+
+def _decode(
+    decoder: Any, prompts: Tensor, views: Tensor, positions: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Run SAM's mask decoder on several views at once; its own `forward` takes one image.
+
+    Of the four masks it can give only the first is asked for, and only that is made.
+
+    Args:
+        decoder: SAM's own class, which has no types.
+        prompts: `[batch, prompt, embed_dim]`.
+        views: `[view, embed_dim, grid, grid]`, the dense prompt added.
+        positions: `[1, embed_dim, grid, grid]`.
+
+    Returns:
+        `[batch, view, 4 grid, 4 grid]` and `[batch, view]`.
+    """
+    batch, count = len(prompts), len(views)
+    own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+    tokens = torch.cat([own.expand(batch, -1, -1), prompts], dim=1)
+    states, cells = decoder.transformer(
+        views.repeat(batch, 1, 1, 1),
+        positions.expand(batch * count, -1, -1, -1),
+        tokens.repeat_interleave(count, dim=0),
+    )
+    fine = decoder.output_upscaling(cells.transpose(1, 2).unflatten(2, views.shape[2:]))
+    weights = decoder.output_hypernetworks_mlps[0](states[:, 1])
+    masks = torch.einsum("bc,bchw->bhw", weights, fine)
+    iou = decoder.iou_prediction_head(states[:, 0])[:, 0]
+    return masks.unflatten(0, (batch, count)), iou.unflatten(0, (batch, count))

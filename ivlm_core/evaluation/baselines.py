@@ -7,7 +7,7 @@ the way from `LabelOnly` to them a model covers says how much it sees.
 
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, field
-from typing import ClassVar, Self
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 
@@ -37,6 +37,14 @@ class Guess:
     def contact(self) -> np.ndarray:
         """Bool `[vertex]`."""
         return self.scores >= self.threshold
+
+
+class Baseline(Protocol):
+    """What a model is compared with."""
+
+    def answer(self, target: Target, mesh: Mesh | None = None) -> Guess:
+        """Answer a question; its contact is not read."""
+        ...
 
 
 @dataclass

@@ -13,9 +13,10 @@ from tqdm import tqdm
 
 from ivlm_core.datasets.sample import Sample, Target
 from ivlm_core.datasets.synthetic import SyntheticDataset
-from ivlm_core.evaluation.baselines import Guess, LabelOnly, MeanContact, TrueSide, TrueTemplate
-from ivlm_core.evaluation.figures import LABEL_ONLY, TRUE_SIDE, TRUE_TEMPLATE
+from ivlm_core.evaluation.baselines import Baseline, Guess, LabelOnly, TrueSide, TrueTemplate
+from ivlm_core.evaluation.figures import LABEL_ONLY, NEAREST, TRUE_SIDE, TRUE_TEMPLATE
 from ivlm_core.evaluation.metrics import THRESHOLD
+from ivlm_core.evaluation.nearest import NearestImage
 from ivlm_core.evaluation.outcomes import Judge, PairOutcome, TwoLabels
 from ivlm_core.evaluation.report import Report
 from ivlm_core.geometry.body import BODY_PARTS, Body
@@ -99,7 +100,7 @@ def evaluate(
     batch_size: int = 16,
     tasks: Sequence[Task] = TASKS,
     threshold: float | None = None,
-    baselines: Mapping[str, MeanContact] | None = None,
+    baselines: Mapping[str, Baseline] | None = None,
     progress: bool = False,
     about: Mapping[str, Any] | None = None,
 ) -> Report:
@@ -169,7 +170,7 @@ def evaluate_scores(
     scores: Sequence[ArrayLike] | ArrayLike,
     records: Sequence[Sample | Target],
     body: Body,
-    baselines: Mapping[str, MeanContact] | None = None,
+    baselines: Mapping[str, Baseline] | None = None,
     threshold: float = THRESHOLD,
 ) -> Report:
     """Judge scores that are already there, for instance a training loop's.
@@ -203,13 +204,14 @@ def evaluate_scores(
     return Report.of(pairs, doubles)
 
 
-def fit_baselines(dataset: SyntheticDataset) -> dict[str, MeanContact]:
+def fit_baselines(dataset: SyntheticDataset) -> dict[str, Baseline]:
     """Fit the baselines: on the training split, but `TrueTemplate` on the dataset itself."""
     train = dataset if dataset.split == "train" else SyntheticDataset(dataset.folder, "train")
     return {
         LABEL_ONLY: LabelOnly.fit(train),
         TRUE_SIDE: TrueSide.fit(train),
         TRUE_TEMPLATE: TrueTemplate.fit(dataset),
+        NEAREST: NearestImage.fit(train, dataset),
     }
 
 

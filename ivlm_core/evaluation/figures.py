@@ -9,6 +9,7 @@ from ivlm_core.evaluation.outcomes import MODEL, Outcome, PairOutcome, TwoLabels
 from ivlm_core.model.prompts import SCENE_LABEL, TASKS
 
 LABEL_ONLY = "label_only"
+NEAREST = "nearest_image"
 TRUE_SIDE = "true_side"
 TRUE_TEMPLATE = "true_template"
 
@@ -131,7 +132,7 @@ def _group(pairs: Sequence[PairOutcome]) -> Group:
         gap_closed = {
             name: _share(gain, by[name].f1 - by[LABEL_ONLY].f1)
             for name in by
-            if name not in (MODEL, LABEL_ONLY)
+            if name in (TRUE_SIDE, TRUE_TEMPLATE)
         }
     return Group(
         pairs=len(pairs),

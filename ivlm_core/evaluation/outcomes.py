@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivlm_core.datasets.sample import Side, Target
-from ivlm_core.evaluation.baselines import Guess, MeanContact
+from ivlm_core.evaluation.baselines import Baseline, Guess
 from ivlm_core.evaluation.metrics import (
     average_iou,
     contact_counts,
@@ -103,7 +103,7 @@ class Judge:
         baselines: name to fitted baseline; asked the same questions.
     """
 
-    def __init__(self, body: Body, baselines: Mapping[str, MeanContact] | None = None) -> None:
+    def __init__(self, body: Body, baselines: Mapping[str, Baseline] | None = None) -> None:
         self.baselines = dict(baselines or {})
         self._areas = body.mesh.vertex_areas
         self._distance = SurfaceDistance(body.mesh)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ivlm_core.evaluation.figures import (
     LABEL_ONLY,
+    NEAREST,
     TRUE_SIDE,
     TRUE_TEMPLATE,
     EmptyFigures,
@@ -208,6 +209,8 @@ def _cells(name: str, group: Group) -> dict[str, str]:
             "gain": "" if group.gain is None else f"{group.gain:+.3f}",
             "gain 95 %": _range(group.gain_interval),
         }
+    if NEAREST in group.by:
+        cells["nearest image F1"] = _number(group.by[NEAREST].f1)
     for reference, title in ((TRUE_SIDE, "side told"), (TRUE_TEMPLATE, "side+interaction told")):
         if reference in group.by and model.similarity is None:
             closed = group.gap_closed.get(reference)

@@ -126,7 +126,7 @@ def test_absent_objects_are_false_positives_when_answered(perfect: Report, blind
     seeing, reciting = perfect.empty["absent"], blind.empty["absent"]
     assert seeing.pairs == 8
     assert seeing.false_positive_rate == pytest.approx(
-        {MODEL: 0, "label_only": 1, "true_side": 1, "true_template": 1}
+        {MODEL: 0, "label_only": 1, "true_side": 1, "true_template": 1, "nearest_image": 0}
     )
     assert reciting.false_positive_rate[MODEL] == 1 and reciting.mean_vertices[MODEL] > 1000
 

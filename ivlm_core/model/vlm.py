@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
-from ivlm_core.config import LanguageConfig, VisionConfig
+from ivlm_core.config import LanguageConfig, LoraConfig, VisionConfig
 from ivlm_core.model.drafts import Drafter
 from ivlm_core.model.few_rows import use_few_rows
 from ivlm_core.model.resampler import QuestionResampler
@@ -90,19 +90,19 @@ class Vlm(nn.Module):
         )
         use_few_rows(self.language)
         if language.lora is not None:
-            self._add_lora(language)
+            self.add_lora(language.lora)
 
-    def _add_lora(self, language: LanguageConfig) -> None:
-        assert language.lora is not None
+    def add_lora(self, lora: LoraConfig) -> None:
+        """Freeze the language model but for adapters, token embeddings and head."""
         import peft  # half a second that models without adapters need not wait for
 
         freeze(self.language.model)
         peft.inject_adapter_in_model(
             peft.LoraConfig(
-                r=language.lora.rank,
-                lora_alpha=language.lora.alpha,
-                lora_dropout=language.lora.dropout,
-                target_modules=list(language.lora.targets),
+                r=lora.rank,
+                lora_alpha=lora.alpha,
+                lora_dropout=lora.dropout,
+                target_modules=list(lora.targets),
             ),
             self.language,
         )

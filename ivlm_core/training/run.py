@@ -27,12 +27,14 @@ Pictures = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Schedule:
-    """AdamW with linear warm-up and cosine decay."""
+    """AdamW with linear warm-up, then decay."""
 
     steps: int
     learning_rate: float
     warmup: int = 200
+    decay: Literal["cosine", "linear"] = "cosine"
     final_fraction: float = 0.05
+    """Of the learning rate, at the end."""
     weight_decay: float = 0.02
     clip: float = 1.0
     accumulate: int = 1
@@ -43,8 +45,10 @@ class Schedule:
         if step < self.warmup:
             return (step + 1) / self.warmup
         progress = min(1.0, (step - self.warmup) / max(1, self.steps - self.warmup))
-        cosine = 0.5 * (1 + math.cos(math.pi * progress))
-        return self.final_fraction + (1 - self.final_fraction) * cosine
+        left = 1 - progress
+        if self.decay == "cosine":
+            left = 0.5 * (1 + math.cos(math.pi * progress))
+        return self.final_fraction + (1 - self.final_fraction) * left
 
 
 @dataclass(frozen=True)

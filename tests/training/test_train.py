@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from accelerate.state import AcceleratorState
 from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
@@ -106,9 +105,7 @@ def test_two_processes_learn_what_one_learns_from_two_batches(data: Path, tmp_pa
     assert run.returncode == 0, run.stderr[-2000:]
     config = tiny_config(data, tmp_path / "one", dense=2, contact=2)
     dense, contact = (replace(s, accumulate=2) for s in (config.dense, config.contact))
-    AcceleratorState._reset_state(reset_partial_state=True)
     train(replace(config, dense=dense, contact=contact, precision="fp32"))
-    AcceleratorState._reset_state(reset_partial_state=True)
     both, one = (load_file(tmp_path / run / "contact" / WEIGHTS) for run in ("both", "one"))
     apart = torch.cat([(both[name] - one[name]).abs().flatten() for name in one])
     assert apart.mean() < 1e-6  # Adam makes steps of rounding where a gradient is zero

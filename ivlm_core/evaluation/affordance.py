@@ -1,6 +1,5 @@
 """Affordance on point clouds (PIAD), as IAGNet and its followers score it."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -14,6 +13,7 @@ from ivlm_core.datasets.published.files import DatasetError
 from ivlm_core.datasets.published.labelled import LabelledImage
 from ivlm_core.datasets.published.objects import read_point_file
 from ivlm_core.evaluation.metrics import average_iou, mean_absolute_error, roc_auc, similarity
+from ivlm_core.evaluation.report_files import plain_json, save_report
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.text_table import table
 
@@ -62,14 +62,11 @@ class AffordanceReport:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data; what there is none of is null."""
         found = {**self.about, **{k: v for k, v in asdict(self).items() if k != "about"}}
-        return json.loads(json.dumps(found), parse_constant=lambda _: None)
+        return plain_json(found)
 
     def save(self, folder: Path) -> None:
         """Write report.json and report.txt."""
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.to_json(), indent=2)
-        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-        (folder / "report.txt").write_text(self.text() + "\n", encoding="utf-8")
+        save_report(folder, self.to_json(), self.text())
 
 
 def evaluate_affordance(

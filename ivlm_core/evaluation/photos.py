@@ -1,6 +1,5 @@
 """Contact masks on photographs against labelled ones (DAMON 2D)."""
 
-import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from tqdm import tqdm
 
 from ivlm_core.datasets.published.labelled import LabelledImage
 from ivlm_core.evaluation.heat_maps import fitted, kld, nss, sim
+from ivlm_core.evaluation.report_files import plain_json, save_report
 from ivlm_core.evaluation.segmentation import MaskMeter, mask_overlap
 from ivlm_core.text_table import table
 
@@ -55,14 +55,11 @@ class PhotoReport:
         """Return plain JSON data; what there is none of is null."""
         objects = {name: asdict(scores) for name, scores in self.per_object.items()}
         found = {**self.about, "all": asdict(self.all), "per_object": objects}
-        return json.loads(json.dumps(found), parse_constant=lambda _: None)
+        return plain_json(found)
 
     def save(self, folder: Path) -> None:
         """Write report.json and report.txt."""
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.to_json(), indent=2)
-        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-        (folder / "report.txt").write_text(self.text() + "\n", encoding="utf-8")
+        save_report(folder, self.to_json(), self.text())
 
 
 class _Meter:

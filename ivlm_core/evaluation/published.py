@@ -1,6 +1,5 @@
 """A model on the field's datasets of contact on the body: DAMON, LEMON, RICH."""
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from ivlm_core.evaluation.damon import (
     semantic_report,
 )
 from ivlm_core.evaluation.geodesic import geodesic_error
+from ivlm_core.evaluation.report_files import plain_json, save_report
 from ivlm_core.geometry.geodesic import SurfaceDistance
 from ivlm_core.inputs import read_image
 from ivlm_core.official.quirks import ReferenceQuirks
@@ -61,16 +61,11 @@ class ContactReport:
         """Return plain JSON data; what there is none of is null."""
         semantic = None if self.semantic is None else asdict(self.semantic)
         found = {**self.about, "binary": asdict(self.binary), "semantic": semantic}
-        return json.loads(
-            json.dumps(found, default=lambda value: value.tolist()), parse_constant=lambda _: None
-        )
+        return plain_json(found)
 
     def save(self, folder: Path) -> None:
         """Write report.json (results of every image included) and report.txt."""
-        folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(self.to_json(), indent=2)
-        (folder / "report.json").write_text(text + "\n", encoding="utf-8")
-        (folder / "report.txt").write_text(self.text() + "\n", encoding="utf-8")
+        save_report(folder, self.to_json(), self.text())
 
 
 def evaluate_contact(

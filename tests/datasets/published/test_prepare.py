@@ -13,24 +13,15 @@ from ivlm_core.datasets.published.files import DatasetError
 from ivlm_core.datasets.published.human import read_damon, read_damon_raw
 from ivlm_core.datasets.published.objects import read_piad, read_piad_raw
 from ivlm_core.datasets.published.prepare import prepare_damon, prepare_piad, write_body_views
-from ivlm_core.geometry.mesh import Mesh
-from ivlm_core.geometry.view_rig import get_rig
-from ivlm_core.official.views import SurfaceViews, read_published_views, render_surface
+from ivlm_core.official.views import SurfaceViews, read_published_views
+from tests.datasets.published.sheet import COLUMNS, sheet_views
 
 SIZE = 48
-ROWS, COLUMNS = 65, 106  # 6,890 vertices, as many as SMPL has
 
 
 @pytest.fixture(scope="module")
 def views() -> SurfaceViews:
-    """Of a sheet with SMPL's number of vertices."""
-    row, column = np.mgrid[0:ROWS, 0:COLUMNS]
-    flat = np.stack([column / 60 - 0.9, row / 60 - 0.5, 0 * row], axis=-1).reshape(-1, 3)
-    corner = (row * COLUMNS + column)[:-1, :-1].ravel()
-    lower = np.stack([corner, corner + 1, corner + COLUMNS], axis=-1)
-    upper = np.stack([corner + 1, corner + COLUMNS + 1, corner + COLUMNS], axis=-1)
-    mesh = Mesh(flat.astype(np.float32), np.concatenate([lower, upper]).astype(np.int32))
-    return render_surface(mesh, get_rig("human4"), "normal", SIZE)
+    return sheet_views(SIZE)
 
 
 @pytest.fixture

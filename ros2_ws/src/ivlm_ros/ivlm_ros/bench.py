@@ -24,7 +24,8 @@ from rclpy.node import Node
 from sensor_msgs.msg import Image, PointCloud2
 from visualization_msgs.msg import MarkerArray
 
-from ivlm_core.commands.console import complain, emit, say, table
+from ivlm_core.commands.console import complain, emit, say
+from ivlm_core.text_table import table
 from ivlm_msgs.msg import ContactMesh
 from ivlm_ros import qos
 from ivlm_ros.conversions import fill_image

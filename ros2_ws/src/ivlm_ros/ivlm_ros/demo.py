@@ -26,9 +26,10 @@ from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Empty, String
 from visualization_msgs.msg import MarkerArray
 
-from ivlm_core.commands.console import complain, say, table
+from ivlm_core.commands.console import complain, say
 from ivlm_core.inputs import read_image
 from ivlm_core.pipeline import Pipeline, Prediction
+from ivlm_core.text_table import table
 from ivlm_core.visualize import save_html, save_overview
 from ivlm_msgs.msg import ContactMesh
 from ivlm_ros import qos

@@ -304,6 +304,7 @@ def test_the_interface_is_the_documented_one(camera: Camera) -> None:
     ours = {n: t for n, t in published.items() if "transition_event" not in n}
     assert {n: t for n, t in ours.items() if n not in ("/rosout", "/parameter_events")} == {
         "/diagnostics": ["diagnostic_msgs/msg/DiagnosticArray"],
+        "/ivlm_node/affordance_samples": ["geometry_msgs/msg/PoseArray"],
         "/ivlm_node/human_contact": ["ivlm_msgs/msg/ContactMesh"],
         "/ivlm_node/human_contact_cloud": ["sensor_msgs/msg/PointCloud2"],
         "/ivlm_node/markers": ["visualization_msgs/msg/MarkerArray"],
@@ -315,6 +316,10 @@ def test_the_interface_is_the_documented_one(camera: Camera) -> None:
     assert {n: t for n, t in read.items() if n != "/parameter_events"} == {
         "/image": ["sensor_msgs/msg/Image"],
         "/label": ["std_msgs/msg/String"],
+    }
+    offered = dict(node.get_service_names_and_types_by_node("ivlm_node", "/"))
+    assert {n: t for n, t in offered.items() if "ivlm_msgs" in t[0]} == {
+        "/ivlm_node/score_grasps": ["ivlm_msgs/srv/ScoreGrasps"],
     }
 
 

@@ -99,8 +99,8 @@ def test_message_dependencies_agree_between_cmake_and_manifest(repository: Path)
     depends = {element.text for element in manifest(repository, "ivlm_msgs").iter("depend")}
     assert set(re.search(r"DEPENDENCIES ([\w ]+)", cmake).group(1).split()) == depends
     used = set()
-    for path in sorted((folder / "msg").glob("*.msg")):
-        assert f'"msg/{path.name}"' in cmake
+    for path in sorted([*folder.glob("msg/*.msg"), *folder.glob("srv/*.srv")]):
+        assert f'"{path.parent.name}/{path.name}"' in cmake
         used |= set(re.findall(r"^(\w+)/\w+", path.read_text(), re.MULTILINE))
     assert used == depends
 

@@ -12,10 +12,15 @@ from tqdm import tqdm
 from ivlm_core.datasets.published.files import DatasetError
 from ivlm_core.datasets.published.labelled import LabelledImage
 from ivlm_core.datasets.published.objects import read_point_file
-from ivlm_core.evaluation.metrics import average_iou, mean_absolute_error, roc_auc, similarity
-from ivlm_core.evaluation.report_files import plain_json, save_report
+from ivlm_core.evaluation.metrics import (
+    average_iou,
+    mean_absolute_error,
+    nan_mean,
+    roc_auc,
+    similarity,
+)
+from ivlm_core.evaluation.report_files import plain_json, save_report, text_of
 from ivlm_core.geometry.mesh import Mesh
-from ivlm_core.text_table import table
 
 if TYPE_CHECKING:
     from ivlm_core.pipeline import Pipeline
@@ -56,8 +61,7 @@ class AffordanceReport:
             per_cent = (f"{100 * value:.1f}" for value in (s.average_iou, s.auc))
             plain = (f"{value:.3f}" for value in (s.similarity, s.mean_absolute_error))
             rows.append((name, str(s.samples), *per_cent, *plain))
-        facts = ", ".join(f"{key} {value}" for key, value in self.about.items())
-        return f"{facts}\n\n{table(rows, numbers=True)}"
+        return text_of(self.about, rows)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data; what there is none of is null."""
@@ -124,11 +128,7 @@ def evaluate_affordance(
 
 
 def _means(figures: np.ndarray) -> AffordanceScores:
-    known = ~np.isnan(figures)
-    counts = known.sum(axis=0)
-    sums = np.where(known, figures, 0).sum(axis=0)
-    means = [float(s / c) if c else float("nan") for s, c in zip(sums, counts, strict=True)]
-    return AffordanceScores(len(figures), *means)
+    return AffordanceScores(len(figures), *map(nan_mean, figures.T))
 
 
 def _cloud(item: LabelledImage) -> tuple[Mesh, np.ndarray]:

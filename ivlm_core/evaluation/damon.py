@@ -17,6 +17,7 @@ from ivlm_core.evaluation.metrics import (
     Convention,
     Values,
     contact_counts,
+    nan_mean,
     scores_from_counts,
 )
 from ivlm_core.official.quirks import ReferenceQuirks
@@ -133,7 +134,7 @@ def binary_report(
         f1=float(per_image.mean()),
         precision=float(whole.precision),
         recall=float(whole.recall),
-        geodesic=_nan_mean(largest),
+        geodesic=nan_mean(largest),
     )
 
 
@@ -174,7 +175,7 @@ def semantic_report(
             f1=float(f1[index].mean()),
             precision=float(whole.precision),
             recall=float(whole.recall),
-            geodesic=_nan_mean(errors[index]),
+            geodesic=nan_mean(errors[index]),
         )
 
     def spelling(name: str) -> str:
@@ -190,7 +191,7 @@ def semantic_report(
         per_object={name: scored(index) for name, index in rows.items()},
         per_category=per_category,
         f1=float(f1.mean()),
-        geodesic=_nan_mean(errors),
+        geodesic=nan_mean(errors),
     )
 
 
@@ -235,7 +236,3 @@ def _rows_by_name(names: Sequence[str]) -> dict[str, NDArray[np.int64]]:
 
 def _nan_max(values: Values) -> float:
     return float(np.nanmax(values)) if not np.isnan(values).all() else np.nan
-
-
-def _nan_mean(values: Values) -> float:
-    return float(np.nanmean(values)) if not np.isnan(values).all() else np.nan

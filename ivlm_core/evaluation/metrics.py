@@ -209,6 +209,11 @@ def reference_affordance(truth: ArrayLike, scores: ArrayLike) -> ReferenceAfford
     )
 
 
+def nan_mean(values: Values) -> float:
+    """Mean of the values that are numbers; NaN without one."""
+    return float(np.nanmean(values)) if not np.isnan(values).all() else np.nan
+
+
 def _similarity(true: Values, found: Values) -> Values:
     shares = [x / (x.sum(axis=1, keepdims=True) + _SUM_EPS) for x in (true, found)]
     return np.minimum(*shares).sum(axis=1)

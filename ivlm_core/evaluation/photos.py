@@ -12,9 +12,9 @@ from tqdm import tqdm
 
 from ivlm_core.datasets.published.labelled import LabelledImage
 from ivlm_core.evaluation.heat_maps import fitted, kld, nss, sim
-from ivlm_core.evaluation.report_files import plain_json, save_report
+from ivlm_core.evaluation.metrics import nan_mean
+from ivlm_core.evaluation.report_files import plain_json, save_report, text_of
 from ivlm_core.evaluation.segmentation import MaskMeter, mask_overlap
-from ivlm_core.text_table import table
 
 if TYPE_CHECKING:
     from ivlm_core.pipeline import Pipeline
@@ -48,8 +48,7 @@ class PhotoReport:
         for name, s in {"all": self.all, **self.per_object}.items():
             figures = (f"{v:.3f}" for v in (s.giou, s.ciou, s.kld, s.sim, s.nss))
             rows.append((name, str(s.samples), *figures))
-        facts = ", ".join(f"{key} {value}" for key, value in self.about.items())
-        return f"{facts}\n\n{table(rows, numbers=True)}"
+        return text_of(self.about, rows)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data; what there is none of is null."""
@@ -75,13 +74,8 @@ class _Meter:
         self.maps.append((kld(true, found), sim(true, found), nss(true, found)))
 
     def scores(self) -> PhotoScores:
-        maps = np.array(self.maps)
-        known = ~np.isnan(maps)
-        means = np.where(known, maps, 0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
-        means[~known.any(axis=0)] = np.nan
-        return PhotoScores(
-            len(maps), self.masks.giou(), self.masks.ciou(), *(float(m) for m in means)
-        )
+        means = map(nan_mean, np.array(self.maps).T)
+        return PhotoScores(len(self.maps), self.masks.giou(), self.masks.ciou(), *means)
 
 
 def evaluate_photos(

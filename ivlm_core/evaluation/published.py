@@ -18,11 +18,10 @@ from ivlm_core.evaluation.damon import (
     semantic_report,
 )
 from ivlm_core.evaluation.geodesic import geodesic_error
-from ivlm_core.evaluation.report_files import plain_json, save_report
+from ivlm_core.evaluation.report_files import plain_json, save_report, text_of
 from ivlm_core.geometry.geodesic import SurfaceDistance
 from ivlm_core.inputs import read_image
 from ivlm_core.official.quirks import ReferenceQuirks
-from ivlm_core.text_table import table
 
 if TYPE_CHECKING:
     from ivlm_core.pipeline import Pipeline
@@ -54,8 +53,7 @@ class ContactReport:
             rows.append((name, str(count), f"{self.semantic.f1:.4f}", nan, nan, geodesic))
             for category, group in self.semantic.per_category.items():
                 rows.append((f"  {category}", *_cells(group)))
-        facts = ", ".join(f"{key} {value}" for key, value in self.about.items())
-        return f"{facts}\n\n{table(rows, numbers=True)}"
+        return text_of(self.about, rows)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON data; what there is none of is null."""

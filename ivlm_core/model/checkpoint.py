@@ -1,6 +1,7 @@
 """A model on disk: a folder of configuration, safetensors, tokenizer files and provenance."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from ivlm_core.model.skeleton import check_shapes, expected_shapes, load_weights
 from ivlm_core.model.weight_files import SAFETENSORS, CheckpointError, WeightFiles
 from ivlm_core.official.tokenizer import is_official_tokenizer, load_official_tokenizer
 
-__all__ = ["CheckpointError", "load_checkpoint", "load_tokenizer", "save_checkpoint"]
+__all__ = ["CheckpointError", "describe", "load_checkpoint", "load_tokenizer", "save_checkpoint"]
 
 CONFIG_FILE = "config.json"
 WEIGHTS_FILE = SAFETENSORS
@@ -39,8 +40,15 @@ def save_checkpoint(
     }
     save_file({name: t.contiguous().clone() for name, t in state.items()}, folder / WEIGHTS_FILE)
     (folder / WEIGHTS_FILE).chmod(0o644)  # safetensors writes for the owner only
-    model.config.save(folder / CONFIG_FILE)
-    processor.tokenizer.save_pretrained(folder)
+    describe(folder, model.config, processor.tokenizer, provenance)
+
+
+def describe(
+    folder: Path, config: IvlmConfig, tokenizer: Any, provenance: Mapping[str, Any]
+) -> None:
+    """Write all of a model folder but its weights."""
+    config.save(folder / CONFIG_FILE)
+    tokenizer.save_pretrained(folder)
     (folder / PROVENANCE_FILE).write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
 
 

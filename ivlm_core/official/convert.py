@@ -1,14 +1,13 @@
 """A published checkpoint into a folder of our own format: safetensors, our config, provenance."""
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from ivlm_core import __version__
-from ivlm_core.model.checkpoint import CONFIG_FILE, PROVENANCE_FILE
+from ivlm_core.model.checkpoint import describe
 from ivlm_core.model.weight_files import TORCH_BIN
 from ivlm_core.model.weight_writer import SHARD_BYTES, new_folder, write_weights
 from ivlm_core.official.load import OfficialCheckpoint
@@ -50,10 +49,8 @@ def convert(
         source = OfficialCheckpoint.open(folder, clip, quirks)
         processor = source.processor()
         write_weights(partial, source.tensors(), dtype, shard_bytes)
-        source.config.save(partial / CONFIG_FILE)
-        processor.tokenizer.save_pretrained(partial)
-        text = json.dumps(_provenance(source, dtype, quirks), indent=2)
-        (partial / PROVENANCE_FILE).write_text(f"{text}\n", encoding="utf-8")
+        told = _provenance(source, dtype, quirks)
+        describe(partial, source.config, processor.tokenizer, told)
     return out
 
 

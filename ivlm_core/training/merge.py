@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ivlm_core import __version__
 from ivlm_core.config import IvlmConfig, LoraConfig
-from ivlm_core.model.checkpoint import CONFIG_FILE, PROVENANCE_FILE, load_tokenizer
+from ivlm_core.model.checkpoint import CONFIG_FILE, PROVENANCE_FILE, describe, load_tokenizer
 from ivlm_core.model.processor import Processor
 from ivlm_core.model.skeleton import check_shapes, expected_shapes, skeleton
 from ivlm_core.model.weight_files import WeightFiles
@@ -77,13 +77,11 @@ def merge(
         )
         write_weights(partial, _folded(files, prefix, config.language.lora), dtype, shard_bytes)
         merged = replace(config, language=replace(config.language, lora=None))
-        merged.save(partial / CONFIG_FILE)
-        tokenizer.save_pretrained(partial)
         told = {"made_by": f"ivlm merge, ivlm-core {__version__}", "source": source.name}
         before = described / PROVENANCE_FILE
         if before.is_file():
             told["source_provenance"] = json.loads(before.read_text(encoding="utf-8"))
-        (partial / PROVENANCE_FILE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+        describe(partial, merged, tokenizer, told)
     return out
 
 

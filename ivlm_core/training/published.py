@@ -1,6 +1,5 @@
 """Fine-tuning of published models on the field's datasets, as the reference trains."""
 
-import json
 import random
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -14,7 +13,7 @@ from ivlm_core.config import LoraConfig
 from ivlm_core.datasets.published.labelled import LabelledImage
 from ivlm_core.datasets.published.mixture import Mixture
 from ivlm_core.inputs import read_image
-from ivlm_core.model.checkpoint import CONFIG_FILE, PROVENANCE_FILE
+from ivlm_core.model.checkpoint import describe
 from ivlm_core.model.ivlm import ContactPrompt, IvlmModel
 from ivlm_core.model.masks import restore_masks
 from ivlm_core.model.processor import Processor
@@ -271,8 +270,6 @@ def _describe(config: FineTuneConfig, model: IvlmModel, processor: Processor) ->
     """Write what `ivlm merge` needs to know of a run."""
     folder = config.out / "last"
     folder.mkdir(parents=True, exist_ok=True)
-    model.config.save(folder / CONFIG_FILE)
-    processor.tokenizer.save_pretrained(folder)
     told = {
         "made_with": f"ivlm {__version__}",
         "recipe": config.recipe.name,
@@ -282,4 +279,4 @@ def _describe(config: FineTuneConfig, model: IvlmModel, processor: Processor) ->
         "batch": config.batch,
         "lora": asdict(config.lora),
     }
-    (folder / PROVENANCE_FILE).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
+    describe(folder, model.config, processor.tokenizer, told)

@@ -181,3 +181,43 @@ def node_process(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     )
     yield process
     process.kill()
+
+
+@pytest.fixture
+def make_node(ros: None, tiny_model: Path) -> Iterator[Callable[..., Any]]:
+    """Make nodes inside the test's process; they are shut down after it."""
+    from rclpy.parameter import Parameter
+
+    from ivlm_ros.node import IvlmNode
+
+    nodes: list[Any] = []
+
+    def make(**values: Any) -> Any:
+        values = {"model": str(tiny_model), "device": "cpu", "label": "bottle", **values}
+        overrides = [Parameter(name, value=value) for name, value in values.items()]
+        nodes.append(IvlmNode(f"node_{len(nodes)}", parameter_overrides=overrides))
+        return nodes[-1]
+
+    yield make
+    for node in nodes:
+        node.shut_down()
+        node.destroy_node()
+
+
+@pytest.fixture
+def make_rig(
+    make_listener: Callable[..., Any], make_node: Callable[..., Any]
+) -> Iterator[Callable[..., Any]]:
+    """Make active nodes with a camera each."""
+    from tests.ros.rig import Rig
+
+    rigs: list[Any] = []
+
+    def make(**values: Any) -> Any:
+        rigs.append(Rig(make_listener, make_node(**values)))
+        return rigs[-1]
+
+    yield make
+    for rig in rigs:
+        rig.node.shut_down()
+        rig.listener.close()

@@ -16,12 +16,13 @@ from scipy.spatial.transform import Rotation  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
+from ivlm_core.messages.images import fill_image  # noqa: E402
+from ivlm_core.messages.placement import display_pose, place_vertices  # noqa: E402
+from ivlm_core.messages.results import Display, of_objects, sample_poses  # noqa: E402
 from ivlm_msgs.srv import ScoreGrasps  # noqa: E402
 from ivlm_ros import qos  # noqa: E402
-from ivlm_ros.affordances import Affordances, Seen, sample_poses  # noqa: E402
-from ivlm_ros.conversions import fill_image  # noqa: E402
+from ivlm_ros.affordances import Affordances, Seen  # noqa: E402
 from ivlm_ros.parameters import NodeParameters, ParameterError  # noqa: E402
-from ivlm_ros.placement import display_pose, place_vertices  # noqa: E402
 
 FRAME = "camera_optical_frame"
 
@@ -42,25 +43,15 @@ def seen(object_prediction: Any) -> Seen:
 @pytest.fixture
 def known(seen: Seen) -> Affordances:
     affordances = Affordances()
-    affordances.remember([(seen.prediction, seen.pose)], seen.header)
+    affordances.remember([seen])
     return affordances
-
-
-def frames(message: PoseArray) -> tuple[np.ndarray, np.ndarray]:
-    """Positions `[pose, 3]` and rotations `[pose, 3, 3]`."""
-    places = np.array([[p.position.x, p.position.y, p.position.z] for p in message.poses])
-    turns = [
-        [p.orientation.x, p.orientation.y, p.orientation.z, p.orientation.w] for p in message.poses
-    ]
-    return places, Rotation.from_quat(turns).as_matrix()
 
 
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
 def test_samples_stand_on_the_surface_and_point_into_it(seen: Seen, axis: str) -> None:
-    parameters = NodeParameters(approach_axis=axis, sample_spacing_m=0.02)
-    message = sample_poses(seen, parameters)
-    assert message.header == seen.header
-    places, turns = frames(message)
+    display = Display(approach_axis=axis, sample_spacing_m=0.02)
+    poses = sample_poses(seen.prediction, seen.pose, display)
+    places, turns = poses[:, :3], Rotation.from_quat(poses[:, 3:]).as_matrix()
     assert 3 <= len(places) <= 20
     shown = trimesh.Trimesh(
         place_vertices(seen.prediction.mesh.vertices, seen.pose),
@@ -82,7 +73,7 @@ def test_nothing_above_the_threshold_or_in_sight_is_no_sample(seen: Seen) -> Non
     low = seen._replace(prediction=replace(seen.prediction, scores=seen.prediction.scores * 0.4))
     hidden = seen._replace(prediction=replace(seen.prediction, seen=~seen.prediction.seen))
     for case in (low, hidden):
-        assert sample_poses(case, NodeParameters()).poses == []
+        assert len(sample_poses(case.prediction, case.pose, Display())) == 0
 
 
 def ask(known: Affordances, poses: list[PoseMessage], frame: str, **fields: Any) -> Any:
@@ -134,14 +125,20 @@ def test_wrong_requests_are_answered_with_the_reason(known: Affordances, seen: S
         assert not answer.success and reason in answer.message and len(answer.scores) == 0
 
 
-def test_the_last_objects_are_remembered(known: Affordances, seen: Seen, prediction: Any) -> None:
-    assert known.remember([(prediction, seen.pose)], seen.header) is None, "a body is no object"
+def test_affordance_counts_more_than_contact_and_a_body_is_no_object(
+    seen: Seen, prediction: Any
+) -> None:
     contact = replace(seen.prediction, task="object_contact")
-    both = known.remember([(contact, seen.pose), (seen.prediction, seen.pose)], seen.header)
-    assert both is not None and both.prediction.task == "object_affordance"
+    placed = [(p, seen.pose) for p in (prediction, seen.prediction, contact)]
+    assert of_objects(placed) == [(seen.prediction, seen.pose)]
+    assert of_objects(placed[::2]) == [(contact, seen.pose)]
+
+
+def test_the_last_objects_are_remembered(known: Affordances, seen: Seen) -> None:
     for number in range(16):
-        other = replace(seen.prediction, label=f"thing {number}")
-        known.remember([(other, seen.pose)], seen.header)
+        known.remember(
+            [seen._replace(prediction=replace(seen.prediction, label=f"thing {number}"))]
+        )
     assert ask(known, [], "").label == "thing 15"
     assert not ask(known, [], "", label="bottle").success, "the longest unseen is out"
     known.forget()

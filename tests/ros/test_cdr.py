@@ -7,28 +7,34 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
 
-from geometry_msgs.msg import Point, Quaternion, Vector3  # noqa: E402
+from geometry_msgs.msg import Point, PoseArray, Quaternion, Vector3  # noqa: E402
 from geometry_msgs.msg import Pose as PoseMsg  # noqa: E402
 from hypothesis import given, settings  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from rclpy.serialization import deserialize_message, serialize_message  # noqa: E402
+from sensor_msgs.msg import Image, PointCloud2, PointField  # noqa: E402
 from shape_msgs.msg import Mesh as MeshMsg  # noqa: E402
 from shape_msgs.msg import MeshTriangle  # noqa: E402
 from std_msgs.msg import ColorRGBA, Header  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
-from ivlm_msgs.msg import ContactMesh  # noqa: E402
-from ivlm_ros.cdr import (  # noqa: E402
+from ivlm_core.messages.cdr import (  # noqa: E402
     DELETE_ALL,
     TEXT_VIEW_FACING,
+    CloudData,
     ContactMeshData,
     MarkerData,
     Pose,
     Stamp,
     decode_contact_mesh,
     encode_contact_mesh,
+    encode_image,
     encode_marker_array,
+    encode_point_cloud,
+    encode_pose_array,
 )
+from ivlm_core.messages.images import fill_image  # noqa: E402
+from ivlm_msgs.msg import ContactMesh  # noqa: E402
 
 
 def header_message(stamp: Stamp) -> Header:
@@ -100,6 +106,47 @@ def test_marker_arrays_equal_the_object_route(data: list[MarkerData]) -> None:
     read = deserialize_message(encode_marker_array(data), MarkerArray)
     by_objects = MarkerArray(markers=[marker_message(d) for d in data])
     assert read == deserialize_message(serialize_message(by_objects), MarkerArray)
+
+
+@settings(deadline=None, max_examples=40)
+@given(stamps, st.integers(0, 7), st.booleans())
+def test_clouds_equal_the_object_route(header: Stamp, points: int, dense: bool) -> None:
+    rows = np.zeros(points, [("x", "<f4"), ("longer name", "<f4"), ("rgb", "<u4")])
+    rows["x"], rows["rgb"] = np.arange(points) / 3, np.arange(points) << 20
+    by_objects = PointCloud2(
+        header=header_message(header),
+        height=1,
+        width=points,
+        fields=[
+            PointField(name=name, offset=4 * i, datatype=PointField.FLOAT32, count=1)
+            for i, name in enumerate(rows.dtype.names)
+        ],
+        point_step=12,
+        row_step=12 * points,
+        data=rows.tobytes(),
+        is_dense=dense,
+    )
+    read = deserialize_message(encode_point_cloud(CloudData(header, rows, dense)), PointCloud2)
+    assert read == by_objects
+
+
+@settings(deadline=None, max_examples=40)
+@given(stamps, st.integers(1, 5), st.integers(1, 5))
+def test_images_equal_the_object_route(header: Stamp, height: int, width: int) -> None:
+    pixels = np.random.default_rng(width).integers(0, 255, (height, width, 3), dtype=np.uint8)
+    by_objects = fill_image(Image(header=header_message(header)), pixels, "rgb8")
+    assert deserialize_message(encode_image(header, pixels), Image) == by_objects
+
+
+@settings(deadline=None, max_examples=40)
+@given(stamps, st.integers(0, 4))
+def test_pose_arrays_equal_the_object_route(header: Stamp, count: int) -> None:
+    poses = np.random.default_rng(count).normal(size=(count, 7))
+    by_objects = PoseArray(header=header_message(header))
+    for x, y, z, a, b, c, d in poses.tolist():
+        turn = Quaternion(x=a, y=b, z=c, w=d)
+        by_objects.poses.append(PoseMsg(position=Point(x=x, y=y, z=z), orientation=turn))
+    assert deserialize_message(encode_pose_array(header, poses), PoseArray) == by_objects
 
 
 @settings(deadline=None, max_examples=40)

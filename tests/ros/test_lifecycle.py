@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,42 +11,23 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
 
-from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from lifecycle_msgs.msg import State  # noqa: E402
 from rclpy.exceptions import InvalidParameterValueException  # noqa: E402
 from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
-from std_msgs.msg import String  # noqa: E402
 
 from ivlm_core.geometry.mesh import Mesh, save_mesh  # noqa: E402
-from ivlm_msgs.msg import ContactMesh  # noqa: E402
 from ivlm_ros import node as node_module  # noqa: E402
 from ivlm_ros import qos  # noqa: E402
-from ivlm_ros.conversions import fill_image  # noqa: E402
 from ivlm_ros.node import IvlmNode  # noqa: E402
+from tests.ros.rig import Rig  # noqa: E402
 
 SUCCESS, FAILURE, ERROR = (
     TransitionCallbackReturn.SUCCESS,
     TransitionCallbackReturn.FAILURE,
     TransitionCallbackReturn.ERROR,
 )
-
-
-@pytest.fixture
-def make_node(ros: None, tiny_model: Path) -> Iterator[Callable[..., IvlmNode]]:
-    nodes: list[IvlmNode] = []
-
-    def make(**values: Any) -> IvlmNode:
-        values = {"model": str(tiny_model), "device": "cpu", "label": "bottle", **values}
-        overrides = [Parameter(name, value=value) for name, value in values.items()]
-        nodes.append(IvlmNode(f"node_{len(nodes)}", parameter_overrides=overrides))
-        return nodes[-1]
-
-    yield make
-    for node in nodes:
-        node.shut_down()
-        node.destroy_node()
 
 
 def state(node: IvlmNode) -> int:
@@ -71,7 +52,7 @@ def test_up_and_down_many_times_leaves_nothing(make_node: Callable[..., IvlmNode
         assert state(node) == State.PRIMARY_STATE_UNCONFIGURED
         assert inference_threads() == before
         assert len(list(node.publishers)) == publishers
-        assert node._pipeline is None
+        assert node._estimator is None
 
 
 def test_shutdown_from_active(make_node: Callable[..., IvlmNode]) -> None:
@@ -147,69 +128,10 @@ def test_start_up_parameters_are_locked_while_configured(
 ) -> None:
     node = make_node()
     node.trigger_configure()
-    (refused,) = node.set_parameters([Parameter("model", value="nano")])
+    (refused,) = node.set_parameters([Parameter("device", value="cpu")])
     assert not refused.successful and "clean up the node first" in refused.reason
     (taken,) = node.set_parameters([Parameter("label", value="chair")])
     assert taken.successful and node._settings.label == "chair"
-
-
-def values_reliability(node: IvlmNode) -> str:
-    return node.get_parameter("image_reliability").value
-
-
-class Rig:
-    """A node and a camera on one executor."""
-
-    def __init__(self, make_listener: Callable[..., Any], node: IvlmNode) -> None:
-        self.node = node
-        self.listener = make_listener(node)
-        self.images = self.listener.node.create_publisher(Image, "image", qos.RESULT)
-        self.labels = self.listener.node.create_publisher(String, "label", qos.LABEL)
-        self.name = node.get_name()
-        for task in ("human_contact", "object_contact", "object_affordance"):
-            self.listener.listen(f"/{self.name}/{task}", ContactMesh)
-        self.listener.listen("/diagnostics", DiagnosticArray)
-        assert node.trigger_configure() == SUCCESS
-        assert node.trigger_activate() == SUCCESS
-        self.listener.until(
-            lambda: (
-                node._image_in.reliable == (values_reliability(node) != "best_effort")
-                and self.images.get_subscription_count()
-                and self.labels.get_subscription_count()
-            ),
-            "the node to subscribe for good",
-        )
-
-    def send(self, photo: np.ndarray, seconds_old: float = 0.0, frame_id: str = "camera") -> None:
-        message = fill_image(Image(), photo, "rgb8")
-        now = self.listener.node.get_clock().now().nanoseconds - int(seconds_old * 1e9)
-        message.header.stamp.sec, message.header.stamp.nanosec = divmod(now, 10**9)
-        message.header.frame_id = frame_id
-        self.images.publish(message)
-
-    def counted(self, event: str, at_least: int = 1) -> None:
-        """Wait until the node has counted an event."""
-        counts = self.node._statistics.counts
-        self.listener.until(lambda: counts().get(event, 0) >= at_least, f"{event} x {at_least}")
-
-    def got(self, task: str) -> list[ContactMesh]:
-        return self.listener.messages[f"/{self.name}/{task}"]
-
-
-@pytest.fixture
-def make_rig(
-    make_listener: Callable[..., Any], make_node: Callable[..., IvlmNode]
-) -> Iterator[Callable[..., Rig]]:
-    rigs: list[Rig] = []
-
-    def make(**values: Any) -> Rig:
-        rigs.append(Rig(make_listener, make_node(**values)))
-        return rigs[-1]
-
-    yield make
-    for rig in rigs:
-        rig.node.shut_down()
-        rig.listener.close()
 
 
 def test_meshes_of_the_users_folder_are_used(
@@ -295,7 +217,7 @@ def test_reliability_follows_the_publishers(
     rig = make_rig(image_reliability=wanted)
     rig.listener.node.destroy_publisher(rig.images)
     rig.images = rig.listener.node.create_publisher(Image, "image", publisher)
-    source = rig.node._image_in
+    source = rig.node._intake.image_in
     rig.listener.until(
         lambda: source.reliable == reliable and rig.images.get_subscription_count(),
         f"a subscription that is {'reliable' if reliable else 'best effort'}",
@@ -330,14 +252,15 @@ def test_an_image_in_work_is_not_published_after_deactivation(
 ) -> None:
     rig = make_rig()
     working, go_on = threading.Event(), threading.Event()
-    predict = rig.node._predict
+    estimator = rig.node._estimator
+    estimate = estimator.estimate
 
     def slow(*arguments: Any) -> Any:
         working.set()
         assert go_on.wait(20)
-        return predict(*arguments)
+        return estimate(*arguments)
 
-    monkeypatch.setattr(rig.node, "_predict", slow)
+    monkeypatch.setattr(estimator, "estimate", slow)
     rig.send(photo)
     rig.listener.until(working.is_set, "the image to be taken")
     assert rig.node.trigger_deactivate() == SUCCESS  # does not wait for the model

@@ -13,18 +13,22 @@ from sensor_msgs.msg import Image, PointCloud2  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
-from ivlm_core.visualize.colours import score_colours  # noqa: E402
-from ivlm_ros.cdr import Pose, Stamp, encode_marker_array  # noqa: E402
-from ivlm_ros.clouds import POINT, contact_cloud  # noqa: E402
-from ivlm_ros.conversions import fill_image  # noqa: E402
-from ivlm_ros.markers import MarkerMaker, clearing_marker, shaded_colours  # noqa: E402
-from ivlm_ros.outputs import display_poses  # noqa: E402
-from ivlm_ros.parameters import NodeParameters  # noqa: E402
-from ivlm_ros.placement import (  # noqa: E402
+from ivlm_core.messages.cdr import (
+    Pose,
+    Stamp,
+    encode_marker_array,
+    encode_point_cloud,
+)  # noqa: E402
+from ivlm_core.messages.clouds import POINT, contact_cloud  # noqa: E402
+from ivlm_core.messages.images import fill_image  # noqa: E402
+from ivlm_core.messages.markers import MarkerMaker, MarkerScene, shaded_colours  # noqa: E402
+from ivlm_core.messages.placement import (  # noqa: E402
     OPTICAL_FROM_MESH,
     display_pose,
     place_vertices,
 )
+from ivlm_core.messages.results import Display, display_poses  # noqa: E402
+from ivlm_core.visualize.colours import score_colours  # noqa: E402
 from ivlm_ros.rviz_problems import rviz_problems  # noqa: E402
 
 HEADER = Stamp(12, 34, "camera")
@@ -33,7 +37,7 @@ HEADER = Stamp(12, 34, "camera")
 @pytest.fixture(scope="module")
 def array(prediction: Any, object_prediction: Any) -> MarkerArray:
     maker, markers = MarkerMaker(), []
-    for one, pose in display_poses([prediction, object_prediction], NodeParameters()):
+    for one, pose in display_poses([prediction, object_prediction], Display()):
         markers += [maker.mesh_marker(one, HEADER, pose), maker.caption(one, HEADER, pose)]
     return deserialize_message(encode_marker_array(markers), MarkerArray)
 
@@ -47,10 +51,10 @@ def rotated(quaternion: tuple[float, ...], points: np.ndarray) -> np.ndarray:
 def test_rviz_has_no_complaint(array: MarkerArray) -> None:
     assert rviz_problems(array) == []
     assert [m.ns for m in array.markers] == [
-        "human_contact",
-        "human_contact_caption",
-        "object_affordance",
-        "object_affordance_caption",
+        "bottle/human_contact",
+        "bottle/human_contact_caption",
+        "bottle/object_affordance",
+        "bottle/object_affordance_caption",
     ]
     assert all(m.header.frame_id == "camera" and m.header.stamp.sec == 12 for m in array.markers)
     assert array.markers[1].text.startswith("human contact: bottle\n")
@@ -96,16 +100,21 @@ def test_body_stands_upright_and_faces_the_camera(prediction: Any) -> None:
 
 def test_two_objects_stand_side_by_side(object_prediction: Any) -> None:
     pair = [object_prediction, object_prediction]
-    (_, first), (_, second) = display_poses(pair, NodeParameters())
+    (_, first), (_, second) = display_poses(pair, Display())
     width = float(np.ptp(object_prediction.mesh.vertices[:, 0]))
     assert second.position[0] - first.position[0] > width
 
 
+def cloud_message(prediction: Any) -> PointCloud2:
+    cloud = contact_cloud(prediction, prediction.mesh.vertices, HEADER)
+    return deserialize_message(encode_point_cloud(cloud), PointCloud2)
+
+
 def test_cloud_rows_are_vertices(prediction: Any) -> None:
     points = prediction.mesh.vertices
-    header = Header(frame_id="camera")
-    cloud = contact_cloud(prediction, points, header)
-    assert isinstance(cloud, PointCloud2) and cloud.header == header
+    cloud = cloud_message(prediction)
+    assert (cloud.header.frame_id, cloud.header.stamp.sec) == ("camera", 12)
+    assert (cloud.height, cloud.width, cloud.is_dense) == (1, len(points), True)
     assert rviz_problems(cloud) == []
     assert [f.name for f in cloud.fields] == ["x", "y", "z", "rgb", "score"]
     rows = np.frombuffer(cloud.data, POINT)
@@ -116,10 +125,23 @@ def test_cloud_rows_are_vertices(prediction: Any) -> None:
     np.testing.assert_array_equal(rows["rgb"] & 255, colours[:, 2])
 
 
-def test_clearing_marker_removes_everything() -> None:
-    read = deserialize_message(encode_marker_array([clearing_marker(HEADER)]), MarkerArray)
-    assert read.markers[0].action == Marker.DELETEALL
-    assert rviz_problems(read) == []
+def test_a_scene_removes_what_is_gone(prediction: Any, object_prediction: Any) -> None:
+    def read(data: bytes | None) -> list[tuple[str, int]]:
+        assert data is not None
+        message = deserialize_message(data, MarkerArray)
+        assert rviz_problems(message) == []
+        return [(m.ns, m.action) for m in message.markers if not m.ns.endswith("_caption")]
+
+    scene = MarkerScene()
+    assert scene.clear() is None, "nothing is shown"
+    both = display_poses([prediction, object_prediction], Display())
+    add = [("bottle/human_contact", Marker.ADD), ("bottle/object_affordance", Marker.ADD)]
+    assert read(scene.show(both, HEADER)) == add
+    gone = [add[0], ("bottle/object_affordance", Marker.DELETE)]
+    assert read(scene.show(both[:1], HEADER)) == gone
+    assert read(scene.show(both[:1], HEADER)) == add[:1], "removed once"
+    assert read(scene.clear()) == [("", Marker.DELETEALL)]
+    assert scene.clear() is None
 
 
 def _spoil(**fields: Any) -> Any:
@@ -171,7 +193,7 @@ def test_the_checklist_finds_doubles(array: MarkerArray) -> None:
 
 
 def test_the_checklist_reads_clouds_and_images(prediction: Any) -> None:
-    cloud = contact_cloud(prediction, prediction.mesh.vertices, Header(frame_id="camera"))
+    cloud = cloud_message(prediction)
     cloud.width += 1
     assert any("do not make" in problem for problem in rviz_problems(cloud))
     cloud.fields = cloud.fields[1:]

@@ -15,19 +15,20 @@ pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from lifecycle_msgs.msg import State, Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
+from rclpy.action import get_action_server_names_and_types_by_node  # noqa: E402
 from rclpy.serialization import deserialize_message  # noqa: E402
 from sensor_msgs.msg import Image, PointCloud2  # noqa: E402
 from std_msgs.msg import Empty, String  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
+from ivlm_core.messages.clouds import POINT  # noqa: E402
+from ivlm_core.messages.images import fill_image, image_to_rgb  # noqa: E402
+from ivlm_core.messages.markers import shaded_colours  # noqa: E402
+from ivlm_core.messages.placement import display_pose, place_vertices  # noqa: E402
 from ivlm_core.visualize.overlay import overlay_image  # noqa: E402
 from ivlm_msgs.msg import ContactMesh  # noqa: E402
 from ivlm_ros import qos  # noqa: E402
-from ivlm_ros.clouds import POINT  # noqa: E402
-from ivlm_ros.conversions import fill_image, image_to_rgb  # noqa: E402
-from ivlm_ros.markers import shaded_colours  # noqa: E402
 from ivlm_ros.parameters import NodeParameters  # noqa: E402
-from ivlm_ros.placement import display_pose, place_vertices  # noqa: E402
 from ivlm_ros.rviz_problems import rviz_problems  # noqa: E402
 
 OUTPUTS = {
@@ -167,7 +168,7 @@ def test_every_output_of_one_image(camera: Camera, tiny_pipeline: Any, photo: np
         points = np.stack([rows["x"], rows["y"], rows["z"]], axis=1)
         np.testing.assert_allclose(points, place_vertices(vertices, pose), atol=1e-5)
         assert rviz_problems(cloud) == []
-        (marker,) = [m for m in results["markers"].markers if m.ns == task]
+        (marker,) = [m for m in results["markers"].markers if m.ns == f"bottle/{task}"]
         colours = np.array([(c.r, c.g, c.b, c.a) for c in marker.colors])
         expected_colours = shaded_colours(prediction)[prediction.mesh.faces].reshape(-1, 4)
         np.testing.assert_allclose(colours, expected_colours, atol=2 / 255)
@@ -198,10 +199,12 @@ def test_scene_has_no_object(camera: Camera, photo: np.ndarray) -> None:
     results = camera.ask(photo, ("human_contact", "human_contact_cloud", "markers"))
     assert results["human_contact"].label == "scene"
     assert {m.ns: m.action for m in results["markers"].markers} == {
-        "human_contact": Marker.ADD,
-        "human_contact_caption": Marker.ADD,
-        "object_affordance": Marker.DELETE,
-        "object_affordance_caption": Marker.DELETE,
+        "scene/human_contact": Marker.ADD,
+        "scene/human_contact_caption": Marker.ADD,
+        "bottle/human_contact": Marker.DELETE,
+        "bottle/human_contact_caption": Marker.DELETE,
+        "bottle/object_affordance": Marker.DELETE,
+        "bottle/object_affordance_caption": Marker.DELETE,
     }
     assert rviz_problems(results["markers"]) == []
 
@@ -301,7 +304,9 @@ def test_the_interface_is_the_documented_one(camera: Camera) -> None:
     """Frozen: users build on these names and types."""
     node = camera.listener.node
     published = dict(node.get_publisher_names_and_types_by_node("ivlm_node", "/"))
-    ours = {n: t for n, t in published.items() if "transition_event" not in n}
+    ours = {
+        n: t for n, t in published.items() if "transition_event" not in n and "_action" not in n
+    }
     assert {n: t for n, t in ours.items() if n not in ("/rosout", "/parameter_events")} == {
         "/diagnostics": ["diagnostic_msgs/msg/DiagnosticArray"],
         "/ivlm_node/affordance_samples": ["geometry_msgs/msg/PoseArray"],
@@ -311,6 +316,7 @@ def test_the_interface_is_the_documented_one(camera: Camera) -> None:
         "/ivlm_node/object_affordance": ["ivlm_msgs/msg/ContactMesh"],
         "/ivlm_node/object_affordance_cloud": ["sensor_msgs/msg/PointCloud2"],
         "/ivlm_node/overlay": ["sensor_msgs/msg/Image"],
+        "/ivlm_node/status": ["ivlm_msgs/msg/Status"],
     }
     read = dict(node.get_subscriber_names_and_types_by_node("ivlm_node", "/"))
     assert {n: t for n, t in read.items() if n != "/parameter_events"} == {
@@ -318,9 +324,16 @@ def test_the_interface_is_the_documented_one(camera: Camera) -> None:
         "/label": ["std_msgs/msg/String"],
     }
     offered = dict(node.get_service_names_and_types_by_node("ivlm_node", "/"))
-    assert {n: t for n, t in offered.items() if "ivlm_msgs" in t[0]} == {
+    assert {n: t for n, t in offered.items() if "ivlm_msgs/srv" in t[0]} == {
         "/ivlm_node/score_grasps": ["ivlm_msgs/srv/ScoreGrasps"],
+        "/ivlm_node/set_object": ["ivlm_msgs/srv/SetObject"],
     }
+    assert {n for n, t in offered.items() if t == ["std_srvs/srv/Trigger"]} == {
+        "/ivlm_node/clear",
+        "/ivlm_node/reload",
+    }
+    actions = dict(get_action_server_names_and_types_by_node(node, "ivlm_node", "/"))
+    assert actions == {"/ivlm_node/estimate": ["ivlm_msgs/action/Estimate"]}
 
 
 def test_replayed_folder_is_answered_with_its_labels(

@@ -45,7 +45,7 @@ def manifest(repository: Path, package: str) -> ElementTree.Element:
 
 
 def test_extras_are_the_documented_ones(project: dict[str, Any]) -> None:
-    assert set(project["optional-dependencies"]) == {"train", "quant", "synth", "ros", "dev"}
+    assert set(project["optional-dependencies"]) == {"train", "quant", "synth", "bag", "ros", "dev"}
     assert project["requires-python"] == ">=3.11,<3.14"
     assert project["scripts"] == {"ivlm": "ivlm_core.cli:main"}
 
@@ -66,7 +66,7 @@ def test_torch_is_open_in_the_package_and_pinned_in_the_constraints(
 def test_constraints_pin_what_is_asked_for_within_its_range(
     project: dict[str, Any], pins: dict[str, str]
 ) -> None:
-    for requirement in requirements(project, "train", "synth", "ros", "dev"):
+    for requirement in requirements(project, "train", "synth", "bag", "ros", "dev"):
         if requirement.marker is not None and not requirement.marker.evaluate():
             continue
         pinned = pins.get(canonicalize_name(requirement.name))
@@ -98,8 +98,9 @@ def test_message_dependencies_agree_between_cmake_and_manifest(repository: Path)
     cmake = (folder / "CMakeLists.txt").read_text()
     depends = {element.text for element in manifest(repository, "ivlm_msgs").iter("depend")}
     assert set(re.search(r"DEPENDENCIES ([\w ]+)", cmake).group(1).split()) == depends
-    used = set()
-    for path in sorted([*folder.glob("msg/*.msg"), *folder.glob("srv/*.srv")]):
+    used = {"action_msgs"}  # of every action, without being named in it
+    kinds = ("msg", "srv", "action")
+    for path in sorted(path for kind in kinds for path in folder.glob(f"{kind}/*.{kind}")):
         assert f'"{path.parent.name}/{path.name}"' in cmake
         used |= set(re.findall(r"^(\w+)/\w+", path.read_text(), re.MULTILINE))
     assert used == depends

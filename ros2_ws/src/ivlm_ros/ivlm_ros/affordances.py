@@ -1,4 +1,4 @@
-"""For grasp planners: the best places to grasp at, and scores for a planner's own candidates."""
+"""For grasp planners: scores for a planner's own candidates."""
 
 import threading
 from collections import OrderedDict
@@ -6,22 +6,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from geometry_msgs.msg import Point, PoseArray, Quaternion
 from geometry_msgs.msg import Pose as PoseMessage
 from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 
-from ivlm_core.grasping.samples import affordance_samples
 from ivlm_core.grasping.score import score_grasps
 from ivlm_core.grasping.surface import ScoredPoints, scored_points
+from ivlm_core.messages.cdr import Pose
+from ivlm_core.messages.placement import camera_from_mesh
 from ivlm_core.pipeline import Prediction
 from ivlm_msgs.srv import ScoreGrasps
-from ivlm_ros.cdr import Pose
-from ivlm_ros.parameters import NodeParameters
-from ivlm_ros.placement import OPTICAL_FROM_MESH
 
-_MOST = 20
-"""Samples of one object."""
 _REMEMBERED = 16
 """Objects whose last estimate is kept, the longest unseen out first."""
 
@@ -42,22 +37,14 @@ class Affordances:
         self._seen: OrderedDict[str, Seen] = OrderedDict()
         self._lock = threading.Lock()
 
-    def remember(self, placed: Sequence[tuple[Prediction, Pose]], header: Header) -> Seen | None:
-        """Keep what an image told about an object, and return it; None where it told nothing.
-
-        Affordance counts more than contact where both were asked.
-        """
-        tasks = ("object_affordance", "object_contact")
-        found = {p.task: Seen(p, pose, header) for p, pose in placed if p.task in tasks}
-        if not found:
-            return None
-        seen = next(found[task] for task in tasks if task in found)
+    def remember(self, seen: Sequence[Seen]) -> None:
+        """Keep what an image told about objects."""
         with self._lock:
-            self._seen[seen.prediction.label] = seen
-            self._seen.move_to_end(seen.prediction.label)
+            for one in seen:
+                self._seen[one.prediction.label] = one
+                self._seen.move_to_end(one.prediction.label)
             while len(self._seen) > _REMEMBERED:
                 self._seen.popitem(last=False)
-        return seen
 
     def forget(self) -> None:
         """Forget all objects."""
@@ -87,7 +74,7 @@ class Affordances:
             )
         poses = np.array([_matrix(pose) for pose in request.grasps.poses]).reshape(-1, 4, 4)
         if frame:
-            poses = np.linalg.inv(_camera_from_mesh(seen.pose)) @ poses
+            poses = np.linalg.inv(camera_from_mesh(seen.pose)) @ poses
         size, center = (np.array([v.x, v.y, v.z]) for v in (request.box_size, request.box_center))
         scores = score_grasps(_points(seen.prediction), poses, size, center)
         response.scores = scores.astype(np.float32).tolist()
@@ -105,43 +92,8 @@ class Affordances:
             return self._seen[label]
 
 
-def sample_poses(seen: Seen, parameters: NodeParameters) -> PoseArray:
-    """Return the best places of an object in the image's frame, best first; maybe none."""
-    message = PoseArray(header=seen.header)
-    try:
-        points = _points(seen.prediction)
-    except ValueError:  # no face was seen whole
-        return message
-    samples = affordance_samples(
-        points,
-        seen.prediction.threshold,
-        parameters.sample_spacing_m,
-        _MOST,
-        parameters.approach_axis,  # type: ignore[arg-type]
-    )
-    camera_from_mesh = _camera_from_mesh(seen.pose)
-    turn, shift = camera_from_mesh[:3, :3], camera_from_mesh[:3, 3]
-    if len(samples.scores):
-        quaternions = Rotation.from_matrix(turn @ samples.rotations).as_quat()
-        places = samples.positions @ turn.T + shift
-        message.poses = [
-            PoseMessage(
-                position=Point(**dict(zip("xyz", map(float, place), strict=True))),
-                orientation=Quaternion(**dict(zip("xyzw", map(float, q), strict=True))),
-            )
-            for place, q in zip(places, quaternions, strict=True)
-        ]
-    return message
-
-
 def _points(prediction: Prediction) -> ScoredPoints:
     return scored_points(prediction.mesh, prediction.scores, prediction.seen)
-
-
-def _camera_from_mesh(pose: Pose) -> np.ndarray:
-    matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = OPTICAL_FROM_MESH, pose.position
-    return matrix
 
 
 def _matrix(pose: PoseMessage) -> np.ndarray:

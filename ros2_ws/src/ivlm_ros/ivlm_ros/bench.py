@@ -25,10 +25,10 @@ from sensor_msgs.msg import Image, PointCloud2
 from visualization_msgs.msg import MarkerArray
 
 from ivlm_core.commands.console import complain, emit, say
+from ivlm_core.messages.images import fill_image
 from ivlm_core.text_table import table
 from ivlm_msgs.msg import ContactMesh
 from ivlm_ros import qos
-from ivlm_ros.conversions import fill_image
 from ivlm_ros.processes import NodeProcess, running, stay_on_this_machine
 
 _START_TIMEOUT_S = 120.0

@@ -28,15 +28,15 @@ from visualization_msgs.msg import MarkerArray
 
 from ivlm_core.commands.console import complain, say
 from ivlm_core.inputs import read_image
+from ivlm_core.messages.cdr import ContactMeshData, decode_contact_mesh
+from ivlm_core.messages.images import image_to_rgb
+from ivlm_core.object_meshes import ObjectMeshes
 from ivlm_core.pipeline import Pipeline, Prediction
 from ivlm_core.text_table import table
 from ivlm_core.visualize import save_html, save_overview
 from ivlm_msgs.msg import ContactMesh
 from ivlm_ros import qos
-from ivlm_ros.cdr import ContactMeshData, decode_contact_mesh
-from ivlm_ros.conversions import image_to_rgb
 from ivlm_ros.frame_source import SHIPPED, label_of, source_path
-from ivlm_ros.object_meshes import ObjectMeshes
 from ivlm_ros.pending import take_pending
 from ivlm_ros.processes import NodeProcess, running, stay_on_this_machine
 from ivlm_ros.rviz_problems import rviz_problems

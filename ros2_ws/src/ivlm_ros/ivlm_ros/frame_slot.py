@@ -1,21 +1,23 @@
-"""Hand-over of camera frames to the inference thread: one place, the newest frame wins."""
+"""Hand-over of work to the inference thread: the newest camera frame, and requests before it."""
 
 import threading
+from collections import deque
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
 
 
 class FrameSlot(Generic[T]):
-    """Holds at most one frame; a newer one replaces it.
+    """Holds at most one frame, which a newer one replaces, and requests, of which none is lost.
 
-    `put` never waits, so a callback returns at once; `take` waits for a frame. While closed, frames
-    are refused and whatever waited is dropped.
+    `put` and `request` never wait, so a callback returns at once; `take` waits for work. While
+    closed, frames are refused and the one that waited is dropped.
     """
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
         self._frame: T | None = None
+        self._requests: deque[T] = deque()
         self._open = False
         self._ended = False
         self.received = 0
@@ -35,7 +37,7 @@ class FrameSlot(Generic[T]):
             self._frame = None
 
     def end(self) -> None:
-        """Close for good: a waiting `take` returns None."""
+        """Close for good: `take` returns the requests that wait, then None."""
         with self._condition:
             self._open = False
             self._frame = None
@@ -52,10 +54,20 @@ class FrameSlot(Generic[T]):
             self._frame = frame
             self._condition.notify()
 
-    def take(self) -> T | None:
-        """Wait for a frame and return it; None once the slot has ended."""
+    def request(self, work: T) -> bool:
+        """Add work that is taken before any frame; False where the slot has ended."""
         with self._condition:
-            while self._frame is None and not self._ended:
+            if not self._ended:
+                self._requests.append(work)
+                self._condition.notify()
+            return not self._ended
+
+    def take(self) -> T | None:
+        """Wait for work and return it; None once the slot has ended."""
+        with self._condition:
+            while self._frame is None and not self._requests and not self._ended:
                 self._condition.wait()
+            if self._requests:
+                return self._requests.popleft()
             frame, self._frame = self._frame, None
             return frame

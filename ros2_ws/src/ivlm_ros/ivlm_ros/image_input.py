@@ -13,7 +13,7 @@ from rclpy.event_handler import SubscriptionEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import ReliabilityPolicy
 from rclpy.subscription import Subscription
-from sensor_msgs.msg import Image
+from sensor_msgs.msg import CompressedImage, Image
 
 from ivlm_ros import qos
 
@@ -25,10 +25,15 @@ class ImageInput:
         node: the node.
         callback: gets each message.
         reliability: "auto" as described above, "best_effort" or "reliable".
+        transport: "raw", or "compressed" for `image`'s sibling of that name.
     """
 
     def __init__(
-        self, node: LifecycleNode, callback: Callable[[Image], None], reliability: str
+        self,
+        node: LifecycleNode,
+        callback: Callable[[Any], None],
+        reliability: str,
+        transport: str = "raw",
     ) -> None:
         self._node = node
         self._callback = callback
@@ -36,8 +41,12 @@ class ImageInput:
         # A new publisher is judged by the executor's next step, outside the event itself.
         self._changed = node.create_guard_condition(self.adapt)
         self._profile = qos.CAMERA_IN
-        topic = node.resolve_topic_name("image")
-        first = self._auto and bool(self._all_reliable(topic))
+        self._type = CompressedImage if transport == "compressed" else Image
+        # The sibling of whatever `image` is remapped to, as image_transport names it.
+        self._topic = node.resolve_topic_name("image")
+        if transport == "compressed":
+            self._topic += "/compressed"
+        first = self._auto and bool(self._all_reliable(self._topic))
         self._subscription = self._subscribe(first or reliability == "reliable")
 
     @property
@@ -78,8 +87,8 @@ class ImageInput:
             self._changed.trigger()
 
         return self._node.create_subscription(
-            Image,
-            "image",
+            self._type,
+            self._topic,
             self._callback,
             self._profile,
             event_callbacks=SubscriptionEventCallbacks(matched=matched),

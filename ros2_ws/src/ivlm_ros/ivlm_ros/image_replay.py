@@ -22,8 +22,8 @@ from rclpy.timer import Timer
 from sensor_msgs.msg import Image
 from std_msgs.msg import Empty, String
 
+from ivlm_core.messages.images import fill_image
 from ivlm_ros import qos
-from ivlm_ros.conversions import fill_image
 from ivlm_ros.frame_source import SHIPPED, CameraFrame, open_source, source_path
 
 _LABEL_TIMEOUT = Duration(seconds=1)

@@ -1,62 +1,64 @@
-"""Managed node: camera images and an object label in, contact and affordance on meshes out.
+"""Managed node: camera images and object labels in, contact and affordance on meshes out.
 
-Topics in: `image` (sensor_msgs/Image), `label` (std_msgs/String). A label holds for the images that
-arrive after it. Topics out, per task of parameter `tasks`: `~/<task>` (ivlm_msgs/ContactMesh) and
-`~/<task>_cloud` (PointCloud2); for all together `~/markers` (MarkerArray), `~/overlay` (Image) and
-`~/affordance_samples` (PoseArray), the last two made only while somebody subscribes. Every result
-carries the header of its image; `~/markers` is published last. Service `~/score_grasps`
-(ivlm_msgs/ScoreGrasps) ranks a planner's grasp candidates.
+Topics in: `image` (sensor_msgs/Image) or `image/compressed`, and `label` (std_msgs/String): one or
+several labels that hold for the images after them. Topics out, per task of parameter `tasks`:
+`~/<task>` (ivlm_msgs/ContactMesh) and `~/<task>_cloud` (PointCloud2), a message a label; for all
+together `~/markers` (MarkerArray), `~/overlay` (Image) and `~/affordance_samples` (PoseArray), the
+last two made only while somebody subscribes. Every result carries the header of its image;
+`~/markers` is published last. `~/status` (ivlm_msgs/Status) and `/diagnostics` tell how it goes.
+
+Services: `~/score_grasps` ranks a planner's grasp candidates, `~/set_object` gives the surface of a
+label, `~/clear` forgets, `~/reload` loads the model again. Action `~/estimate` asks one question.
 """
 
 import signal
 import threading
 import time
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
-import numpy as np
 import rclpy
 import rclpy.logging
+from builtin_interfaces.msg import Time as TimeMessage
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import State
 from rcl_interfaces.msg import SetParametersResult
+from rclpy.action.server import ServerGoalHandle
 from rclpy.clock import Clock, ClockType
 from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
-from rclpy.subscription import Subscription
 from rclpy.time import Time
-from sensor_msgs.msg import Image
-from std_msgs.msg import String
 
-from ivlm_core.model.prompts import clean_label
-from ivlm_core.pipeline import Pipeline, Prediction, Query
+from ivlm_core.estimator import Estimator
+from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.labels import read_labels
+from ivlm_core.messages.images import picture
+from ivlm_core.object_meshes import ObjectMeshes, files_by_label
+from ivlm_core.pipeline import Pipeline
+from ivlm_msgs.msg import Status
 from ivlm_ros import parameters, qos
-from ivlm_ros.conversions import image_to_rgb
+from ivlm_ros.estimate_action import EstimateAction
 from ivlm_ros.frame_slot import FrameSlot
-from ivlm_ros.image_input import ImageInput
 from ivlm_ros.inference import InferenceThread
+from ivlm_ros.intake import Frame, Intake
 from ivlm_ros.lifecycle_guard import logged_transition, refuse_illegal_transitions
-from ivlm_ros.object_meshes import ObjectMeshes
+from ivlm_ros.model_loader import ModelLoader, load_pipeline, mesh_folder
 from ivlm_ros.outputs import Outputs
 from ivlm_ros.parameters import NodeParameters
-from ivlm_ros.pending import take_pending
-from ivlm_ros.statistics import Health, NodeStatistics, input_health
+from ivlm_ros.services import Services
+from ivlm_ros.statistics import Health, NodeStatistics
+from ivlm_ros.status import StatusTopic
 
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 _FAILURE = TransitionCallbackReturn.FAILURE
 
 _THREAD_TIMEOUT_S = 30.0
-_WARM_UP_SIZE = (480, 640)
 
-
-class Frame(NamedTuple):
-    """A camera image and the label that holds for it."""
-
-    message: Image
-    label: str
+Work = Frame | ServerGoalHandle
+"""What the inference thread does: an image of the stream, or a goal of the action."""
 
 
 class IvlmNode(LifecycleNode):
@@ -69,26 +71,26 @@ class IvlmNode(LifecycleNode):
         self.add_on_set_parameters_callback(self._check_parameters)
         self.add_post_set_parameters_callback(self._apply_parameters)
         self._settings = NodeParameters()
-        self._pipeline: Pipeline | None = None
+        self._estimator: Estimator | None = None
         self._meshes: ObjectMeshes | None = None
         self._outputs: Outputs | None = None
-        self._worker: InferenceThread[Frame] | None = None
-        self._slot: FrameSlot[Frame] = FrameSlot()
-        self._label_in: Subscription | None = None
-        self._image_in: ImageInput | None = None
+        self._offered: Services | None = None
+        self._action: EstimateAction | None = None
+        self._loader: ModelLoader | None = None
+        self._worker: InferenceThread[Work] | None = None
+        self._slot: FrameSlot[Work] = FrameSlot()
+        self._intake: Intake | None = None
         self._publish_lock = threading.Lock()
         self._active = False
-        self._label = ""
-        self._no_mesh_said: set[str] = set()
         self._statistics = NodeStatistics()
-        self._last_image_s = 0.0
-        self._next_image_s = 0.0
+        self._load_failure = ""
         self._diagnostics_pub = self.create_publisher(
             DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS
         )
+        self._status = StatusTopic(self, self._look)
         # On a steady clock: with use_sim_time and no /clock, other timers never fire.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
-        self.create_timer(1.0, self._publish_diagnostics, clock=steady)
+        self.create_timer(1.0, self._every_second, clock=steady)
         if self.get_parameter("autostart").value:
             self._autostart_timer = self.create_timer(0.0, self._autostart, clock=steady)
 
@@ -99,45 +101,43 @@ class IvlmNode(LifecycleNode):
         """Load the model and make the publishers; FAILURE when a parameter or file is wrong."""
         log, start = self.get_logger(), time.monotonic()
         try:
-            self._settings = parameters.read(self)
-            p = self._settings
+            self._settings = p = parameters.read(self)
+            labels = read_labels(p.label)
             log.info(f"loading model {p.model!r}")
             self._send_diagnostics("loading the model")
-            cache_dir = Path(p.cache_dir).expanduser() if p.cache_dir else None
-            self._pipeline = Pipeline.from_pretrained(p.model, p.device or None, cache_dir)
-            for task in p.tasks:
-                self._pipeline.check_task(task)
-            folder = Path(p.object_mesh_dir).expanduser() if p.object_mesh_dir else None
-            self._meshes = ObjectMeshes(folder, self._pipeline.default_object_mesh)
-            blank = np.full((*_WARM_UP_SIZE, 3), 127, np.uint8)
-            self._predict(blank, self._usable_label(p.label) or "scene")
+            pipeline = load_pipeline(p)
+            self._meshes = ObjectMeshes(mesh_folder(p), self._shipped_mesh)
+            self._use_model(pipeline)
+            assert self._estimator is not None
+            self._estimator.warm_up(labels, p.tasks)
         except (ValueError, OSError, ImportError) as error:
             log.error(f"cannot configure: {error}")
+            self._status.say(f"cannot configure: {error}")
             self._release()
             return _FAILURE
         self._outputs = Outputs(self, p.tasks)
         self._slot = FrameSlot()
-        self._worker = InferenceThread(self._slot, self._process, self._report_failure)
-        log.info(
-            f"model {p.model!r} ready on {self._pipeline.device} in "
-            f"{time.monotonic() - start:.1f} s; tasks: {', '.join(p.tasks)}"
+        self._intake = Intake(
+            self, self._slot.put, lambda: self._settings, self._statistics, self._status.say
         )
+        self._worker = InferenceThread(self._slot, self._process, self._report_failure)
+        self._loader = ModelLoader(self._use_model, self._report_load_failure)
+        self._offered = Services(self, self._meshes, self._clear, self._reload, self._status.say)
+        self._action = EstimateAction(self, self._slot.request, lambda: self._active)
+        ready = f"model {p.model!r} ready on {pipeline.device}"
+        log.info(f"{ready} in {time.monotonic() - start:.1f} s; tasks: {', '.join(p.tasks)}")
+        self._status.say(ready)
         return super().on_configure(state)
 
     @logged_transition
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe and begin."""
         result = super().on_activate(state)
-        self._last_image_s = time.monotonic()
-        self._next_image_s = 0.0
         self._slot.open()
         with self._publish_lock:
             self._active = True
-        # The label first: of messages that wait together, the executor takes it before the image.
-        self._label_in = self.create_subscription(String, "label", self._on_label, qos.LABEL)
-        self._image_in = ImageInput(self, self._on_image, self._settings.image_reliability)
-        names = f"{self._label_in.topic_name} and {self._image_in.topic}"
-        self.get_logger().info(f"active, listening to {names}")
+        if self._intake is not None:
+            self._intake.start()
         return result
 
     @logged_transition
@@ -185,11 +185,8 @@ class IvlmNode(LifecycleNode):
         return int(self._state_machine.current_state[0])
 
     def _stop_streaming(self) -> None:
-        if self._label_in is not None:
-            self.destroy_subscription(self._label_in)
-        if self._image_in is not None:
-            self._image_in.destroy()
-        self._label_in = self._image_in = None
+        if self._intake is not None:
+            self._intake.stop()
         self._slot.close()
         with self._publish_lock:  # a frame in work finishes, but publishes nothing from here on
             if self._active and self._outputs is not None:
@@ -197,77 +194,99 @@ class IvlmNode(LifecycleNode):
             self._active = False
 
     def _release(self) -> None:
-        if self._worker is not None and not self._worker.stop(_THREAD_TIMEOUT_S):
-            self.get_logger().error(f"an image is still in work after {_THREAD_TIMEOUT_S:.0f} s")
-        self._worker = None
-        if self._outputs is not None:
-            self._outputs.destroy()
-        self._outputs = None
-        self._pipeline = None
+        for what, thread in (("an image", self._worker), ("a model", self._loader)):
+            if thread is not None and not thread.stop(_THREAD_TIMEOUT_S):
+                late = f"{what} is still in work after {_THREAD_TIMEOUT_S:.0f} s"
+                self.get_logger().error(late)
+        self._worker = self._loader = None
+        for part in (self._outputs, self._offered, self._action):
+            if part is not None:
+                part.destroy()
+        self._outputs = self._offered = self._action = None
+        self._intake = None
+        self._estimator = None
         self._meshes = None
-        self._label = ""
-        self._no_mesh_said.clear()
+        self._load_failure = ""
         self._statistics = NodeStatistics()
         _free_gpu_memory()
 
     # --- parameters ---
 
     def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
-        reason = parameters.check_change(self, changes, configured=self._pipeline is not None)
+        configured = self._estimator is not None
+        reason = parameters.check_change(self, changes, configured)
+        wanted = {p.name: p.value for p in changes}
+        try:
+            read_labels(wanted.get("label", ""))
+            if configured and (folder := wanted.get("object_mesh_dir")):
+                files_by_label(Path(folder).expanduser())
+        except (ValueError, OSError) as error:
+            reason = reason or str(error)
         return SetParametersResult(successful=reason is None, reason=reason or "")
 
     def _apply_parameters(self, _changes: list[Parameter]) -> None:
-        self._settings = parameters.read(self)
-
-    # --- input: callbacks store and return ---
-
-    def _on_label(self, message: String) -> None:
-        label = self._usable_label(message.data)
-        if label or not message.data.strip():
-            self._label = label
-
-    def _on_image(self, message: Image) -> None:
-        if self._label_in is not None:
-            for label_message in take_pending(self._label_in):
-                self._on_label(label_message)
-        now = time.monotonic()
-        self._last_image_s = now
-        self._statistics.count("received")
-        rate = self._settings.max_rate_hz
-        if rate and now < self._next_image_s:
-            self._statistics.count("over the rate limit")
+        before, self._settings = self._settings, parameters.read(self)
+        if self._meshes is None or self._loader is None:
             return
-        if rate:  # keep the beat of a camera that is a little irregular; begin anew after a pause
-            in_beat = now - self._next_image_s < 1 / rate
-            self._next_image_s = (self._next_image_s if in_beat else now) + 1 / rate
-        label = self._label or self._usable_label(self._settings.label)
-        if not label:
-            self._statistics.count("without label")
-            self.get_logger().warning(
-                "images come in but no label is set: publish std_msgs/String on topic 'label' or "
-                "set parameter 'label' ('scene' asks for contact with the ground)",
-                throttle_duration_sec=10.0,
-            )
-            return
-        self._slot.put(Frame(message, label))
+        if self._settings.object_mesh_dir != before.object_mesh_dir:
+            self._meshes.use_folder(mesh_folder(self._settings))
+        if self._settings.model != before.model:
+            self._reload()
 
-    def _usable_label(self, text: str) -> str:
-        """Return a label as questions word it; '' where it cannot be used, with a log line."""
-        if not text.strip():
-            return ""
-        try:
-            return clean_label(text)
-        except ValueError as error:
-            self.get_logger().error(f"label ignored: {error}")
-            return ""
+    # --- model ---
+
+    def _use_model(self, pipeline: Pipeline) -> None:
+        """Answer with this model from the next image on."""
+        assert self._meshes is not None
+        replaced = self._estimator is not None
+        self._estimator = Estimator(pipeline, self._meshes, self._warn)
+        self._load_failure = ""
+        if replaced:
+            self.get_logger().info(f"model {pipeline.config.name!r} has taken over")
+            self._status.say(f"model {pipeline.config.name!r} has taken over")
+            _free_gpu_memory()
+
+    def _reload(self) -> str:
+        assert self._loader is not None
+        self._loader.load(self._settings)
+        note = f"loading model {self._settings.model!r}; the present one answers until then"
+        self.get_logger().info(note)
+        self._status.say(note)
+        return note
+
+    def _report_load_failure(self, reason: str) -> None:
+        self._load_failure = reason
+        self.get_logger().error(reason)
+        self._status.say(reason)
+
+    def _shipped_mesh(self, label: str) -> Mesh | None:
+        return self._estimator.pipeline.default_object_mesh(label) if self._estimator else None
+
+    def _clear(self) -> None:
+        if self._intake is not None and self._meshes is not None and self._outputs is not None:
+            self._intake.forget()
+            self._meshes.forget_given()
+            with self._publish_lock:
+                self._outputs.clear()
+
+    def _warn(self, text: str) -> None:
+        self.get_logger().warning(text)
+        self._status.say(text)
 
     # --- inference thread ---
 
-    def _process(self, frame: Frame) -> None:
-        parameters_now, header = self._settings, frame.message.header
-        start = time.monotonic()
-        age = self._age_ms(frame.message)
-        limit = parameters_now.discard_msg_older_than_ms
+    def _process(self, work: Work) -> None:
+        estimator, settings = self._estimator, self._settings
+        assert estimator is not None and self._intake is not None and self._action is not None
+        if isinstance(work, Frame):
+            self._answer_image(work, estimator, settings)
+        else:
+            self._action.answer(work, estimator, self._intake.newest, settings)
+
+    def _answer_image(self, frame: Frame, estimator: Estimator, settings: NodeParameters) -> None:
+        header, start = frame.message.header, time.monotonic()
+        age = self._age_ms(header.stamp)
+        limit = settings.discard_msg_older_than_ms
         if age is not None and limit and age > limit:
             self._statistics.count("too old")
             return
@@ -275,39 +294,24 @@ class IvlmNode(LifecycleNode):
             self.get_logger().warning(
                 "the image has no frame_id, so RViz cannot place the results", once=True
             )
-        photo = image_to_rgb(frame.message)
-        predictions = self._predict(photo, frame.label)
+        photo = picture(frame.message)
+        found = estimator.estimate(photo, frame.labels, settings.tasks, settings.threshold or None)
         predicted = time.monotonic()
         with self._publish_lock:
             if not self._active or self._outputs is None:
                 return
-            self._outputs.publish(header, photo, predictions, parameters_now)
+            self._outputs.publish(header, photo, found, settings)
         stages = {"predict": predicted - start, "publish": time.monotonic() - predicted}
-        if (total := self._age_ms(frame.message)) is not None:
+        if (total := self._age_ms(header.stamp)) is not None:
             stages["stamp to publication"] = total / 1000
         self._statistics.done(stages)
 
-    def _predict(self, photo: np.ndarray, label: str) -> list[Prediction]:
-        """Ask every task that has a surface for this label."""
-        assert self._pipeline is not None and self._meshes is not None
-        queries = []
-        for task in self._settings.tasks:
-            try:
-                mesh = None if task == "human_contact" else self._meshes.get(label)
-            except LookupError as error:
-                if label not in self._no_mesh_said:
-                    self._no_mesh_said.add(label)
-                    self.get_logger().warning(f"{task} left out: {error.args[0]}")
-                continue
-            queries.append(Query(photo, label, task, mesh))
-        return self._pipeline.predict_batch(queries)
-
-    def _age_ms(self, message: Image) -> float | None:
+    def _age_ms(self, stamp: TimeMessage) -> float | None:
         """Milliseconds since the image's stamp; None without a clock or for a stamp ahead of it."""
         now = self.get_clock().now()
         if now.nanoseconds == 0:
             return None
-        age = (now - Time.from_msg(message.header.stamp, clock_type=now.clock_type)).nanoseconds
+        age = (now - Time.from_msg(stamp, clock_type=now.clock_type)).nanoseconds
         return age / 1e6 if age >= 0 else None
 
     def _report_failure(self, reason: str, trace: str) -> None:
@@ -318,18 +322,31 @@ class IvlmNode(LifecycleNode):
 
     # --- diagnostics ---
 
-    def _publish_diagnostics(self) -> None:
+    def _every_second(self) -> None:
         self._send_diagnostics(str(self._state_machine.current_state[1]))
+        self._status.refresh()
+
+    def _look(self) -> Status:
+        estimator, loader, meshes = self._estimator, self._loader, self._meshes
+        return Status(
+            state=str(self._state_machine.current_state[1]),
+            model=estimator.pipeline.config.name if estimator else "",
+            loading=loader.loading if loader else "",
+            tasks=list(self._settings.tasks),
+            labels=list(self._intake.labels) if self._intake else [],
+            objects=meshes.given if meshes else [],
+        )
 
     def _send_diagnostics(self, state: str) -> None:
-        p, pipeline = self._settings, self._pipeline
+        p, pipeline = self._settings, self._estimator.pipeline if self._estimator else None
         device = str(pipeline.device) if pipeline else "none"
         values = {"state": state, "model": p.model, "tasks": ", ".join(p.tasks), "device": device}
-        lines = {"model": Health(0 if pipeline else 3, state, values)}
-        if self._image_in is not None:
-            self._image_in.adapt()
-            topic, silence = self._image_in.topic, time.monotonic() - self._last_image_s
-            health = input_health(topic, self.count_publishers(topic), silence, p.input_timeout_s)
+        if self._loader is not None and self._loader.loading:
+            values["loading"] = self._loader.loading
+        level = 2 if self._load_failure else 0
+        lines = {"model": Health(level if pipeline else 3, self._load_failure or state, values)}
+        health = self._intake.health() if self._intake is not None else None
+        if health is not None:
             if health.level:
                 self.get_logger().warning(health.message, throttle_duration_sec=10.0)
             lines["input"] = health

@@ -6,17 +6,27 @@ a frame; the README's table and the tests come from it as well.
 
 import dataclasses
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
+
+from ivlm_core.grasping.samples import Axis
+from ivlm_core.messages.results import Display
+from ivlm_core.pipeline import TASKS
 
 if TYPE_CHECKING:
     from rclpy.node import Node
     from rclpy.parameter import Parameter
 
-TASKS = ("human_contact", "object_contact", "object_affordance")
+TRANSPORTS = ("raw", "compressed")
 
 RELIABILITIES = ("auto", "best_effort", "reliable")
 
-AXES = ("x", "y", "z")
+AXES = get_args(Axis)
+
+_CHOICES = {
+    "image_transport": TRANSPORTS,
+    "image_reliability": RELIABILITIES,
+    "approach_axis": AXES,
+}
 
 
 class ParameterError(ValueError):
@@ -52,7 +62,12 @@ class NodeParameters:
     autostart: bool = _parameter(
         False, "configure and activate without being asked by a lifecycle manager", fixed=True
     )
-    model: str = _parameter("nano", "the shipped model 'nano', or a model folder")
+    model: str = _parameter(
+        "nano",
+        "the shipped model 'nano', or a model folder; while running, another is loaded beside the "
+        "one that answers and then takes its place",
+        live=True,
+    )
     device: str = _parameter("", "torch device such as cpu or cuda:0; empty: a GPU if there is one")
     cache_dir: str = _parameter(
         "", "folder for renders and view embeddings; empty: $IVLM_CACHE_DIR or ~/.cache/ivlm"
@@ -64,12 +79,24 @@ class NodeParameters:
         "",
         "folder with object meshes in metres, found by label = file name without suffix "
         "(obj ply stl off glb dae); empty, or label not there: the shipped parametric meshes",
+        live=True,
     )
     label: str = _parameter(
         "",
-        "object asked about until a message arrives on topic label; 'scene' means the ground; "
-        "empty: wait for that message",
+        "object asked about until a message arrives on topic label, or several separated by "
+        "commas; 'scene' means the ground; empty: wait for that message",
         live=True,
+    )
+    threshold: float = _parameter(
+        0.0,
+        "score from which a vertex counts as in contact; 0: the model's own",
+        bounds=(0.0, 1.0),
+        live=True,
+    )
+    image_transport: str = _parameter(
+        "raw",
+        f"what images come as, of {', '.join(TRANSPORTS)}; compressed: JPEG or PNG on the topic "
+        "image/compressed",
     )
     image_reliability: str = _parameter(
         "auto",
@@ -92,24 +119,32 @@ class NodeParameters:
         5.0, "warn when active and no image came for so long, seconds", bounds=(0.1, 1e6), live=True
     )
     approach_axis: str = _parameter(
-        "x",
+        Display.approach_axis,
         f"axis of the poses of ~/affordance_samples that points into the surface, of "
         f"{', '.join(AXES)}: x as in REP 103 and RViz, z for Franka's hand and most grasp "
         "generators",
         live=True,
     )
     sample_spacing_m: float = _parameter(
-        0.03, "least distance between two of these poses, metres", bounds=(0.0, 10.0), live=True
+        Display.sample_spacing_m,
+        "least distance between two of these poses, metres",
+        bounds=(0.0, 10.0),
+        live=True,
     )
     body_position: tuple[float, ...] = _parameter(
-        (-0.8, 0.0, 3.0),
+        Display.body_position,
         "where markers and clouds show the body: centre, metres in the image's optical frame "
         "(right, down, forward)",
         live=True,
     )
     object_position: tuple[float, ...] = _parameter(
-        (0.8, 0.0, 3.0), "the same for the object", live=True
+        Display.object_position, "the same for the object", live=True
     )
+
+    @property
+    def display(self) -> Display:
+        """Where and how results are shown."""
+        return Display(**{f.name: getattr(self, f.name) for f in dataclasses.fields(Display)})
 
     def __post_init__(self) -> None:
         unknown = [task for task in self.tasks if task not in TASKS]
@@ -118,16 +153,12 @@ class NodeParameters:
                 f"parameter tasks must name one or more of {', '.join(TASKS)}, each once; "
                 f"got {list(self.tasks)}"
             )
-        if self.image_reliability not in RELIABILITIES:
-            raise ParameterError(
-                f"parameter image_reliability must be one of {', '.join(RELIABILITIES)}, "
-                f"got {self.image_reliability!r}"
-            )
-        if self.approach_axis not in AXES:
-            raise ParameterError(
-                f"parameter approach_axis must be one of {', '.join(AXES)}, "
-                f"got {self.approach_axis!r}"
-            )
+        for name, allowed in _CHOICES.items():
+            if getattr(self, name) not in allowed:
+                raise ParameterError(
+                    f"parameter {name} must be one of {', '.join(allowed)}, "
+                    f"got {getattr(self, name)!r}"
+                )
         for name in ("body_position", "object_position"):
             value = getattr(self, name)
             if len(value) != 3:

@@ -18,6 +18,7 @@ _ENCAPSULATION = b"\x00\x01\x00\x00"
 TRIANGLE_LIST = 11
 TEXT_VIEW_FACING = 9
 ADD, DELETE, DELETE_ALL = 0, 2, 3
+_FLOAT32 = 7
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,19 @@ class ContactMeshData:
     topology: str
     part_names: Sequence[str] = ()
     part_scores: Sequence[float] = ()
+
+
+@dataclass(frozen=True)
+class CloudData:
+    """The fields of a `sensor_msgs/PointCloud2` of one row.
+
+    `rows` is a structured array of 4-byte little-endian values, each of which is sent as FLOAT32:
+    RViz and PCL read `rgb` as the bits of a float.
+    """
+
+    header: Stamp
+    rows: np.ndarray
+    is_dense: bool
 
 
 class CdrWriter:
@@ -230,6 +244,46 @@ def decode_contact_mesh(data: bytes) -> ContactMeshData:
         header, task, label, answer, vertices, faces, scores, seen, threshold, topology, names,
         part_scores,
     )  # fmt: skip
+
+
+def encode_point_cloud(data: CloudData) -> bytes:
+    """Return a `sensor_msgs/PointCloud2` as bytes to publish."""
+    kind, count = data.rows.dtype, len(data.rows)
+    writer = CdrWriter()
+    writer.header(data.header)
+    writer.scalars("I", 1, count)  # height, width
+    writer.scalars("I", len(kind.names or ()))
+    for name in kind.names or ():
+        writer.string(name)
+        writer.scalars("I", kind.fields[name][1])  # type: ignore[index]
+        writer.scalars("B", _FLOAT32)
+        writer.scalars("I", 1)
+    writer.boolean(False)  # is_bigendian
+    writer.scalars("I", kind.itemsize, kind.itemsize * count)
+    writer.sequence(np.frombuffer(data.rows.tobytes(), np.uint8), "u1")
+    writer.boolean(data.is_dense)
+    return writer.to_bytes()
+
+
+def encode_image(header: Stamp, pixels: np.ndarray) -> bytes:
+    """Return uint8 RGB `[height, width, 3]` as the bytes of a `sensor_msgs/Image`."""
+    height, width, channels = pixels.shape
+    writer = CdrWriter()
+    writer.header(header)
+    writer.scalars("I", height, width)
+    writer.string("rgb8")
+    writer.boolean(False)  # is_bigendian
+    writer.scalars("I", width * channels)
+    writer.sequence(pixels.reshape(-1), "u1")
+    return writer.to_bytes()
+
+
+def encode_pose_array(header: Stamp, poses: np.ndarray) -> bytes:
+    """Return positions and quaternions x y z w, `[pose, 7]`, as a `geometry_msgs/PoseArray`."""
+    writer = CdrWriter()
+    writer.header(header)
+    writer.sequence(poses, "<f8")
+    return writer.to_bytes()
 
 
 def encode_marker_array(markers: Sequence[MarkerData]) -> bytes:

@@ -7,9 +7,14 @@ take any object with the fields of `sensor_msgs/Image`.
 
 import array
 from dataclasses import dataclass
+from io import BytesIO
 from typing import Any, Protocol
 
 import numpy as np
+from PIL import Image as PilImage
+
+MAX_PIXELS = 64_000_000
+"""A compressed picture that unpacks to more is refused: a few kilobytes can unpack to gigabytes."""
 
 
 class ImageMessage(Protocol):
@@ -125,6 +130,54 @@ def image_to_rgb(message: ImageMessage) -> np.ndarray:
     elif encoding in ("bgr8", "bgra8", "8UC3"):  # OpenCV's unnamed three channels are BGR
         pixels = pixels[..., 2::-1]
     return np.ascontiguousarray(pixels[..., :3])
+
+
+def compressed_to_rgb(message: Any) -> np.ndarray:
+    """Return a compressed image message as a colour picture.
+
+    Args:
+        message: `sensor_msgs/CompressedImage`, JPEG or PNG.
+
+    Returns:
+        uint8 [height, width, 3] RGB. Grey pictures are converted; 16-bit values keep their upper
+        byte.
+
+    Raises:
+        ImageFormatError: neither, damaged, or larger than `MAX_PIXELS`.
+    """
+    said = str(message.format)
+    if "compressedDepth" in said:
+        raise ImageFormatError(
+            f"compressed image of format {said!r} carries depth, not a picture; publish a colour "
+            "or mono image"
+        )
+    try:
+        with PilImage.open(BytesIO(bytes(message.data)), formats=("JPEG", "PNG")) as image:
+            if image.width * image.height > MAX_PIXELS:  # before anything is unpacked
+                raise ImageFormatError(
+                    f"compressed image unpacks to {image.width}x{image.height} pixels; expected "
+                    f"{MAX_PIXELS} or fewer"
+                )
+            if image.mode.startswith("I"):
+                grey = (np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)
+                return np.repeat(grey[..., None], 3, axis=2)
+            return np.array(image.convert("RGB"))
+    except ImageFormatError:
+        raise
+    except Exception as error:  # the decoders raise many unrelated types on damaged data
+        raise ImageFormatError(
+            f"compressed image of format {said!r} and {len(message.data)} bytes cannot be read as "
+            f"JPEG or PNG: {error}"
+        ) from error
+
+
+def picture(message: Any) -> np.ndarray:
+    """Return an image message of either kind as uint8 [height, width, 3] RGB.
+
+    Raises:
+        ImageFormatError: as `image_to_rgb` or `compressed_to_rgb`.
+    """
+    return image_to_rgb(message) if hasattr(message, "encoding") else compressed_to_rgb(message)
 
 
 def fill_image(message: Any, pixels: np.ndarray, encoding: str) -> Any:

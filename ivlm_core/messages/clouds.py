@@ -1,12 +1,10 @@
 """Predictions as point clouds that any planner can crop by score."""
 
-import array
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sensor_msgs.msg import PointCloud2, PointField
-from std_msgs.msg import Header
 
+from ivlm_core.messages.cdr import CloudData, Stamp
 from ivlm_core.visualize.colours import score_colours
 
 if TYPE_CHECKING:
@@ -16,7 +14,7 @@ POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("sc
 """One point, 20 bytes: metres, colour 0x00RRGGBB, score in [0, 1]."""
 
 
-def contact_cloud(prediction: "Prediction", points: np.ndarray, header: Header) -> PointCloud2:
+def contact_cloud(prediction: "Prediction", points: np.ndarray, header: Stamp) -> CloudData:
     """Return all vertices as a cloud; point i is vertex i of the mesh.
 
     Args:
@@ -29,22 +27,4 @@ def contact_cloud(prediction: "Prediction", points: np.ndarray, header: Header) 
     red, green, blue = score_colours(prediction.scores, prediction.seen).T.astype(np.uint32)
     rows["rgb"] = red << 16 | green << 8 | blue
     rows["score"] = np.where(prediction.seen, prediction.scores, 0)
-    data = array.array("B")
-    data.frombytes(rows.tobytes())
-    return PointCloud2(
-        header=header,
-        height=1,
-        width=len(rows),
-        fields=[_field(name) for name in POINT.names or ()],
-        is_bigendian=False,
-        point_step=POINT.itemsize,
-        row_step=POINT.itemsize * len(rows),
-        data=data,
-        is_dense=bool(np.isfinite(points).all()),
-    )
-
-
-def _field(name: str) -> PointField:
-    # RViz and PCL read `rgb` as the bits of a float.
-    offset = POINT.fields[name][1]  # type: ignore[index]
-    return PointField(name=name, offset=offset, datatype=PointField.FLOAT32, count=1)
+    return CloudData(header, rows, bool(np.isfinite(points).all()))

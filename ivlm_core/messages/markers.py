@@ -4,14 +4,23 @@ RViz draws a TRIANGLE_LIST with colours per corner unlit, so a body would be a f
 soft light is therefore baked into the colours.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ivlm_core.messages.cdr import (
+    DELETE,
+    DELETE_ALL,
+    TEXT_VIEW_FACING,
+    MarkerData,
+    Pose,
+    Stamp,
+    encode_marker_array,
+)
 from ivlm_core.visualize.colours import score_colours, shaded
 from ivlm_core.visualize.wording import parts_line
-from ivlm_ros.cdr import DELETE_ALL, TEXT_VIEW_FACING, MarkerData, Pose, Stamp
 
 if TYPE_CHECKING:
     from ivlm_core.geometry.mesh import Mesh
@@ -22,7 +31,7 @@ _TO_LIGHT = np.array([0.35, 0.75, 0.56]) / np.linalg.norm([0.35, 0.75, 0.56])
 
 _CAPTION_HEIGHT = 0.07
 _CAPTION_GAP = 0.12
-_REMEMBERED = 8
+_REMEMBERED = 16
 
 
 @dataclass(frozen=True)
@@ -62,7 +71,7 @@ class MarkerMaker:
         corners = self._corners_of(prediction.mesh)
         return MarkerData(
             header=header,
-            ns=prediction.task,
+            ns=namespace(prediction),
             id=0,
             pose=pose,
             frame_locked=True,  # follow the camera; also frees RViz from finding an old stamp in tf
@@ -80,7 +89,7 @@ class MarkerMaker:
         found = f"\n{parts_line(prediction)}" if prediction.part_scores else ""
         return MarkerData(
             header=header,
-            ns=f"{prediction.task}_caption",
+            ns=f"{namespace(prediction)}_caption",
             id=0,
             type=TEXT_VIEW_FACING,
             pose=Pose(position=(float(above[0]), float(above[1]), float(above[2]))),
@@ -98,6 +107,11 @@ class MarkerMaker:
         return known
 
 
+def namespace(prediction: "Prediction") -> str:
+    """Return the namespace of a prediction's markers: RViz lists and switches them by label."""
+    return f"{prediction.label}/{prediction.task}"
+
+
 def shaded_colours(prediction: "Prediction") -> np.ndarray:
     """Return the shaded colours of all vertices, float32 [vertex, 4] RGBA, opaque."""
     plain = score_colours(prediction.scores, prediction.seen)
@@ -107,6 +121,31 @@ def shaded_colours(prediction: "Prediction") -> np.ndarray:
     return rgba
 
 
-def clearing_marker(header: Stamp) -> MarkerData:
-    """Return the marker that removes everything this node has shown."""
-    return MarkerData(header=header, ns="", id=0, action=DELETE_ALL)
+class MarkerScene:
+    """What RViz shows: each message is the full picture, and removes what is gone."""
+
+    def __init__(self) -> None:
+        self._maker = MarkerMaker()
+        self.shown: tuple[str, ...] = ()
+        """Namespaces."""
+        self._frame = ""
+
+    def show(self, placed: "Sequence[tuple[Prediction, Pose]]", header: Stamp) -> bytes:
+        """Return a `MarkerArray` that shows predictions at their poses, and nothing else."""
+        markers = []
+        for prediction, pose in placed:
+            markers.append(self._maker.mesh_marker(prediction, header, pose))
+            markers.append(self._maker.caption(prediction, header, pose))
+        names = tuple(marker.ns for marker in markers)
+        left = [ns for ns in self.shown if ns not in names]
+        gone = [MarkerData(header, ns, 0, action=DELETE) for ns in left]
+        self.shown, self._frame = names, header.frame_id
+        return encode_marker_array(markers + gone)
+
+    def clear(self) -> bytes | None:
+        """Return a `MarkerArray` that removes everything; None where nothing is shown."""
+        if not self.shown:
+            return None
+        self.shown = ()
+        header = Stamp(frame_id=self._frame)
+        return encode_marker_array([MarkerData(header=header, ns="", id=0, action=DELETE_ALL)])

@@ -1,16 +1,20 @@
 """Image messages against bytes written out by hand."""
 
 import array
+import struct
+import zlib
+from io import BytesIO
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import Image as PilImage
 
-pytest.importorskip("ivlm_ros", reason="ivlm_ros is not on the path; source ros2_ws/env.sh")
-
-from ivlm_ros.conversions import (  # noqa: E402
+from ivlm_core.messages.images import (
     ENCODINGS,
+    MAX_PIXELS,
     ImageFormatError,
+    compressed_to_rgb,
     demosaic,
     fill_image,
     image_to_array,
@@ -133,3 +137,50 @@ def test_fill_refuses_what_does_not_fit() -> None:
         fill_image(SimpleNamespace(), np.zeros((2, 2), np.uint8), "mono16")
     with pytest.raises(ImageFormatError, match="not known"):
         fill_image(SimpleNamespace(), np.zeros((2, 2), np.uint8), "grey")
+
+
+def compressed(pixels: np.ndarray, kind: str) -> SimpleNamespace:
+    out = BytesIO()
+    PilImage.fromarray(pixels).save(out, kind)
+    return SimpleNamespace(format=kind.lower(), data=array.array("B", out.getvalue()))
+
+
+def test_compressed_pictures() -> None:
+    rng = np.random.default_rng(0)
+    colour = rng.integers(0, 255, (5, 7, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(compressed_to_rgb(compressed(colour, "PNG")), colour)
+    smooth = np.full((16, 16, 3), (200, 100, 50), np.uint8)
+    jpeg = compressed_to_rgb(compressed(smooth, "JPEG"))
+    assert jpeg.dtype == np.uint8 and np.abs(jpeg.astype(int) - smooth).max() <= 3
+    grey = compressed_to_rgb(compressed(colour[..., 0], "PNG"))
+    np.testing.assert_array_equal(grey, np.repeat(colour[..., :1], 3, axis=2))
+    deep = compressed_to_rgb(compressed(np.array([[0x1234, 0xFF00]], np.uint16), "PNG"))
+    np.testing.assert_array_equal(deep[..., 0], [[0x12, 0xFF]])
+
+
+def png_that_claims(width: int, height: int) -> bytes:
+    """A PNG that says how large it would be, without the pixels."""
+
+    def chunk(body: bytes) -> bytes:
+        return struct.pack(">I", len(body) - 4) + body + struct.pack(">I", zlib.crc32(body))
+
+    head = b"IHDR" + struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(head) + chunk(b"IDAT" + zlib.compress(b""))
+
+
+def test_unusable_compressed_pictures_are_refused() -> None:
+    good = compressed(np.zeros((8, 8, 3), np.uint8), "JPEG")
+    gif = compressed(np.zeros((8, 8), np.uint8), "GIF")
+    side = int(MAX_PIXELS**0.5) + 1
+    cases = [
+        (b"", "jpeg", "0 bytes cannot be read"),
+        (bytes(good.data[:100]), "jpeg", "cannot be read as JPEG or PNG"),
+        (bytes(gif.data), "gif", "cannot be read as JPEG or PNG"),
+        (bytes(good.data), "16UC1; compressedDepth", "carries depth"),
+        (png_that_claims(side, side), "png", "or fewer"),
+        (png_that_claims(60_000, 60_000), "png", "cannot be read"),  # PIL's own limit
+    ]
+    for data, said, reason in cases:
+        message = SimpleNamespace(format=said, data=array.array("B", data))
+        with pytest.raises(ImageFormatError, match=reason):
+            compressed_to_rgb(message)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from ivlm_ros.cdr import Pose
+from ivlm_core.messages.cdr import Pose
 
 OPTICAL_FROM_MESH = np.diag([1.0, -1.0, -1.0])
 """Rotation, determinant +1: mesh up (+y) to optical up (-y), mesh front (+z) to the camera (-z)."""
@@ -37,3 +37,10 @@ def place_vertices(vertices: np.ndarray, pose: Pose) -> np.ndarray:
     """Return vertices, float32 [vertex, 3], in the image's frame for a pose of `display_pose`."""
     placed = vertices @ OPTICAL_FROM_MESH.T + np.asarray(pose.position)
     return placed.astype(np.float32)
+
+
+def camera_from_mesh(pose: Pose) -> np.ndarray:
+    """Return a pose of `display_pose` as a matrix, float64 [4, 4]: mesh to image's frame."""
+    matrix = np.eye(4)
+    matrix[:3, :3], matrix[:3, 3] = OPTICAL_FROM_MESH, pose.position
+    return matrix

@@ -1,0 +1,96 @@
+"""A loaded model asked about labels on the surfaces that they have: what node and bag call."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.model.prompts import SCENE_LABEL
+from ivlm_core.object_meshes import ObjectMeshes
+from ivlm_core.pipeline import Pipeline, Prediction, Query, Task
+
+_WARM_UP_SIZE = (480, 640)
+_REMEMBERED = 256
+"""Things that were said once."""
+
+
+class Estimator:
+    """Asks a model about labels on the surfaces that they have.
+
+    Args:
+        pipeline: the model.
+        meshes: surfaces by label.
+        warn: told once of each label that has no surface.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, meshes: ObjectMeshes, warn: Callable[[str], None]
+    ) -> None:
+        self.pipeline, self.meshes, self._warn = pipeline, meshes, warn
+        self._said: set[str] = set()
+
+    def warm_up(self, labels: Sequence[str], tasks: Sequence[Task]) -> None:
+        """Answer once, so that no image waits for what only the first answer needs."""
+        blank = np.full((*_WARM_UP_SIZE, 3), 127, np.uint8)
+        on_body = [task for task in tasks if task == "human_contact"]
+        self.estimate(blank, labels or (SCENE_LABEL,), tasks if labels else on_body)
+
+    def estimate(
+        self,
+        photo: np.ndarray,
+        labels: Sequence[str],
+        tasks: Sequence[Task],
+        threshold: float | None = None,
+    ) -> list[Prediction]:
+        """Ask every task about every label; an object task whose label has no surface is left out.
+
+        Args:
+            photo: uint8 RGB `[height, width, 3]`.
+            labels: what is asked about; all share the reading of the photo.
+            tasks: what is asked.
+            threshold: score from which a vertex counts as in contact; None takes the model's.
+        """
+        queries = []
+        for label in labels:
+            for task in tasks:
+                try:
+                    mesh = None if task == "human_contact" else self.meshes.get(label)
+                except (LookupError, ValueError, OSError) as error:
+                    self._say_once(f"{task} left out: {error}")
+                    continue
+                queries.append(Query(photo, label, task, mesh))
+        found = self.pipeline.predict_batch(queries) if queries else []
+        return [with_threshold(prediction, threshold) for prediction in found]
+
+    def estimate_on(
+        self, photo: np.ndarray, label: str, task: Task, mesh: Mesh | None
+    ) -> Prediction:
+        """Ask one task about one label.
+
+        Args:
+            photo: uint8 RGB `[height, width, 3]`.
+            label: what is asked about.
+            task: what is asked.
+            mesh: surface of the object; None takes the label's.
+
+        Raises:
+            LookupError, ValueError, OSError: there is no surface, or it cannot be used.
+        """
+        if task == "human_contact":
+            mesh = None
+        elif mesh is None:
+            mesh = self.meshes.get(label)
+        return self.pipeline.predict(photo, label, task, mesh)
+
+    def _say_once(self, text: str) -> None:
+        if text not in self._said:
+            if len(self._said) >= _REMEMBERED:
+                self._said.clear()
+            self._said.add(text)
+            self._warn(text)
+
+
+def with_threshold(prediction: Prediction, threshold: float | None) -> Prediction:
+    """Return a prediction with another threshold, or itself."""
+    return prediction if threshold is None else replace(prediction, threshold=threshold)

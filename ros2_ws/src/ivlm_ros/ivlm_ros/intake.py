@@ -1,0 +1,133 @@
+"""What comes in: images and labels, matched, and handed to the inference thread."""
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+from rclpy.lifecycle import LifecycleNode
+from rclpy.subscription import Subscription
+from sensor_msgs.msg import CompressedImage, Image
+from std_msgs.msg import String
+
+from ivlm_core.labels import read_labels
+from ivlm_ros import qos
+from ivlm_ros.image_input import ImageInput
+from ivlm_ros.parameters import NodeParameters
+from ivlm_ros.pending import take_pending
+from ivlm_ros.statistics import Health, NodeStatistics, input_health
+
+
+class Frame(NamedTuple):
+    """A camera image and the labels that hold for it."""
+
+    message: Image | CompressedImage
+    labels: tuple[str, ...]
+
+
+class Intake:
+    """Subscriptions of one configured node; callbacks store and return.
+
+    Args:
+        node: the node that subscribes.
+        put: takes a frame that is to be worked on.
+        settings: gives the present parameters.
+        statistics: counts what came and what was left out.
+        changed: told in words that labels have changed.
+    """
+
+    def __init__(
+        self,
+        node: LifecycleNode,
+        put: Callable[[Frame], None],
+        settings: Callable[[], NodeParameters],
+        statistics: NodeStatistics,
+        changed: Callable[[str], None],
+    ) -> None:
+        self._node, self._put, self._settings = node, put, settings
+        self._statistics, self._changed = statistics, changed
+        self._label_in: Subscription | None = None
+        self.image_in: ImageInput | None = None
+        self._labels: tuple[str, ...] = ()
+        self._last_image_s = 0.0
+        self._next_image_s = 0.0
+        self.newest: Image | CompressedImage | None = None
+        """The image that came last."""
+
+    def start(self) -> None:
+        """Subscribe."""
+        self._last_image_s, self._next_image_s = time.monotonic(), 0.0
+        # The label first: of messages that wait together, the executor takes it before the image.
+        self._label_in = self._node.create_subscription(String, "label", self._on_label, qos.LABEL)
+        settings = self._settings()
+        self.image_in = ImageInput(
+            self._node, self._on_image, settings.image_reliability, settings.image_transport
+        )
+        names = f"{self._label_in.topic_name} and {self.image_in.topic}"
+        self._node.get_logger().info(f"active, listening to {names}")
+
+    def stop(self) -> None:
+        """Unsubscribe."""
+        if self._label_in is not None:
+            self._node.destroy_subscription(self._label_in)
+        if self.image_in is not None:
+            self.image_in.destroy()
+        self._label_in = self.image_in = None
+        self.newest = None
+
+    def forget(self) -> None:
+        """Forget what topic label said: parameter label holds again."""
+        self._labels = ()
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """What the next image is asked about."""
+        return self._labels or self._usable(self._settings().label)
+
+    def health(self) -> Health | None:
+        """Return whether images come in; None while not subscribed."""
+        if self.image_in is None:
+            return None
+        self.image_in.adapt()
+        topic, silence = self.image_in.topic, time.monotonic() - self._last_image_s
+        publishers = self._node.count_publishers(topic)
+        return input_health(topic, publishers, silence, self._settings().input_timeout_s)
+
+    def _on_label(self, message: String) -> None:
+        labels = self._usable(message.data)
+        if (labels or not message.data.strip()) and labels != self._labels:
+            self._labels = labels
+            self._changed(f"labels: {', '.join(self.labels) or 'none'}")
+
+    def _on_image(self, message: Image | CompressedImage) -> None:
+        if self._label_in is not None:
+            for label_message in take_pending(self._label_in):
+                self._on_label(label_message)
+        now = time.monotonic()
+        self._last_image_s = now
+        self.newest = message
+        self._statistics.count("received")
+        rate = self._settings().max_rate_hz
+        if rate and now < self._next_image_s:
+            self._statistics.count("over the rate limit")
+            return
+        if rate:  # keep the beat of a camera that is a little irregular; begin anew after a pause
+            in_beat = now - self._next_image_s < 1 / rate
+            self._next_image_s = (self._next_image_s if in_beat else now) + 1 / rate
+        labels = self.labels
+        if not labels:
+            self._statistics.count("without label")
+            self._node.get_logger().warning(
+                "images come in but no label is set: publish std_msgs/String on topic 'label' or "
+                "set parameter 'label' ('scene' asks for contact with the ground)",
+                throttle_duration_sec=10.0,
+            )
+            return
+        self._put(Frame(message, labels))
+
+    def _usable(self, text: str) -> tuple[str, ...]:
+        """Return the labels of a text; none where it cannot be used, with a log line."""
+        try:
+            return read_labels(text)
+        except ValueError as error:
+            self._node.get_logger().error(f"label ignored: {error}", throttle_duration_sec=1.0)
+            return ()

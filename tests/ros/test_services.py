@@ -1,0 +1,345 @@
+"""Services, the action, several labels and compressed images of a running node."""
+
+import shutil
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image as PilImage
+
+pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
+
+from action_msgs.msg import GoalStatus  # noqa: E402
+from geometry_msgs.msg import Point  # noqa: E402
+from rclpy.action import ActionClient  # noqa: E402
+from rclpy.parameter import Parameter  # noqa: E402
+from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
+from shape_msgs.msg import Mesh as MeshMessage  # noqa: E402
+from shape_msgs.msg import MeshTriangle  # noqa: E402
+from std_srvs.srv import Trigger  # noqa: E402
+from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
+
+from ivlm_core.geometry.mesh import Mesh, save_mesh  # noqa: E402
+from ivlm_msgs.action import Estimate  # noqa: E402
+from ivlm_msgs.srv import SetObject  # noqa: E402
+from ivlm_ros import qos  # noqa: E402
+from ivlm_ros.rviz_problems import rviz_problems  # noqa: E402
+from tests.ros.rig import Rig  # noqa: E402
+
+MakeRig = Callable[..., Rig]
+
+
+@pytest.fixture(scope="module")
+def box() -> Mesh:
+    import trimesh
+
+    made = trimesh.creation.box(extents=(0.1, 0.2, 0.3)).subdivide()
+    return Mesh(made.vertices, made.faces)
+
+
+def message_of(mesh: Mesh) -> MeshMessage:
+    return MeshMessage(
+        vertices=[Point(x=float(x), y=float(y), z=float(z)) for x, y, z in mesh.vertices],
+        triangles=[MeshTriangle(vertex_indices=face.astype(np.uint32)) for face in mesh.faces],
+    )
+
+
+def vertices_of(message: Any) -> np.ndarray:
+    return np.array([(v.x, v.y, v.z) for v in message.mesh.vertices], np.float32)
+
+
+def answered(rig: Rig, photo: np.ndarray, task: str, what: str) -> Any:
+    """Send an image and return the answer to it."""
+    before = len(rig.got(task))
+    rig.send(photo)
+    rig.listener.until(lambda: len(rig.got(task)) > before, what)
+    return rig.got(task)[-1]
+
+
+# --- several labels ---
+
+
+def test_several_labels_of_one_image(make_rig: MakeRig, photo: np.ndarray) -> None:
+    rig = make_rig(label="")
+    rig.listener.listen(f"/{rig.name}/markers", MarkerArray, qos.LATCHED)
+    rig.say("Bottle, chair,bottle")
+    rig.send(photo)
+    got = rig.listener.messages[f"/{rig.name}/markers"]
+    rig.listener.until(lambda: got, "markers")
+    assert [m.label for m in rig.got("human_contact")] == ["bottle", "chair"]
+    assert [m.label for m in rig.got("object_affordance")] == ["bottle", "chair"]
+    assert len({m.header.stamp.nanosec for m in rig.got("human_contact")}) == 1
+    assert rviz_problems(got[0]) == []
+    meshes = {m.ns: m for m in got[0].markers if not m.ns.endswith("_caption")}
+    assert list(meshes) == [
+        "bottle/human_contact",
+        "bottle/object_affordance",
+        "chair/human_contact",
+        "chair/object_affordance",
+    ]
+    x = {ns: marker.pose.position.x for ns, marker in meshes.items()}
+    assert x["chair/human_contact"] < x["bottle/human_contact"] - 1, "bodies do not overlap"
+    assert x["chair/object_affordance"] > x["bottle/object_affordance"]
+    assert rig.status[-1].labels == ["bottle", "chair"]
+    rig.say("chair")
+    rig.send(photo)
+    rig.listener.until(lambda: len(got) == 2, "the next markers")
+    gone = {m.ns for m in got[1].markers if m.action == Marker.DELETE}
+    assert gone == {ns for m in got[0].markers if (ns := m.ns).startswith("bottle/")}
+
+
+# --- compressed images ---
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG"])
+def test_compressed_images(make_rig: MakeRig, photo: np.ndarray, kind: str) -> None:
+    rig = make_rig(image_transport="compressed")
+    data = BytesIO()
+    PilImage.fromarray(photo).save(data, kind)
+    message = CompressedImage(format=kind.lower(), data=data.getvalue())
+    message.header.frame_id, message.header.stamp.sec = "camera", 17
+    rig.images.publish(message)
+    rig.listener.until(lambda: rig.got("human_contact"), "an answer")
+    assert rig.got("human_contact")[0].header == message.header
+
+
+def test_damaged_compressed_images_are_survived(make_rig: MakeRig, photo: np.ndarray) -> None:
+    rig = make_rig(image_transport="compressed")
+    rig.images.publish(CompressedImage(format="jpeg", data=b"\xff\xd8 no picture"))
+    rig.counted("failed")
+    health = rig.node._statistics.pipeline_health()
+    assert health.level == 2 and "cannot be read as JPEG or PNG" in health.message
+
+
+# --- set_object, clear ---
+
+
+def test_an_object_is_set_by_message_or_file_and_cleared(
+    make_rig: MakeRig, photo: np.ndarray, box: Mesh, tmp_path: Path
+) -> None:
+    save_mesh(box, tmp_path / "any name.ply")
+    rig = make_rig(label="flux capacitor", object_mesh_dir=str(tmp_path))
+    for how in ({"mesh": message_of(box)}, {"mesh_file": "any name.ply"}):
+        answer = rig.call(SetObject, "set_object", label="Flux_Capacitor", **how)
+        assert answer.success, answer.message
+        assert (answer.vertices, answer.faces) == (len(box.vertices), len(box.faces))
+        message = answered(rig, photo, "object_affordance", "an answer on the given mesh")
+        np.testing.assert_array_equal(vertices_of(message), box.vertices)
+        rig.listener.until(lambda: rig.status[-1].objects == ["flux capacitor"], "the status")
+        rig.say("chair")
+        answered(rig, photo, "object_affordance", "an answer about the chair")
+        assert rig.call(Trigger, "clear").success
+        rig.listener.until(lambda: rig.status[-1].objects == [], "the status after clear")
+        assert rig.status[-1].labels == ["flux capacitor"], "the parameter holds again"
+        rig.send(photo)
+        before = len(rig.got("human_contact"))
+        rig.listener.until(lambda b=before: len(rig.got("human_contact")) > b, "human contact")
+        assert rig.got("object_affordance")[-1].label == "chair", "nothing new"
+
+
+def test_unusable_objects_are_refused_and_change_nothing(
+    make_rig: MakeRig, box: Mesh, tmp_path: Path
+) -> None:
+    folder = tmp_path / "meshes"
+    folder.mkdir()
+    (folder / "broken.ply").write_bytes(b"ply\nformat ascii 1.0\nelement vertex 3\n")
+    save_mesh(box, tmp_path / "outside.ply")
+    rig = make_rig(object_mesh_dir=str(folder))
+    good = message_of(box)
+    nan, wild, empty = message_of(box), message_of(box), message_of(box)
+    nan.vertices[3].y = float("nan")
+    wild.triangles[0].vertex_indices = np.array([0, 1, 4_000_000_000], np.uint32)
+    empty.triangles = []
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"label": "cup"}, "either mesh_file or a mesh"),
+        ({"label": "cup", "mesh": good, "mesh_file": "broken.ply"}, "either mesh_file or a mesh"),
+        ({"label": "", "mesh": good}, "is empty"),
+        ({"label": "cup, mug", "mesh": good}, "a comma"),
+        ({"label": "scene", "mesh": good}, "not an object"),
+        ({"label": "cup", "mesh": nan}, "NaN or infinite"),
+        ({"label": "cup", "mesh": wild}, "name vertices 0 to 2147483647"),
+        ({"label": "cup", "mesh": empty}, "no surface"),
+        ({"label": "cup", "mesh_file": "broken.ply"}, "broken.ply"),
+        ({"label": "cup", "mesh_file": "../outside.ply"}, "leads out of"),
+        ({"label": "cup", "mesh_file": "missing.ply"}, "no such file"),
+    ]
+    for fields, reason in cases:
+        answer = rig.call(SetObject, "set_object", **fields)
+        assert not answer.success and reason in answer.message, (fields["label"], answer.message)
+    assert rig.node._meshes.given == []
+
+
+# --- what can be changed while running ---
+
+
+def test_threshold_and_mesh_folder_change_at_once(
+    make_rig: MakeRig, photo: np.ndarray, box: Mesh, tmp_path: Path
+) -> None:
+    rig = make_rig()
+    shipped = answered(rig, photo, "object_affordance", "an answer on the shipped mesh")
+    save_mesh(box, tmp_path / "bottle.ply")
+    changes = [
+        Parameter("threshold", value=0.123),
+        Parameter("object_mesh_dir", value=str(tmp_path)),
+    ]
+    assert all(r.successful for r in rig.node.set_parameters(changes))
+    message = answered(rig, photo, "object_affordance", "an answer on the user's mesh")
+    assert message.threshold == pytest.approx(0.123) != shipped.threshold
+    assert len(message.scores) == len(box.vertices) != len(shipped.scores)
+    (refused,) = rig.node.set_parameters([Parameter("object_mesh_dir", value="/missing")])
+    assert not refused.successful and "'/missing' is not a folder" in refused.reason
+    (refused,) = rig.node.set_parameters([Parameter("label", value="<mug>")])
+    assert not refused.successful and "must not contain" in refused.reason
+
+
+def test_another_model_takes_over_while_images_are_answered(
+    make_rig: MakeRig, photo: np.ndarray, tiny_model: Path, tmp_path: Path
+) -> None:
+    rig = make_rig()
+    first = rig.node._estimator
+    other = tmp_path / "other"
+    shutil.copytree(tiny_model, other)
+    (changed,) = rig.node.set_parameters([Parameter("model", value=str(other))])
+    assert changed.successful
+    answered(rig, photo, "human_contact", "an answer meanwhile")
+    rig.listener.until(lambda: rig.node._estimator is not first, "the other model")
+    rig.listener.until(lambda: "has taken over" in rig.status[-1].note, "the status")
+    assert rig.status[-1].loading == ""
+    answered(rig, photo, "human_contact", "an answer of the other model")
+    second = rig.node._estimator
+    assert rig.call(Trigger, "reload").success
+    rig.listener.until(lambda: rig.node._estimator is not second, "the model anew")
+
+
+def test_a_model_that_cannot_be_loaded_changes_nothing(
+    make_rig: MakeRig, photo: np.ndarray, tiny_model: Path, tmp_path: Path
+) -> None:
+    rig = make_rig()
+    first = rig.node._estimator
+    cut = tmp_path / "cut"
+    shutil.copytree(tiny_model, cut)
+    weights = cut / "model.safetensors"
+    weights.write_bytes(weights.read_bytes()[:1000])
+    for model in ("/missing/model", str(cut)):
+        rig.node.set_parameters([Parameter("model", value=model)])
+
+        def told(model: str = model) -> bool:
+            statuses = [s for m in rig.listener.messages["/diagnostics"] for s in m.status]
+            return any(
+                s.level == b"\2" and f"{model!r} could not be" in s.message for s in statuses
+            )
+
+        rig.listener.until(told, f"the failure to load {model}")
+    assert rig.node._estimator is first
+    answered(rig, photo, "human_contact", "an answer of the first model")
+
+
+# --- action ---
+
+
+class Asker:
+    """A client of `~/estimate`."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+        self.client = ActionClient(rig.listener.node, Estimate, f"/{rig.name}/estimate")
+        rig.listener.until(self.client.server_is_ready, "the action")
+        self.stages: list[str] = []
+
+    def ask(self, **fields: Any) -> Any:
+        """Send a goal and return its handle once it is accepted or refused."""
+        future = self.client.send_goal_async(
+            Estimate.Goal(**fields), lambda m: self.stages.append(m.feedback.stage)
+        )
+        self.rig.listener.until(future.done, "the goal's acceptance")
+        return future.result()
+
+    def result(self, handle: Any) -> Any:
+        """Wait for status and result."""
+        future = handle.get_result_async()
+        self.rig.listener.until(future.done, "the goal's result")
+        return future.result()
+
+
+def test_a_question_beside_the_stream(make_rig: MakeRig, photo: np.ndarray, box: Mesh) -> None:
+    rig = make_rig()
+    streamed = answered(rig, photo, "human_contact", "the stream's answer")
+    asker = Asker(rig)
+    image = rig.image(photo[::-1].copy(), frame_id="hand camera")
+    handle = asker.ask(
+        label="Chair",
+        tasks=["human_contact", "object_contact"],
+        image=image,
+        mesh=message_of(box),
+    )
+    assert handle.accepted
+    answer = asker.result(handle)
+    assert answer.status == GoalStatus.STATUS_SUCCEEDED
+    assert answer.result.success and answer.result.message == ""
+    human, thing = answer.result.estimates
+    assert (human.task, thing.task) == ("human_contact", "object_contact")
+    assert human.label == thing.label == "chair"
+    assert human.header == thing.header == image.header
+    np.testing.assert_array_equal(vertices_of(thing), box.vertices)
+    assert asker.stages == ["waiting", "human_contact", "object_contact"]
+    assert len(rig.got("human_contact")) == 1, "the answer is not on the stream's topics"
+    newest = asker.result(asker.ask(label="bottle")).result
+    assert [e.task for e in newest.estimates] == ["human_contact", "object_affordance"]
+    assert newest.estimates[0].header == streamed.header
+    np.testing.assert_allclose(newest.estimates[0].scores, streamed.scores, atol=1e-5)
+
+
+def test_questions_that_cannot_be_answered_say_why(make_rig: MakeRig, photo: np.ndarray) -> None:
+    rig = make_rig()
+    asker = Asker(rig)
+    image = rig.image(photo)
+    bad = Image(height=7, width=7, encoding="rgb8", step=21, data=b"short")
+    cases: list[tuple[dict[str, Any], str]] = [
+        ({"label": "bottle"}, "no image"),
+        ({"label": "", "image": image}, "is empty"),
+        ({"label": "bottle", "image": bad}, "bytes in all"),
+        ({"label": "bottle", "image": image, "tasks": ["dance"]}, "dance"),
+        (
+            {"label": "flux capacitor", "image": image, "tasks": ["object_contact"]},
+            "no mesh for label",
+        ),
+    ]
+    for fields, reason in cases:
+        answer = asker.result(asker.ask(**fields))
+        assert answer.status == GoalStatus.STATUS_ABORTED
+        assert not answer.result.success and reason in answer.result.message
+    assert asker.result(asker.ask(label="bottle", image=image)).result.success
+    rig.node.trigger_deactivate()
+    assert not asker.ask(label="bottle", image=image).accepted
+
+
+def test_one_goal_at_a_time_and_it_can_be_cancelled(
+    make_rig: MakeRig, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import threading
+
+    rig = make_rig()
+    working, go_on = threading.Event(), threading.Event()
+    estimator = rig.node._estimator
+    answer = estimator.estimate_on
+
+    def slow(*arguments: Any) -> Any:
+        working.set()
+        assert go_on.wait(20)
+        return answer(*arguments)
+
+    monkeypatch.setattr(estimator, "estimate_on", slow)
+    asker = Asker(rig)
+    handle = asker.ask(label="bottle", image=rig.image(photo))
+    rig.listener.until(working.is_set, "the goal to be taken")
+    assert not asker.ask(label="chair", image=rig.image(photo)).accepted
+    cancel = handle.cancel_goal_async()
+    rig.listener.until(cancel.done, "the cancel's acceptance")
+    go_on.set()
+    cancelled = asker.result(handle)
+    assert cancelled.status == GoalStatus.STATUS_CANCELED
+    assert cancelled.result.message == "cancelled" and not cancelled.result.success
+    assert asker.result(asker.ask(label="chair", image=rig.image(photo))).result.success

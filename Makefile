@@ -10,7 +10,7 @@ MAKEFLAGS += --no-print-directory --no-builtin-rules
 VENV := .venv
 BIN := $(VENV)/bin
 STAMPS := $(VENV)/.stamps
-EXTRAS := ros,synth,train,dev
+EXTRAS := ros,synth,train,bag,dev
 # Further arguments: of the demo, of pytest, of pip.
 ARGS ?=
 PYTEST_ARGS ?=

@@ -19,6 +19,7 @@ from ivlm_core.text_table import table
 VERBS = {
     "predict": ("Predict", "images to contact and affordance on meshes, as files"),
     "segment": ("Segment", "contact as a mask on the photograph (published checkpoints)"),
+    "bag": ("Bag", "a recorded ROS 2 bag to one with results, without ROS"),
     "info": ("Info", "versions, devices, model files, caches, whether ROS is there"),
     "bench": ("Bench", "measure speed: of the pipeline, of the ROS node"),
     "synthesize": ("Synthesize", "generate labelled human-object interactions"),

@@ -26,12 +26,14 @@ _PACKAGES = {
     "cv2": ("opencv-python-headless", "opencv-python", "opencv-contrib-python"),
     "anny": (),
     "accelerate": (),
+    "rosbags": (),
 }
 """Import name to the distributions that may bring it, where they are called otherwise."""
 
 _HOW_TO_GET = {
     "cv2": "videos: pip install opencv-python-headless",
     "anny": "synthesis: pip install 'ivlm-core[synth]'",
+    "rosbags": "bags: pip install 'ivlm-core[bag]'",
     "accelerate": "training: pip install 'ivlm-core[train]'",
     "open3d": "pip install open3d-cpu; apt-get install libusb-1.0-0",
 }

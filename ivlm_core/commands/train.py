@@ -54,6 +54,8 @@ class Train:
     """Steps of stage 1 (vision on dense labels); default: the recipe's."""
     contact_steps: int | None = None
     """Steps of stage 2 (text and contact); default: the recipe's."""
+    surface_steps: int | None = None
+    """Steps of stage 3 (masks on all views); default: the recipe's."""
     accumulate: int = 1
     """Batches whose gradients make a step."""
     gradient_checkpointing: bool = False
@@ -67,7 +69,7 @@ class Train:
 
     def __post_init__(self) -> None:
         """Refuse counts that make no run."""
-        for name in ("dense_steps", "contact_steps", "steps", "batch"):
+        for name in ("dense_steps", "contact_steps", "surface_steps", "steps", "batch"):
             steps = getattr(self, name)
             if steps is not None and steps < 1:
                 raise ValueError(f"--{name.replace('_', '-')} must be 1 or more, got {steps}")
@@ -111,14 +113,15 @@ class Train:
             threads=self.threads,
             seed=self.seed,
         )
-        dense, contact = (
+        dense, contact, surface = (
             replace(schedule, steps=steps or schedule.steps, accumulate=self.accumulate)
             for schedule, steps in (
                 (config.dense, self.dense_steps),
                 (config.contact, self.contact_steps),
+                (config.surface, self.surface_steps),
             )
         )
-        return replace(config, dense=dense, contact=contact)
+        return replace(config, dense=dense, contact=contact, surface=surface)
 
     def _fine_tuning(self) -> "FineTuneConfig":
         from dataclasses import replace

@@ -152,12 +152,24 @@ _SOLES = (
     View("rightsole", 1.224, 305, 0, -0.485, 0.589, light_z=3.0),
 )
 
+# The same, so near that hands and toes fill the picture: masks of 64 pixels, lifted back, then
+# give what a hand touches with an F1 of 0.82 instead of 0.78.
+_NEAR_PALMS = (
+    View("leftpalm", 0.135, 340, 0, 0.797, -0.146, light_z=3.0),
+    View("rightpalm", 0.135, 340, 0, -0.797, -0.146, light_z=3.0),
+)
+_NEAR_SOLES = (
+    View("leftsole", 0.985, 315, 0, 0.475, 0.703, light_z=3.0),
+    View("rightsole", 0.985, 315, 0, -0.475, 0.703, light_z=3.0),
+)
+
 RIGS: dict[str, ViewRig] = {
     rig.name: rig
     for rig in (
         ViewRig("human4", _HUMAN4),
         ViewRig("human6", (*_HUMAN4, *_PALMS)),
         ViewRig("human8", (*_HUMAN4, *_PALMS, *_SOLES)),
+        ViewRig("human8_near", (*_HUMAN4, *_NEAR_PALMS, *_NEAR_SOLES)),
         ViewRig("object4", _object_views(1.5)),
         ViewRig("object4_far", _object_views(2.0)),
         ViewRig("object10_far", _around_views(2.0)),

@@ -48,7 +48,7 @@ NANO = IvlmConfig(
     prompt=PromptConfig(
         conversation="plain", mark_image=False, max_new_tokens=40, stop_at_contact=True
     ),
-    views=ViewConfig(hidden_size=64, human_rig="human8"),
+    views=ViewConfig(hidden_size=64, human_rig="human8_near"),
     lift=LiftConfig(pool=4, weighting="pixels"),
     tokens=TokenConfig(),
 )

@@ -16,10 +16,7 @@ from ivlm_core.model.processor import Processor
 from ivlm_core.model.skeleton import check_shapes, expected_shapes, skeleton
 from ivlm_core.model.weight_files import WeightFiles
 from ivlm_core.model.weight_writer import SHARD_BYTES, new_folder, write_weights
-from ivlm_core.training.state import existing_state
-
-STAGE = "contact"
-"""The stage whose checkpoint is merged."""
+from ivlm_core.training.state import existing_state, last_checkpoint
 
 _TRAINED = "model."
 _BASE, _A, _B = ".base_layer.", ".lora_A.default.", ".lora_B.default."
@@ -101,9 +98,10 @@ def _folded(
 
 
 def _state(run: Path) -> Path:
-    found = existing_state(run / STAGE)
+    newest = last_checkpoint(run)
+    found = existing_state(newest)
     if found is None:
-        raise FileNotFoundError(f"{run / STAGE} is missing; the run has not come to its first save")
+        raise FileNotFoundError(f"{newest} is missing; the run has not come to its first save")
     return found
 
 

@@ -32,11 +32,12 @@ from ivlm_core.official.prompts import (
 from ivlm_core.official.views import body_views
 from ivlm_core.pipeline import Pipeline
 from ivlm_core.surfaces import weights_hash
-from ivlm_core.training.merge import STAGE, merge
+from ivlm_core.training.merge import merge
 from ivlm_core.training.published_truth import MaskTruth, TruthReader
 from ivlm_core.training.recipes import RECIPES, Recipe, read_mixture
 from ivlm_core.training.run import Precision, Schedule, StageRun, Trained
 from ivlm_core.training.stages import device_of
+from ivlm_core.training.state import CONTACT
 
 _MAX_LENGTH = 512
 """Tokens of a conversation in training, the image's 255 further ones among them."""
@@ -249,7 +250,7 @@ def fine_tune(config: FineTuneConfig) -> Path:
     stage = PublishedStage(model, processor, mixture, TruthReader(body, size), config, cache)
     _describe(config, model, processor)
     run = StageRun(
-        STAGE,
+        CONTACT,
         config.out,
         stage.train(),
         [Trained(part) for part in stage.trained],

@@ -226,7 +226,7 @@ class StageRun:
         folder = self.folder / "pictures"
         folder.mkdir(exist_ok=True)
         for name, picture in pictures.items():
-            Image.fromarray(picture).save(folder / f"{name}_{step:06d}.png")
+            Image.fromarray(picture).save(folder / f"{name}_{self.name}_{step:06d}.png")
             for tracker in self.accelerator.trackers:
                 tracker.log_images({name: picture[None]}, step, dataformats="NHWC")
 

@@ -44,8 +44,8 @@ class LossWeights:
     """
 
     text: float = 2.0
-    mask_bce: float = 0.5
-    mask_dice: float = 0.2
+    mask_bce: float = 0.1
+    mask_dice: float = 0.05
     vertex_bce: float = 2.0
     vertex_dice: float = 3.0
     mask_iou: float = 0.1

@@ -14,6 +14,9 @@ from ivlm_core.model.processor import Processor
 
 WEIGHTS = "model.safetensors"
 
+DENSE, CONTACT, SURFACE = "dense", "contact", "surface"
+"""The stages, and what their checkpoints are called; fine-tuning has only the second."""
+
 
 def existing_state(folder: Path) -> Path | None:
     """Return where a stage's checkpoint is, or None.
@@ -32,6 +35,12 @@ def replace_state(written: Path, folder: Path) -> None:
         folder.rename(before)
     written.rename(folder)
     shutil.rmtree(before, ignore_errors=True)
+
+
+def last_checkpoint(run: Path) -> Path:
+    """Return the checkpoint with a run's last weights: of stage 3 where it came to that."""
+    newest = run / SURFACE
+    return newest if existing_state(newest) is not None else run / CONTACT
 
 
 def load_weights(folder: Path, stage: nn.Module) -> None:
@@ -73,9 +82,9 @@ class KeptModels:
     def __init__(self, out: Path, model: IvlmModel, processor: Processor) -> None:
         self.out, self.model, self.processor = out, model, processor
 
-    def keep(self, step: int, figures: dict[str, float]) -> None:
+    def keep(self, stage: str, step: int, figures: dict[str, float]) -> None:
         """Write the model as it is now."""
-        told = {"step": step, **figures}
+        told = {"stage": stage, "step": step, **figures}
         save_checkpoint(self.out / "last", self.model, self.processor, told)
         if figures["f1"] > self._best():
             save_checkpoint(self.out / "best", self.model, self.processor, told)

@@ -1,7 +1,8 @@
-"""`train(config)`: synthetic interactions to a model folder, in two resumable stages."""
+"""`train(config)`: synthetic interactions to a model folder, in three resumable stages."""
 
 import logging
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,15 @@ from ivlm_core.training.stages import (
     StageHeads,
     split_validation,
 )
-from ivlm_core.training.state import KeptModels, load_weights
+from ivlm_core.training.state import (
+    CONTACT,
+    DENSE,
+    SURFACE,
+    KeptModels,
+    last_checkpoint,
+    load_weights,
+)
+from ivlm_core.training.surface_stage import SurfaceStage
 from ivlm_core.training.validation import Validation
 
 LOG = logging.getLogger(__name__)
@@ -50,6 +59,10 @@ class TrainConfig:
     """Stage 1: vision tower and projector on dense labels and body regions."""
     contact: Schedule = field(default_factory=lambda: Schedule(steps=4000, learning_rate=1e-3))
     """Stage 2: text and contact, end to end."""
+    surface: Schedule = field(
+        default_factory=lambda: Schedule(steps=600, learning_rate=5e-4, warmup=20)
+    )
+    """Stage 3: masks on all views of the body, the rest frozen."""
     weights: LossWeights = field(default_factory=LossWeights)
     tower_rate: float = 0.3
     """Learning rate in stage 2 of what stage 1 has trained, as a multiple."""
@@ -106,10 +119,10 @@ def train(config: TrainConfig) -> Path:
     questions = Questions(processor, arrays, load_body(config.model.body), regions)
     stage1 = DenseStage(model, heads, questions, arrays, training, config.dense_batch, config.seed)
     if config.init is not None:
-        load_weights(config.init / "contact", stage1)
+        load_weights(last_checkpoint(config.init), stage1)
     model.train()
     run1 = StageRun(
-        "dense",
+        DENSE,
         config.out,
         stage1,
         [Trained(module) for module in stage1.trained],
@@ -120,22 +133,25 @@ def train(config: TrainConfig) -> Path:
     check = DenseStage(model, heads, questions, arrays, validation, 128, config.seed + 1)
     run1.run(lambda _: (_dense_figures(check), {}), config.validate_every)
 
-    stage2 = ContactStage(
-        model,
-        processor,
-        heads,
-        questions,
-        arrays,
-        training,
-        dataset.object_mesh,
-        batch=config.contact_batch,
-        known_instances=config.known_instances,
-        lift_size=config.lift_size,
-        weights=config.weights,
-        seed=config.seed,
+    stage2, stage3 = (
+        kind(
+            model,
+            processor,
+            heads,
+            questions,
+            arrays,
+            training,
+            dataset.object_mesh,
+            batch=config.contact_batch,
+            known_instances=config.known_instances,
+            lift_size=config.lift_size,
+            weights=config.weights,
+            seed=config.seed,
+        )
+        for kind in (ContactStage, SurfaceStage)
     )
     run2 = StageRun(
-        "contact",
+        CONTACT,
         config.out,
         stage2,
         _contact_groups(model, heads, config),
@@ -152,14 +168,24 @@ def train(config: TrainConfig) -> Path:
     )
     kept = KeptModels(config.out, model, processor)
 
-    def validate(step: int) -> tuple[dict[str, float], Pictures]:
+    def validate(stage: str, step: int) -> tuple[dict[str, float], Pictures]:
         figures, pictures = held.figures(model, processor)
-        kept.keep(step, figures)
+        kept.keep(stage, step, figures)
         return figures, pictures
 
-    run2.run(validate, config.validate_every)
+    run2.run(partial(validate, run2.name), config.validate_every)
+    run3 = StageRun(
+        SURFACE,
+        config.out,
+        stage3,
+        [Trained(module) for module in _localising(model)],
+        config.surface,
+        config.save_every,
+        config.precision,
+    )
+    run3.run(partial(validate, run3.name), config.validate_every)
     folder = config.out / "model"
-    if not run2.accelerator.is_main_process:
+    if not run3.accelerator.is_main_process:
         return folder
     model.config = replace(model.config, lift=held.thresholds(model, processor))
     provenance = {
@@ -167,28 +193,27 @@ def train(config: TrainConfig) -> Path:
         "recipe": _recipe(config),
         "data": {"folder": config.data.name, "images": len(arrays.images)},
         "seconds": {
-            "dense": round(run1.progress.seconds),
-            "contact": round(run2.progress.seconds),
+            DENSE: round(run1.progress.seconds),
+            CONTACT: round(run2.progress.seconds),
+            SURFACE: round(run3.progress.seconds),
         },
     }
     save_checkpoint(folder, model, processor, provenance, dtype=torch.float16)
     return folder
 
 
+def _localising(model: IvlmModel) -> list[torch.nn.Module]:
+    """Return what turns a token's state into masks."""
+    parts = [model.projection, model.view_encoder, model.image_encoder, model.localizer]
+    return parts if model.splitter is None else [*parts, model.splitter]
+
+
 def _contact_groups(model: IvlmModel, heads: torch.nn.Module, config: TrainConfig) -> list[Trained]:
-    rest = [
-        model.vlm.language,
-        model.projection,
-        model.view_encoder,
-        model.image_encoder,
-        model.localizer,
-        *([model.splitter] if model.splitter is not None else []),
-    ]
     return [
         Trained(model.vlm.tower, config.tower_rate),
         Trained(model.vlm.mm_projector, config.tower_rate),
         Trained(heads, config.tower_rate),
-        *(Trained(module) for module in rest),
+        *(Trained(module) for module in [model.vlm.language, *_localising(model)]),
     ]
 
 

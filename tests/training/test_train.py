@@ -24,7 +24,13 @@ from ivlm_core.training.arrays import TrainingArrays
 from ivlm_core.training.augment import Affine
 from ivlm_core.training.dense import IGNORE
 from ivlm_core.training.run import Schedule, StageRun, Trained
-from ivlm_core.training.state import WEIGHTS, existing_state, load_weights, replace_state
+from ivlm_core.training.state import (
+    WEIGHTS,
+    existing_state,
+    last_checkpoint,
+    load_weights,
+    replace_state,
+)
 from ivlm_core.training.train import train
 from tests.datasets.fixtures import write_tiny_dataset
 from tests.training import tiny_run
@@ -74,7 +80,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(data: Path, tmp_path: Pa
         patch.setattr(run.StageRun, "_save", stop)
         train(replace(config, out=parts))
     train(replace(config, out=parts))
-    got, expected = (load_file(run / "contact" / WEIGHTS) for run in (parts, whole))
+    got, expected = (load_file(run / "surface" / WEIGHTS) for run in (parts, whole))
     assert got.keys() == expected.keys()
     for name, tensor in expected.items():
         torch.testing.assert_close(got[name], tensor, atol=1e-6, rtol=1e-5)
@@ -104,9 +110,12 @@ def test_two_processes_learn_what_one_learns_from_two_batches(data: Path, tmp_pa
     )
     assert run.returncode == 0, run.stderr[-2000:]
     config = tiny_config(data, tmp_path / "one", dense=2, contact=2)
-    dense, contact = (replace(s, accumulate=2) for s in (config.dense, config.contact))
-    train(replace(config, dense=dense, contact=contact, precision="fp32"))
-    both, one = (load_file(tmp_path / run / "contact" / WEIGHTS) for run in ("both", "one"))
+    twice = {
+        stage: replace(getattr(config, stage), accumulate=2)
+        for stage in ("dense", "contact", "surface")
+    }
+    train(replace(config, **twice, precision="fp32"))
+    both, one = (load_file(tmp_path / run / "surface" / WEIGHTS) for run in ("both", "one"))
     apart = torch.cat([(both[name] - one[name]).abs().flatten() for name in one])
     assert apart.mean() < 1e-6  # Adam makes steps of rounding where a gradient is zero
     assert len(_log(tmp_path / "both", "contact")) == len(_log(tmp_path / "one", "contact"))
@@ -117,11 +126,14 @@ def test_what_a_run_keeps(data: Path, tmp_path: Path) -> None:
     for name in ("last", "best", "model"):
         Pipeline.from_pretrained(tmp_path / name, "cpu", tmp_path / "cache")
     told = json.loads((tmp_path / "best" / "provenance.json").read_text())
-    validated = [e for e in _log(tmp_path, "contact") if "validation" in e]
+    stages = ("contact", "surface")
+    validated = [e for stage in stages for e in _log(tmp_path, stage) if "validation" in e]
     assert told["f1"] == max(e["validation"]["f1"] for e in validated)
-    assert json.loads((tmp_path / "last" / "provenance.json").read_text())["step"] == 4
+    last = json.loads((tmp_path / "last" / "provenance.json").read_text())
+    assert (last["stage"], last["step"]) == ("surface", 2)
     pictures = sorted((tmp_path / "pictures").glob("*.png"))
-    assert pictures and {p.stem[-6:] for p in pictures} == {"000002", "000004"}
+    steps = {"_".join(picture.stem.split("_")[-2:]) for picture in pictures}
+    assert steps == {"contact_000002", "contact_000004", "surface_000002"}
     events = EventAccumulator(str(tmp_path / "tensorboard" / "contact"))
     events.Reload()
     assert {"contact/text", "contact/held out/f1"} <= set(events.Tags()["scalars"])
@@ -240,3 +252,17 @@ def test_diverging_loss_is_an_error(data: Path, tmp_path: Path) -> None:
     wild = replace(config, dense=Schedule(steps=30, learning_rate=1e30, warmup=1, clip=1e9))
     with pytest.raises(FloatingPointError, match="lower the learning rate"):
         train(wild)
+
+
+def test_the_last_stage_leaves_what_sees_and_speaks_as_it_was(data: Path, tmp_path: Path) -> None:
+    train(tiny_config(data, tmp_path))
+    before, after = (load_file(tmp_path / stage / WEIGHTS) for stage in ("contact", "surface"))
+    changed = {name for name in before if not torch.equal(before[name], after[name])}
+    learns = (
+        "model.projection.",
+        "model.view_encoder.",
+        "model.image_encoder.",
+        "model.localizer.",
+    )
+    assert changed and all(name.startswith(learns) for name in changed)
+    assert last_checkpoint(tmp_path) == tmp_path / "surface"

@@ -1,0 +1,50 @@
+"""The last stage: masks of the body, decoded on all views and lifted as they are in use."""
+
+import random
+
+import torch
+from torch import Tensor
+
+from ivlm_core.training.augment import Affine
+from ivlm_core.training.stages import ContactStage, augmented, device_of, image_tokens
+
+
+class SurfaceStage(ContactStage):
+    """Stage 3 losses: what localises learns on, what sees and speaks does not.
+
+    Stage 2 decodes half of the body's views a step, because that is most of its cost; without
+    gradients for vision and text there is time for all of them.
+    """
+
+    def forward(self, batch: int) -> dict[str, Tensor]:
+        """Return the loss parts of the batch of this number."""
+        rng = random.Random(f"{self.seed} 3 {batch}")
+        generator = torch.Generator().manual_seed(rng.getrandbits(62))
+        chosen = rng.choices(self.human.images, k=self.batch.images)
+        index = torch.tensor(chosen)
+        affine = Affine.draw(len(index), generator, torch.ones(len(index), dtype=torch.bool))
+        rows = [row for row in range(len(chosen)) for _ in range(self.batch.questions)]
+        drawn = [q for i in chosen for q in self.human.draw(i, self.batch.questions, rng)]
+        mirrored = self.questions.mirrored(drawn, affine.mirrored[rows])
+        asked = [(q, row) for q, row in zip(mirrored, rows, strict=True) if not q.is_empty]
+        queries, rows = [q for q, _ in asked], [row for _, row in asked]
+
+        prompts = self.questions.prompts(queries, rng)
+        ids = [
+            prompt + self.processor.answer_ids(q.task, q.details)
+            for prompt, q in zip(prompts, queries, strict=True)
+        ]
+        device, vlm = device_of(self), self.model.vlm
+        with torch.no_grad():
+            pictures = augmented(self.arrays.images[index], affine, generator)
+            features = vlm.tower(pictures.to(device))
+            tokens, _ = image_tokens(vlm, features[rows], prompts)
+            scored = vlm.score(tokens, ids, [len(prompt) for prompt in prompts])
+        found = [p for p in self.model.contact_prompts(scored, ids) if p is not None]
+        surface = self.surface.to(device)
+        embedded = self.model.embed_views(surface.views.to(device))
+        logits, iou = self.model.localize(found, embedded, on_object=False)
+        target = surface.vertex_targets([q.vertices for q in queries])
+        every = range(surface.num_views)
+        parts = self._contact(logits, iou, target, surface, every)
+        return {key: value.mean() for key, value in parts.items()}

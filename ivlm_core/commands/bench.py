@@ -185,31 +185,76 @@ class BenchNode:
     """Further arguments of `python -m ivlm_ros.bench`, after --."""
 
     def run(self) -> int:
-        """Run the benchmark of the ROS package in its own process; return its exit code."""
-        import importlib.util
-        import subprocess
-        import sys
+        """Run the benchmark; return its exit code."""
+        options = ["--model", self.model, *(["--json"] if self.json else [])]
+        return _run_ros("node", "bench", [*options, *self.arguments])
 
-        for package in ("rclpy", "ivlm_ros"):
-            if importlib.util.find_spec(package) is None:
-                raise UsageError(
-                    f"bench node needs the ROS package '{package}', which {sys.executable} cannot "
-                    "import. In the repository: 'make ws', then 'source ros2_ws/env.sh'; with an "
-                    "apt ROS 2 Jazzy: source its set-up and that of the built ros2_ws."
-                )
-        command = [sys.executable, "-m", "ivlm_ros.bench", "--model", self.model]
-        command += ["--json"] if self.json else []
-        return subprocess.run([*command, *self.arguments], check=False).returncode
+
+@dataclass(frozen=True)
+class BenchMarkers:
+    """Time messages about a large mesh as packed bytes, beside message objects."""
+
+    json: bool = False
+    """Print the report as JSON, as the last line."""
+    arguments: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Further arguments of `python -m ivlm_ros.bench_markers`, after --."""
+
+    def run(self) -> int:
+        """Run the benchmark; return its exit code."""
+        options = ["--json"] if self.json else []
+        return _run_ros("markers", "bench_markers", [*options, *self.arguments])
+
+
+@dataclass(frozen=True)
+class BenchSoak:
+    """Run the ROS node under a camera for long: memory, latency and drops over time."""
+
+    minutes: float = 10.0
+    """Length."""
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")] = "nano"
+    """'nano' (shipped) or a model folder."""
+    json: bool = False
+    """Print the report as JSON, as the last line."""
+    arguments: Annotated[tuple[str, ...], tyro.conf.Positional] = ()
+    """Further arguments of `python -m ivlm_ros.bench_soak`, after --."""
+
+    def run(self) -> int:
+        """Run the benchmark; return its exit code."""
+        options = ["--model", self.model, "--minutes", str(self.minutes)]
+        options += ["--json"] if self.json else []
+        return _run_ros("soak", "bench_soak", [*options, *self.arguments])
+
+
+def _run_ros(name: str, module: str, arguments: list[str]) -> int:
+    """Run a benchmark of the ROS package in its own process; return its exit code."""
+    import importlib.util
+    import subprocess
+    import sys
+
+    for package in ("rclpy", "ivlm_ros"):
+        if importlib.util.find_spec(package) is None:
+            raise UsageError(
+                f"bench {name} needs the ROS package '{package}', which {sys.executable} cannot "
+                "import. In the repository: 'make ws', then 'source ros2_ws/env.sh'; with an "
+                "apt ROS 2 Jazzy: source its set-up and that of the built ros2_ws."
+            )
+    command = [sys.executable, "-m", f"ivlm_ros.{module}", *arguments]
+    return subprocess.run(command, check=False).returncode
 
 
 @dataclass(frozen=True)
 class Bench:
-    """Measure speed: `predict` the pipeline, `query` beside the plain way, `node` the ROS node."""
+    """Measure speed: `predict` the pipeline, `query` beside the plain way, `node` the ROS node.
+
+    `markers` compares the node's packed messages with message objects; `soak` runs it for long.
+    """
 
     what: (
         Annotated[BenchPredict, tyro.conf.subcommand("predict")]
         | Annotated[BenchQuery, tyro.conf.subcommand("query")]
         | Annotated[BenchNode, tyro.conf.subcommand("node")]
+        | Annotated[BenchMarkers, tyro.conf.subcommand("markers")]
+        | Annotated[BenchSoak, tyro.conf.subcommand("soak")]
     )
 
     def run(self) -> int:

@@ -12,6 +12,8 @@ from PIL import Image
 pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
 
 from ivlm_ros.bench import Options  # noqa: E402
+from ivlm_ros.bench_soak import Options as SoakOptions  # noqa: E402
+from ivlm_ros.bench_soak import Window, summary  # noqa: E402
 from ivlm_ros.demo import PHOTOGRAPHS  # noqa: E402
 from ivlm_ros.frame_source import SHIPPED, label_of, open_source, source_path  # noqa: E402
 
@@ -89,6 +91,45 @@ def test_bench_reports_latency(tiny_model: Path) -> None:
         assert 0 < report[key]["p50"] <= report[key]["p99"] <= report[key]["max"]
     assert report["one_at_a_time_ms"]["count"] == 5
     assert report["stages"]["images published"]
+
+
+def test_bench_of_messages_compares_two_ways() -> None:
+    done = run("ivlm_ros.bench_markers", "--subdivisions", "2", "--runs", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["faces"] == 320
+    assert set(report["messages"]) == {"MarkerArray", "ContactMesh"}
+    for figures in report["messages"].values():
+        assert figures["packed_ms"] > 0 and figures["objects_ms"] > 0
+
+
+def test_soak_watches_a_node(tiny_model: Path) -> None:
+    done = run(
+        "ivlm_ros.bench_soak",
+        *("--model", str(tiny_model), "--minutes", "0.1", "--warm-up-minutes", "0"),
+        *("--label-seconds", "2", "--camera-hz", "5", "--width", "160", "--height", "120"),
+        "--json",
+    )
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert sum(part["answered"] for part in report["parts"]) > 0
+    assert all(part["memory_mb"] > 0 for part in report["parts"])
+    slopes = (report["memory_slope_mb_per_hour"], report["latency_slope_ms_per_hour"])
+    assert all(np.isfinite(slopes))
+
+
+def test_the_slope_of_memory_is_that_of_the_time_after_warming_up() -> None:
+    options = SoakOptions(minutes=60, warm_up_minutes=10)
+    windows = [
+        Window(float(minute), 10, (50.0, 60.0), 900.0 if minute < 10 else 500 + minute / 10)
+        for minute in range(1, 61)
+    ]
+    report = summary(options, windows)
+    assert report["memory_slope_mb_per_hour"] == pytest.approx(6.0)
+    assert report["latency_slope_ms_per_hour"] == pytest.approx(0.0, abs=1e-6)
+    assert sum(part["answered"] for part in report["parts"]) == 2 * 50
+    with pytest.raises(ValueError, match="warm-up"):
+        SoakOptions(minutes=1, warm_up_minutes=2)
 
 
 def test_bench_says_why_it_fails() -> None:

@@ -130,6 +130,10 @@ class Camera:
         new = sorted(set(self._published) - before)
         return sent + 1, [(self._published[stamp] - stamp) / 1e9 for stamp in new]
 
+    def forget(self) -> None:
+        """Forget the results so far: a long run keeps none."""
+        self._published.clear()
+
     def _send(self) -> int:
         stamp = self.node.get_clock().now().nanoseconds
         self._message.header.stamp.sec, self._message.header.stamp.nanosec = divmod(stamp, 10**9)
@@ -191,7 +195,7 @@ def measure(options: Options, process: NodeProcess) -> dict[str, Any]:
         "one_at_a_time_with_overlay_ms": overlay,
         "camera_ms": streamed,
         "stages": camera.stages(),
-        "node_memory_mb": _memory_mb(process.pid),
+        "node_memory_mb": memory_mb(process.pid),
     }
 
 
@@ -206,7 +210,8 @@ def _summary(seconds: list[float]) -> dict[str, float]:
     }
 
 
-def _memory_mb(pid: int) -> float:
+def memory_mb(pid: int) -> float:
+    """Return a process's resident memory."""
     status = Path(f"/proc/{pid}/status").read_text()
     (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
     return round(int(line.split()[1]) / 1024, 1)

@@ -130,4 +130,5 @@ class Intake:
             return read_labels(text)
         except ValueError as error:
             self._node.get_logger().error(f"label ignored: {error}", throttle_duration_sec=1.0)
+            self._changed(f"label ignored: {error}")
             return ()

@@ -248,10 +248,10 @@ class IvlmNode(LifecycleNode):
 
     def _reload(self) -> str:
         assert self._loader is not None
-        self._loader.load(self._settings)
         note = f"loading model {self._settings.model!r}; the present one answers until then"
         self.get_logger().info(note)
-        self._status.say(note)
+        self._status.say(note)  # before it can fail
+        self._loader.load(self._settings)
         return note
 
     def _report_load_failure(self, reason: str) -> None:

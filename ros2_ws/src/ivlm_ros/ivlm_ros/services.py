@@ -97,4 +97,5 @@ def mesh_of_message(message: MeshMessage) -> Mesh:
     vertices = np.array([(v.x, v.y, v.z) for v in message.vertices], np.float64).reshape(-1, 3)
     faces = np.array([t.vertex_indices for t in message.triangles], np.int64).reshape(-1, 3)
     faces = np.minimum(faces, np.iinfo(np.int32).max)  # what a mesh counts with
-    return check_mesh(Mesh(vertices, faces))
+    with np.errstate(over="ignore"):  # too large a number is infinite then, and refused
+        return check_mesh(Mesh(vertices, faces))

@@ -11,7 +11,7 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-PARAMETERS = ("model", "device", "label", "object_mesh_dir")
+PARAMETERS = ("model", "device", "label", "object_mesh_dir", "image_transport")
 """Parameters of the node that are arguments here; the others go through `params_file`."""
 
 
@@ -34,6 +34,8 @@ def start_node(context: LaunchContext) -> list[LifecycleNode]:
         ],
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         output="screen",
+        respawn=LaunchConfiguration("respawn"),
+        respawn_delay=2.0,
     )
     return [node]
 
@@ -61,6 +63,12 @@ def generate_launch_description() -> LaunchDescription:
                 "object_mesh_dir", default_value="", description="folder with meshes named by label"
             ),
             DeclareLaunchArgument(
+                "image_transport",
+                default_value="",
+                choices=["", "raw", "compressed"],
+                description="what images come as; compressed: on the topic image/compressed",
+            ),
+            DeclareLaunchArgument(
                 "params_file", default_value="", description="YAML file with further parameters"
             ),
             DeclareLaunchArgument(
@@ -71,6 +79,12 @@ def generate_launch_description() -> LaunchDescription:
                 default_value="true",
                 choices=["true", "false"],
                 description="activate by itself; false: wait for a lifecycle manager",
+            ),
+            DeclareLaunchArgument(
+                "respawn",
+                default_value="false",
+                choices=["true", "false"],
+                description="start the node again when it ends by itself",
             ),
             DeclareLaunchArgument(
                 "use_sim_time",

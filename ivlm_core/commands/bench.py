@@ -225,6 +225,23 @@ class BenchSoak:
         return _run_ros("soak", "bench_soak", [*options, *self.arguments])
 
 
+@dataclass(frozen=True)
+class BenchChurn:
+    """Take the ROS node up and down, again and again: memory over rounds."""
+
+    rounds: int = 500
+    """Times."""
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")] = "nano"
+    """'nano' (shipped) or a model folder."""
+    json: bool = False
+    """Print the report as JSON, as the last line."""
+
+    def run(self) -> int:
+        """Run the benchmark; return its exit code."""
+        options = ["--model", self.model, "--rounds", str(self.rounds)]
+        return _run_ros("churn", "bench_churn", [*options, *(["--json"] if self.json else [])])
+
+
 def _run_ros(name: str, module: str, arguments: list[str]) -> int:
     """Run a benchmark of the ROS package in its own process; return its exit code."""
     import importlib.util
@@ -246,7 +263,8 @@ def _run_ros(name: str, module: str, arguments: list[str]) -> int:
 class Bench:
     """Measure speed: `predict` the pipeline, `query` beside the plain way, `node` the ROS node.
 
-    `markers` compares the node's packed messages with message objects; `soak` runs it for long.
+    `markers` compares the node's packed messages with message objects; `soak` runs it for long,
+    `churn` takes it up and down.
     """
 
     what: (
@@ -255,6 +273,7 @@ class Bench:
         | Annotated[BenchNode, tyro.conf.subcommand("node")]
         | Annotated[BenchMarkers, tyro.conf.subcommand("markers")]
         | Annotated[BenchSoak, tyro.conf.subcommand("soak")]
+        | Annotated[BenchChurn, tyro.conf.subcommand("churn")]
     )
 
     def run(self) -> int:

@@ -118,6 +118,16 @@ def test_soak_watches_a_node(tiny_model: Path) -> None:
     assert all(np.isfinite(slopes))
 
 
+def test_churn_takes_a_node_up_and_down(tiny_model: Path) -> None:
+    arguments = ("--model", str(tiny_model), "--rounds", "4", "--warm-up-rounds", "1", "--json")
+    done = run("ivlm_ros.bench_churn", *arguments)
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    assert report["rounds"] == 4 and report["memory_mb"]["highest"] > 0
+    missing = run("ivlm_ros.bench_churn", "--model", "/missing/model")
+    assert missing.returncode == 1 and "trigger_configure failed" in missing.stderr
+
+
 def test_the_slope_of_memory_is_that_of_the_time_after_warming_up() -> None:
     options = SoakOptions(minutes=60, warm_up_minutes=10)
     windows = [

@@ -14,7 +14,7 @@ pytest.importorskip("ivlm_ros", reason="ivlm_ros is not on the path; source ros2
 
 from ivlm_ros.parameters import NodeParameters  # noqa: E402
 
-LAUNCH_FILES = ("ivlm.launch.py", "demo.launch.py")
+LAUNCH_FILES = ("ivlm.launch.py", "demo.launch.py", "two_robots.launch.py")
 REPLAY_PARAMETERS = {
     "source",
     "rate_hz",
@@ -97,10 +97,14 @@ def test_executables_exist(trees: dict[str, ast.Module], repository: Path) -> No
     assert {"name", "namespace"} <= set(keywords(node))  # both are mandatory
 
 
-def test_demo_hands_on_what_the_other_file_declares(trees: dict[str, ast.Module]) -> None:
-    (include,) = calls(trees["demo.launch.py"], "IncludeLaunchDescription")
+@pytest.mark.parametrize("name", ["demo.launch.py", "two_robots.launch.py"])
+def test_what_is_handed_on_is_declared(trees: dict[str, ast.Module], name: str) -> None:
+    (include,) = calls(trees[name], "IncludeLaunchDescription")
     handed = keywords(include)["launch_arguments"].func.value
     assert {constant(k) for k in handed.keys} <= set(declared(trees["ivlm.launch.py"]))
+
+
+def test_demo_replays_with_the_programs_parameters(trees: dict[str, ast.Module]) -> None:
     (replay,) = [
         c
         for c in calls(trees["demo.launch.py"], "Node")

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from struct import unpack_from
 from typing import Any
+from xml.etree import ElementTree
 
 import numpy as np
 import pytest
@@ -334,6 +335,29 @@ def test_the_interface_is_the_documented_one(camera: Camera) -> None:
     }
     actions = dict(get_action_server_names_and_types_by_node(node, "ivlm_node", "/"))
     assert actions == {"/ivlm_node/estimate": ["ivlm_msgs/action/Estimate"]}
+
+
+def test_the_security_policy_allows_what_the_node_does(camera: Camera, repository: Path) -> None:
+    """All of it and, but for what other parameters bring, nothing else."""
+    path = repository / "ros2_ws" / "src" / "ivlm_ros" / "security" / "ivlm_node.policy.xml"
+    (profile,) = ElementTree.parse(path).getroot().iter("profile")
+
+    def allowed(kind: str, right: str) -> set[str]:
+        (group,) = [g for g in profile.findall(kind) if g.get(right) == "ALLOW"]
+        names = {item.text or "" for item in group}
+        return {n.replace("~", "/ivlm_node") if n[0] == "~" else f"/{n.lstrip('/')}" for n in names}
+
+    node = camera.listener.node
+    published = dict(node.get_publisher_names_and_types_by_node("ivlm_node", "/"))
+    read = dict(node.get_subscriber_names_and_types_by_node("ivlm_node", "/"))
+    offered = dict(node.get_service_names_and_types_by_node("ivlm_node", "/"))
+    extra = {"/ivlm_node/object_contact", "/ivlm_node/object_contact_cloud"}
+    assert {n for n in published if "_action" not in n} == allowed("topics", "publish") - extra
+    extra = {"/image/compressed", "/clock", "/parameter_events"}
+    assert set(read) - {"/parameter_events"} == allowed("topics", "subscribe") - extra
+    assert {n for n in offered if "_action" not in n} == allowed("services", "reply")
+    actions = dict(get_action_server_names_and_types_by_node(node, "ivlm_node", "/"))
+    assert set(actions) == allowed("actions", "execute")
 
 
 def test_replayed_folder_is_answered_with_its_labels(

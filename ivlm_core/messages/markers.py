@@ -19,6 +19,7 @@ from ivlm_core.messages.cdr import (
     Stamp,
     encode_marker_array,
 )
+from ivlm_core.messages.placement import place_vertices
 from ivlm_core.visualize.colours import score_colours, shaded
 from ivlm_core.visualize.wording import parts_line
 
@@ -81,18 +82,15 @@ class MarkerMaker:
 
     def caption(self, prediction: "Prediction", header: Stamp, pose: Pose) -> MarkerData:
         """Return what was asked and found as a line of text above the mesh."""
-        height = float(np.ptp(prediction.mesh.vertices[:, 1]))
-        low, high = prediction.mesh.bounds.astype(np.float64)
-        x, y, z = pose.position
-        centre = (low + high) / 2
-        above = (x + centre[0], y - centre[1] - height / 2 - _CAPTION_GAP, z - centre[2])
+        low, high = _bounds(place_vertices(prediction.mesh.vertices, pose))
+        above = ((low[0] + high[0]) / 2, low[1] - _CAPTION_GAP, (low[2] + high[2]) / 2)
         found = f"\n{parts_line(prediction)}" if prediction.part_scores else ""
         return MarkerData(
             header=header,
             ns=f"{namespace(prediction)}_caption",
             id=0,
             type=TEXT_VIEW_FACING,
-            pose=Pose(position=(float(above[0]), float(above[1]), float(above[2]))),
+            pose=Pose(position=above),
             scale=(_CAPTION_HEIGHT,) * 3,
             frame_locked=True,
             text=f"{prediction.task.replace('_', ' ')}: {prediction.label}{found}",
@@ -105,6 +103,10 @@ class MarkerMaker:
                 self._corners.pop(next(iter(self._corners)))
             known = self._corners[id(mesh)] = _Corners.of(mesh)
         return known
+
+
+def _bounds(points: np.ndarray) -> tuple[list[float], list[float]]:
+    return points.min(axis=0).astype(float).tolist(), points.max(axis=0).astype(float).tolist()
 
 
 def namespace(prediction: "Prediction") -> str:

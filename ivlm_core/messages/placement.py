@@ -1,9 +1,10 @@
 """Where body and object are shown relative to the camera.
 
 The estimate says where on a surface contact is, not where person and object stand in the room: a
-single image gives no metric pose. For RViz and for clouds the meshes are therefore *displayed* side
-by side in front of the camera, in the image's own frame, at true size. The frame is taken to be a
-ROS optical frame (REP 103): x right, y down, z forward, metres.
+single image gives no metric pose. Where something else estimates the object's pose, that is used.
+Else, for RViz and for clouds, the meshes are *displayed* side by side in front of the camera, in
+the image's own frame, at true size. The frame is taken to be a ROS optical frame (REP 103): x
+right, y down, z forward, metres.
 
 Bodies and object meshes have +y up and the body looks along +z, so half a turn about the x axis
 stands them upright and turns the body's face to the camera.
@@ -12,6 +13,7 @@ stands them upright and turns the body's face to the camera.
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from ivlm_core.messages.cdr import Pose
 
@@ -34,13 +36,15 @@ def display_pose(vertices: np.ndarray, position: Sequence[float]) -> Pose:
 
 
 def place_vertices(vertices: np.ndarray, pose: Pose) -> np.ndarray:
-    """Return vertices, float32 [vertex, 3], in the image's frame for a pose of `display_pose`."""
-    placed = vertices @ OPTICAL_FROM_MESH.T + np.asarray(pose.position)
+    """Return vertices, float32 [vertex, 3], in the frame that a mesh has a pose in."""
+    matrix = camera_from_mesh(pose)
+    placed = vertices @ matrix[:3, :3].T + matrix[:3, 3]
     return placed.astype(np.float32)
 
 
 def camera_from_mesh(pose: Pose) -> np.ndarray:
-    """Return a pose of `display_pose` as a matrix, float64 [4, 4]: mesh to image's frame."""
+    """Return a pose as a matrix, float64 [4, 4]: mesh to image's frame."""
     matrix = np.eye(4)
-    matrix[:3, :3], matrix[:3, 3] = OPTICAL_FROM_MESH, pose.position
+    matrix[:3, :3] = Rotation.from_quat(pose.orientation).as_matrix()
+    matrix[:3, 3] = pose.position
     return matrix

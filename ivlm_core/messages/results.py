@@ -1,7 +1,8 @@
 """Everything that is sent about one image, as bytes: the node's topics, and those of a bag."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import NamedTuple
 
 import numpy as np
@@ -127,17 +128,27 @@ def overlays(photo: np.ndarray, predictions: Sequence[Prediction]) -> np.ndarray
 
 
 def display_poses(
-    predictions: Sequence[Prediction], display: Display
+    predictions: Sequence[Prediction],
+    display: Display,
+    object_poses: Mapping[str, Pose] = MappingProxyType({}),
 ) -> list[tuple[Prediction, Pose]]:
     """Return each prediction with the pose it is shown at.
 
-    The first body and the first object stand where `display` says; further bodies to the left of
-    it, further objects to the right.
+    An object whose pose is known is where it is. Else the first body and the first object stand
+    where `display` says; further bodies to the left of it, further objects to the right.
+
+    Args:
+        predictions: of one image.
+        display: how results are shown.
+        object_poses: poses of objects in the image's frame, by label.
     """
     placed = []
     next_x = {True: display.body_position[0], False: display.object_position[0]}
     for prediction in predictions:
         on_body = prediction.task == "human_contact"
+        if not on_body and prediction.label in object_poses:
+            placed.append((prediction, object_poses[prediction.label]))
+            continue
         _, y, z = display.body_position if on_body else display.object_position
         vertices = prediction.mesh.vertices
         placed.append((prediction, display_pose(vertices, (next_x[on_body], y, z))))

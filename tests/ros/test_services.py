@@ -13,16 +13,17 @@ from PIL import Image as PilImage
 pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
 
 from action_msgs.msg import GoalStatus  # noqa: E402
-from geometry_msgs.msg import Point  # noqa: E402
+from geometry_msgs.msg import Point, PoseArray, PoseStamped  # noqa: E402
 from rclpy.action import ActionClient  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
-from sensor_msgs.msg import CompressedImage, Image  # noqa: E402
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2  # noqa: E402
 from shape_msgs.msg import Mesh as MeshMessage  # noqa: E402
 from shape_msgs.msg import MeshTriangle  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from ivlm_core.geometry.mesh import Mesh, save_mesh  # noqa: E402
+from ivlm_core.messages.clouds import POINT  # noqa: E402
 from ivlm_msgs.action import Estimate  # noqa: E402
 from ivlm_msgs.srv import SetObject  # noqa: E402
 from ivlm_ros import qos  # noqa: E402
@@ -343,3 +344,64 @@ def test_one_goal_at_a_time_and_it_can_be_cancelled(
     assert cancelled.status == GoalStatus.STATUS_CANCELED
     assert cancelled.result.message == "cancelled" and not cancelled.result.success
     assert asker.result(asker.ask(label="chair", image=rig.image(photo))).result.success
+
+
+# --- where the object is ---
+
+
+def pose_message(rig: Rig, seconds_old: float, frame: str, z: float, w: float = 0.0) -> PoseStamped:
+    message = PoseStamped(
+        header=rig.image(np.zeros((2, 2, 3), np.uint8), seconds_old, frame).header
+    )
+    message.pose.position.x, message.pose.position.z = 0.5, z
+    message.pose.orientation.w, message.pose.orientation.y = w, (1 - w**2) ** 0.5
+    return message
+
+
+def test_an_object_is_shown_and_grasped_where_it_is(
+    make_rig: MakeRig, photo: np.ndarray, box: Mesh
+) -> None:
+    rig = make_rig(threshold=0.001)
+    rig.call(SetObject, "set_object", label="bottle", mesh=message_of(box))
+    poses = rig.listener.node.create_publisher(PoseStamped, "object_pose", qos.LABEL)
+    rig.listener.until(poses.get_subscription_count, "the node to listen to poses")
+    rig.listener.listen(f"/{rig.name}/object_affordance_cloud", PointCloud2, qos.RESULT)
+    rig.listener.listen(f"/{rig.name}/affordance_samples", PoseArray, qos.EVENT)
+    rig.listener.until(
+        lambda: rig.listener.node.count_publishers(f"/{rig.name}/affordance_samples"), "samples"
+    )
+    clouds = rig.listener.messages[f"/{rig.name}/object_affordance_cloud"]
+    samples = rig.listener.messages[f"/{rig.name}/affordance_samples"]
+
+    def centre() -> np.ndarray:
+        before = len(clouds)
+        rig.send(photo)
+        rig.listener.until(lambda: len(clouds) > before, "a cloud")
+        rows = np.frombuffer(clouds[-1].data, POINT)
+        points = np.stack([rows["x"], rows["y"], rows["z"]], axis=1)
+        return (points.min(axis=0) + points.max(axis=0)) / 2
+
+    def known(count: int) -> None:
+        rig.listener.until(lambda: len(rig.node._object_poses._known) == count, "the pose")
+
+    np.testing.assert_allclose(centre(), (0.8, 0, 3), atol=1e-4)
+    poses.publish(pose_message(rig, 5.0, "camera", 1.0))
+    known(1)
+    np.testing.assert_allclose(centre(), (0.8, 0, 3), atol=1e-4)
+    rig.counted("without object pose")
+    only_shown = clouds[-1].header
+    poses.publish(pose_message(rig, 0.0, "camera", 2.0, w=0.6))
+    poses.publish(pose_message(rig, 0.0, "elsewhere", 9.0))
+    known(3)
+    np.testing.assert_allclose(centre(), (0.5, 0, 2), atol=1e-4)
+    there = clouds[-1].header
+    rig.listener.until(
+        lambda: samples and samples[-1].header == there, "samples where the object is"
+    )
+    for place in samples[-1].poses:
+        assert np.hypot(place.position.x - 0.5, place.position.z - 2) < 0.3
+    assert only_shown not in [s.header for s in samples], "that is no place to grasp at"
+    bad = pose_message(rig, 0.0, "camera", 1.0)
+    bad.pose.orientation.y = 0.2
+    poses.publish(bad)
+    rig.listener.until(lambda: "object_pose ignored" in rig.status[-1].note, "the status")

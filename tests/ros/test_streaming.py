@@ -323,6 +323,7 @@ def test_the_interface_is_the_documented_one(camera: Camera) -> None:
     assert {n: t for n, t in read.items() if n != "/parameter_events"} == {
         "/image": ["sensor_msgs/msg/Image"],
         "/label": ["std_msgs/msg/String"],
+        "/object_pose": ["geometry_msgs/msg/PoseStamped"],
     }
     offered = dict(node.get_service_names_and_types_by_node("ivlm_node", "/"))
     assert {n: t for n, t in offered.items() if "ivlm_msgs/srv" in t[0]} == {

@@ -1,7 +1,8 @@
 """Managed node: camera images and object labels in, contact and affordance on meshes out.
 
-Topics in: `image` (sensor_msgs/Image) or `image/compressed`, and `label` (std_msgs/String): one or
-several labels that hold for the images after them. Topics out, per task of parameter `tasks`:
+Topics in: `image` (sensor_msgs/Image) or `image/compressed`; `label` (std_msgs/String), one or
+several that hold for the images after them; `object_pose` (PoseStamped), where the object is, if
+something estimates that. Topics out, per task of parameter `tasks`:
 `~/<task>` (ivlm_msgs/ContactMesh) and `~/<task>_cloud` (PointCloud2), a message a label; for all
 together `~/markers` (MarkerArray), `~/overlay` (Image) and `~/affordance_samples` (PoseArray), the
 last two made only while somebody subscribes. Every result carries the header of its image;
@@ -35,6 +36,7 @@ from rclpy.time import Time
 from ivlm_core.estimator import Estimator
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.labels import read_labels
+from ivlm_core.messages.cdr import Pose
 from ivlm_core.messages.images import picture
 from ivlm_core.object_meshes import ObjectMeshes, files_by_label
 from ivlm_core.pipeline import Pipeline
@@ -46,6 +48,7 @@ from ivlm_ros.inference import InferenceThread
 from ivlm_ros.intake import Frame, Intake
 from ivlm_ros.lifecycle_guard import logged_transition, refuse_illegal_transitions
 from ivlm_ros.model_loader import ModelLoader, load_pipeline, mesh_folder
+from ivlm_ros.object_poses import ObjectPoses
 from ivlm_ros.outputs import Outputs
 from ivlm_ros.parameters import NodeParameters
 from ivlm_ros.services import Services
@@ -80,6 +83,7 @@ class IvlmNode(LifecycleNode):
         self._worker: InferenceThread[Work] | None = None
         self._slot: FrameSlot[Work] = FrameSlot()
         self._intake: Intake | None = None
+        self._object_poses: ObjectPoses | None = None
         self._publish_lock = threading.Lock()
         self._active = False
         self._statistics = NodeStatistics()
@@ -120,6 +124,9 @@ class IvlmNode(LifecycleNode):
         self._intake = Intake(
             self, self._slot.put, lambda: self._settings, self._statistics, self._status.say
         )
+        self._object_poses = ObjectPoses(
+            self, lambda: self._settings.object_pose_timeout_s, self._status.say
+        )
         self._worker = InferenceThread(self._slot, self._process, self._report_failure)
         self._loader = ModelLoader(self._use_model, self._report_load_failure)
         self._offered = Services(self, self._meshes, self._clear, self._reload, self._status.say)
@@ -136,7 +143,8 @@ class IvlmNode(LifecycleNode):
         self._slot.open()
         with self._publish_lock:
             self._active = True
-        if self._intake is not None:
+        if self._intake is not None and self._object_poses is not None:
+            self._object_poses.start()
             self._intake.start()
         return result
 
@@ -185,8 +193,9 @@ class IvlmNode(LifecycleNode):
         return int(self._state_machine.current_state[0])
 
     def _stop_streaming(self) -> None:
-        if self._intake is not None:
-            self._intake.stop()
+        for source in (self._intake, self._object_poses):
+            if source is not None:
+                source.stop()
         self._slot.close()
         with self._publish_lock:  # a frame in work finishes, but publishes nothing from here on
             if self._active and self._outputs is not None:
@@ -203,7 +212,7 @@ class IvlmNode(LifecycleNode):
             if part is not None:
                 part.destroy()
         self._outputs = self._offered = self._action = None
-        self._intake = None
+        self._intake = self._object_poses = None
         self._estimator = None
         self._meshes = None
         self._load_failure = ""
@@ -300,11 +309,26 @@ class IvlmNode(LifecycleNode):
         with self._publish_lock:
             if not self._active or self._outputs is None:
                 return
-            self._outputs.publish(header, photo, found, settings)
+            poses, missing = self._poses_at(frame)
+            self._outputs.publish(header, photo, found, settings, poses, samples=not missing)
         stages = {"predict": predicted - start, "publish": time.monotonic() - predicted}
         if (total := self._age_ms(header.stamp)) is not None:
             stages["stamp to publication"] = total / 1000
         self._statistics.done(stages)
+
+    def _poses_at(self, frame: Frame) -> tuple[dict[str, Pose], bool]:
+        """Return the pose of the first label's object, and whether one is missing.
+
+        Where poses come in, a place that is only for show must not be taken for the object's.
+        """
+        assert self._object_poses is not None
+        pose = self._object_poses.at(frame.message.header)
+        if pose is not None:
+            return {frame.labels[0]: pose}, False
+        missing = self._object_poses.expected
+        if missing:
+            self._statistics.count("without object pose")
+        return {}, missing
 
     def _age_ms(self, stamp: TimeMessage) -> float | None:
         """Milliseconds since the image's stamp; None without a clock or for a stamp ahead of it."""

@@ -1,6 +1,6 @@
 """The node's result topics and `~/score_grasps`: names, types, quality of service."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from geometry_msgs.msg import PoseArray
@@ -11,7 +11,7 @@ from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
-from ivlm_core.messages.cdr import Stamp
+from ivlm_core.messages.cdr import Pose, Stamp
 from ivlm_core.messages.results import ResultMessages, display_poses, of_objects
 from ivlm_core.pipeline import Prediction
 from ivlm_msgs.msg import ContactMesh
@@ -53,6 +53,8 @@ class Outputs:
         photo: np.ndarray,
         predictions: Sequence[Prediction],
         parameters: NodeParameters,
+        object_poses: Mapping[str, Pose],
+        samples: bool,
     ) -> None:
         """Send everything known about one image; all of it carries the image's header.
 
@@ -61,17 +63,21 @@ class Outputs:
             photo: the image, uint8 [height, width, 3] RGB.
             predictions: of every label asked about one per task, label by label.
             parameters: where to show bodies and objects.
+            object_poses: where objects are, by label, as far as that is known.
+            samples: whether places to grasp at may be sent: not where a pose is missing.
         """
         stamp = Stamp(header.stamp.sec, header.stamp.nanosec, header.frame_id)
-        placed = display_poses(predictions, parameters.display)
+        placed = display_poses(predictions, parameters.display, object_poses)
         self._affordances.remember([Seen(p, pose, header) for p, pose in of_objects(placed)])
+
+        def wanted(topic: str) -> bool:
+            listened = self._publishers[topic].get_subscription_count() > 0
+            return listened and (samples or topic != "affordance_samples")
+
         for topic, data in self._messages.of_image(
-            stamp, photo, placed, parameters.display, self._listened
+            stamp, photo, placed, parameters.display, wanted
         ):
             self._publishers[topic].publish(data)
-
-    def _listened(self, topic: str) -> bool:
-        return self._publishers[topic].get_subscription_count() > 0
 
     def clear(self) -> None:
         """Remove the markers from every RViz, present or future, and wait until they know.

@@ -115,6 +115,13 @@ class NodeParameters:
         bounds=(0.0, 1e9),
         live=True,
     )
+    object_pose_timeout_s: float = _parameter(
+        0.5,
+        "how far the stamps of an image and of its pose on topic object_pose may be apart, "
+        "seconds; 0: any distance, for objects that do not move",
+        bounds=(0.0, 1e6),
+        live=True,
+    )
     input_timeout_s: float = _parameter(
         5.0, "warn when active and no image came for so long, seconds", bounds=(0.1, 1e6), live=True
     )

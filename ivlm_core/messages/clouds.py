@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ivlm_core.messages.cdr import CloudData, Stamp
-from ivlm_core.visualize.colours import score_colours
+from ivlm_core.visualize.colours import ColourMap, score_colours
 
 if TYPE_CHECKING:
     from ivlm_core.pipeline import Prediction
@@ -14,17 +14,21 @@ POINT = np.dtype([("x", "<f4"), ("y", "<f4"), ("z", "<f4"), ("rgb", "<u4"), ("sc
 """One point, 20 bytes: metres, colour 0x00RRGGBB, score in [0, 1]."""
 
 
-def contact_cloud(prediction: "Prediction", points: np.ndarray, header: Stamp) -> CloudData:
+def contact_cloud(
+    prediction: "Prediction", points: np.ndarray, header: Stamp, colour_map: ColourMap = "warm"
+) -> CloudData:
     """Return all vertices as a cloud; point i is vertex i of the mesh.
 
     Args:
         prediction: scores and seen flags; unseen vertices have score 0 and the unseen colour.
         points: float32 [vertex, 3], the vertices in the header's frame, metres.
         header: of the image.
+        colour_map: of field `rgb`.
     """
     rows = np.empty(len(points), POINT)
     rows["x"], rows["y"], rows["z"] = points.T
-    red, green, blue = score_colours(prediction.scores, prediction.seen).T.astype(np.uint32)
+    colours = score_colours(prediction.scores, prediction.seen, colour_map)
+    red, green, blue = colours.T.astype(np.uint32)
     rows["rgb"] = red << 16 | green << 8 | blue
     rows["score"] = np.where(prediction.seen, prediction.scores, 0)
     return CloudData(header, rows, bool(np.isfinite(points).all()))

@@ -20,7 +20,7 @@ from ivlm_core.messages.cdr import (
     encode_marker_array,
 )
 from ivlm_core.messages.placement import place_vertices
-from ivlm_core.visualize.colours import score_colours, shaded
+from ivlm_core.visualize.colours import ColourMap, score_colours, shaded
 from ivlm_core.visualize.wording import parts_line
 
 if TYPE_CHECKING:
@@ -61,13 +61,20 @@ class MarkerMaker:
     def __init__(self) -> None:
         self._corners: dict[int, _Corners] = {}
 
-    def mesh_marker(self, prediction: "Prediction", header: Stamp, pose: Pose) -> MarkerData:
+    def mesh_marker(
+        self,
+        prediction: "Prediction",
+        header: Stamp,
+        pose: Pose,
+        colour_map: ColourMap = "warm",
+    ) -> MarkerData:
         """Return the mesh as triangles coloured by score.
 
         Args:
             prediction: what to show.
             header: of the image.
             pose: of the mesh in the header's frame.
+            colour_map: which colours.
         """
         corners = self._corners_of(prediction.mesh)
         return MarkerData(
@@ -77,7 +84,7 @@ class MarkerMaker:
             pose=pose,
             frame_locked=True,  # follow the camera; also frees RViz from finding an old stamp in tf
             points=corners.points,
-            colors=shaded_colours(prediction).take(corners.vertices, axis=0),
+            colors=shaded_colours(prediction, colour_map).take(corners.vertices, axis=0),
         )
 
     def caption(self, prediction: "Prediction", header: Stamp, pose: Pose) -> MarkerData:
@@ -114,9 +121,9 @@ def namespace(prediction: "Prediction") -> str:
     return f"{prediction.label}/{prediction.task}"
 
 
-def shaded_colours(prediction: "Prediction") -> np.ndarray:
+def shaded_colours(prediction: "Prediction", colour_map: ColourMap = "warm") -> np.ndarray:
     """Return the shaded colours of all vertices, float32 [vertex, 4] RGBA, opaque."""
-    plain = score_colours(prediction.scores, prediction.seen)
+    plain = score_colours(prediction.scores, prediction.seen, colour_map)
     shades = shaded(plain, prediction.mesh.vertex_normals, _TO_LIGHT)
     rgba = np.ones((len(shades), 4), np.float32)
     rgba[:, :3] = shades.astype(np.float32) / 255
@@ -132,11 +139,16 @@ class MarkerScene:
         """Namespaces."""
         self._frame = ""
 
-    def show(self, placed: "Sequence[tuple[Prediction, Pose]]", header: Stamp) -> bytes:
+    def show(
+        self,
+        placed: "Sequence[tuple[Prediction, Pose]]",
+        header: Stamp,
+        colour_map: ColourMap = "warm",
+    ) -> bytes:
         """Return a `MarkerArray` that shows predictions at their poses, and nothing else."""
         markers = []
         for prediction, pose in placed:
-            markers.append(self._maker.mesh_marker(prediction, header, pose))
+            markers.append(self._maker.mesh_marker(prediction, header, pose, colour_map))
             markers.append(self._maker.caption(prediction, header, pose))
         names = tuple(marker.ns for marker in markers)
         left = [ns for ns in self.shown if ns not in names]

@@ -23,6 +23,7 @@ from ivlm_core.messages.clouds import contact_cloud
 from ivlm_core.messages.markers import MarkerScene
 from ivlm_core.messages.placement import camera_from_mesh, display_pose, place_vertices
 from ivlm_core.pipeline import TASKS, Prediction
+from ivlm_core.visualize.colours import ColourMap
 from ivlm_core.visualize.overlay import overlay_image
 
 _GAP = 0.3
@@ -54,6 +55,8 @@ class Display:
     """Of the poses of samples; it points into the surface."""
     sample_spacing_m: float = 0.03
     """Least distance between two samples."""
+    colour_map: ColourMap = "warm"
+    """Of markers and clouds."""
 
 
 class Message(NamedTuple):
@@ -100,7 +103,7 @@ class ResultMessages:
             points = place_vertices(prediction.mesh.vertices, pose)
             mesh = contact_mesh_data(prediction, header)
             yield Message(prediction.task, encode_contact_mesh(mesh))
-            cloud = contact_cloud(prediction, points, header)
+            cloud = contact_cloud(prediction, points, header, display.colour_map)
             yield Message(f"{prediction.task}_cloud", encode_point_cloud(cloud))
         if wanted("affordance_samples"):
             for prediction, pose in of_objects(placed):
@@ -109,7 +112,7 @@ class ResultMessages:
         if placed and wanted("overlay"):
             picture = overlays(photo, [prediction for prediction, _ in placed])
             yield Message("overlay", encode_image(header, picture))
-        yield Message("markers", self._scene.show(placed, header))
+        yield Message("markers", self._scene.show(placed, header, display.colour_map))
 
     def clearing_markers(self) -> bytes | None:
         """Return the `MarkerArray` that removes everything; None where nothing is shown."""

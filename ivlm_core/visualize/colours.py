@@ -1,12 +1,17 @@
-"""The one colour map of the project: neutral grey without contact, warm and darker with it.
+"""The colour maps of the project; the usual one is neutral grey without contact, warm with it.
 
-Lightness falls steadily with the score, so the order also shows in grey print and to colour-blind
-eyes. ROS markers, mesh files, pictures and the HTML page all take their colours from here.
+Its lightness falls steadily with the score, so the order also shows in grey print and to
+colour-blind eyes. ROS markers, mesh files, pictures and the HTML page take their colours from here;
+the node may be told to take another map.
 """
 
 from functools import lru_cache
+from typing import Literal, get_args
 
 import numpy as np
+
+ColourMap = Literal["warm", "viridis", "cividis"]
+COLOUR_MAPS: tuple[ColourMap, ...] = get_args(ColourMap)
 
 BODY_GREY = (205, 207, 211)
 """Colour of a seen vertex with score 0."""
@@ -14,22 +19,39 @@ BODY_GREY = (205, 207, 211)
 UNSEEN_GREY = (174, 178, 186)
 """Colour of a vertex that no view saw: it has no score."""
 
-_STOPS: tuple[tuple[float, tuple[int, int, int]], ...] = (
-    (0.00, BODY_GREY),
-    (0.08, BODY_GREY),
-    (0.30, (240, 196, 118)),
-    (0.55, (242, 134, 48)),
-    (0.78, (206, 52, 42)),
-    (1.00, (112, 8, 44)),
-)
+_STOPS: dict[ColourMap, tuple[tuple[float, tuple[int, int, int]], ...]] = {
+    "warm": (
+        (0.00, BODY_GREY),
+        (0.08, BODY_GREY),
+        (0.30, (240, 196, 118)),
+        (0.55, (242, 134, 48)),
+        (0.78, (206, 52, 42)),
+        (1.00, (112, 8, 44)),
+    ),
+    "viridis": (
+        (0.00, (68, 1, 84)),
+        (0.25, (59, 82, 139)),
+        (0.50, (33, 145, 140)),
+        (0.75, (94, 201, 98)),
+        (1.00, (253, 231, 37)),
+    ),
+    "cividis": (
+        (0.00, (0, 34, 78)),
+        (0.25, (66, 78, 108)),
+        (0.50, (125, 124, 120)),
+        (0.75, (188, 175, 111)),
+        (1.00, (254, 232, 56)),
+    ),
+}
 _TABLE_SIZE = 1024
 
 
-@lru_cache(maxsize=1)
-def _table() -> np.ndarray:
+@lru_cache(maxsize=len(COLOUR_MAPS))
+def _table(colour_map: ColourMap) -> np.ndarray:
     """Colours of evenly spaced scores 0..1, uint8 [_TABLE_SIZE, 3], mixed in OKLab."""
-    positions = np.array([position for position, _ in _STOPS])
-    stops = _oklab_from_rgb(np.array([colour for _, colour in _STOPS], dtype=np.float64))
+    positions = np.array([position for position, _ in _STOPS[colour_map]])
+    colours = np.array([colour for _, colour in _STOPS[colour_map]], dtype=np.float64)
+    stops = _oklab_from_rgb(colours)
     scores = np.linspace(0.0, 1.0, _TABLE_SIZE)
     mixed = np.stack([np.interp(scores, positions, stops[:, c]) for c in range(3)], axis=1)
     table = np.round(_rgb_from_oklab(mixed)).clip(0, 255).astype(np.uint8)
@@ -37,26 +59,30 @@ def _table() -> np.ndarray:
     return table
 
 
-def ramp(values: np.ndarray) -> np.ndarray:
+def ramp(values: np.ndarray, colour_map: ColourMap = "warm") -> np.ndarray:
     """Colours of scores.
 
     Args:
         values: scores in [0, 1], any shape; values outside are clipped, NaN counts as 0.
+        colour_map: which colours.
 
     Returns:
         uint8 [..., 3], RGB.
     """
     finite = np.nan_to_num(np.asarray(values, dtype=np.float32), nan=0.0)
     index = np.round(finite.clip(0.0, 1.0) * (_TABLE_SIZE - 1)).astype(np.int32)
-    return _table()[index]
+    return _table(colour_map)[index]
 
 
-def score_colours(scores: np.ndarray, seen: np.ndarray | None = None) -> np.ndarray:
+def score_colours(
+    scores: np.ndarray, seen: np.ndarray | None = None, colour_map: ColourMap = "warm"
+) -> np.ndarray:
     """Colour every vertex by its score.
 
     Args:
         scores: float [V], scores in [0, 1].
         seen: bool [V]; vertices that are not seen get `UNSEEN_GREY` whatever their score.
+        colour_map: which colours.
 
     Returns:
         uint8 [V, 3], RGB, without shading.
@@ -65,7 +91,7 @@ def score_colours(scores: np.ndarray, seen: np.ndarray | None = None) -> np.ndar
         ValueError: `seen` does not have one entry per score.
     """
     scores = np.asarray(scores)
-    colours = ramp(scores)
+    colours = ramp(scores, colour_map)
     if seen is not None:
         seen = np.asarray(seen, dtype=bool)
         if seen.shape != scores.shape:

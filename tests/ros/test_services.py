@@ -24,6 +24,7 @@ from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
 from ivlm_core.geometry.mesh import Mesh, save_mesh  # noqa: E402
 from ivlm_core.messages.clouds import POINT  # noqa: E402
+from ivlm_core.visualize.colours import ramp  # noqa: E402
 from ivlm_msgs.action import Estimate  # noqa: E402
 from ivlm_msgs.srv import SetObject  # noqa: E402
 from ivlm_ros import qos  # noqa: E402
@@ -182,14 +183,22 @@ def test_threshold_and_mesh_folder_change_at_once(
     rig = make_rig()
     shipped = answered(rig, photo, "object_affordance", "an answer on the shipped mesh")
     save_mesh(box, tmp_path / "bottle.ply")
+    rig.listener.listen(f"/{rig.name}/human_contact_cloud", PointCloud2, qos.EVENT)
     changes = [
         Parameter("threshold", value=0.123),
+        Parameter("colour_map", value="viridis"),
         Parameter("object_mesh_dir", value=str(tmp_path)),
     ]
     assert all(r.successful for r in rig.node.set_parameters(changes))
     message = answered(rig, photo, "object_affordance", "an answer on the user's mesh")
     assert message.threshold == pytest.approx(0.123) != shipped.threshold
     assert len(message.scores) == len(box.vertices) != len(shipped.scores)
+    clouds = rig.listener.messages[f"/{rig.name}/human_contact_cloud"]
+    rig.listener.until(lambda: clouds, "a cloud")
+    rows = np.frombuffer(clouds[-1].data, POINT)
+    colours = np.unique(rows["rgb"][rows["score"] > 0])
+    viridis = ramp(np.linspace(0, 1, 1024), "viridis").astype(np.uint32) @ [1 << 16, 1 << 8, 1]
+    assert np.isin(colours, viridis).all()
     (refused,) = rig.node.set_parameters([Parameter("object_mesh_dir", value="/missing")])
     assert not refused.successful and "'/missing' is not a folder" in refused.reason
     (refused,) = rig.node.set_parameters([Parameter("label", value="<mug>")])

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from ivlm_core.visualize.colours import BODY_GREY, UNSEEN_GREY, ramp, score_colours, shaded
+from ivlm_core.visualize.colours import (
+    BODY_GREY,
+    COLOUR_MAPS,
+    UNSEEN_GREY,
+    ramp,
+    score_colours,
+    shaded,
+)
 
 
 def luminance(colours):
@@ -50,3 +57,14 @@ def test_shading_is_brightest_towards_the_light():
     normals = np.array([[0, 0, 1], [1, 0, 0], [0, 0, -1]])
     light = shaded(colours, normals, np.array([0, 0, 1]))[:, 0]
     assert light.tolist() == [200, round(200 * 0.675), 70]
+
+
+@pytest.mark.parametrize("name", COLOUR_MAPS)
+def test_lightness_goes_one_way_in_every_map(name: str) -> None:
+    """So the order of scores also shows in grey print and to colour-blind eyes."""
+    light = ramp(np.linspace(0, 1, 50), name) @ np.array([0.2126, 0.7152, 0.0722])
+    steps = np.diff(light)
+    assert (steps <= 0.5).all() if name == "warm" else (steps >= -0.5).all()
+    assert abs(light[-1] - light[0]) > 100
+    unseen = score_colours(np.ones(1), np.zeros(1, bool), name)
+    assert tuple(unseen[0]) == UNSEEN_GREY

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, get_args
 from ivlm_core.grasping.samples import Axis
 from ivlm_core.messages.results import Display
 from ivlm_core.pipeline import TASKS
+from ivlm_core.visualize.colours import COLOUR_MAPS
 
 if TYPE_CHECKING:
     from rclpy.node import Node
@@ -26,6 +27,7 @@ _CHOICES = {
     "image_transport": TRANSPORTS,
     "image_reliability": RELIABILITIES,
     "approach_axis": AXES,
+    "colour_map": COLOUR_MAPS,
 }
 
 
@@ -137,6 +139,9 @@ class NodeParameters:
         "least distance between two of these poses, metres",
         bounds=(0.0, 10.0),
         live=True,
+    )
+    colour_map: str = _parameter(
+        Display.colour_map, f"colours of markers and clouds, of {', '.join(COLOUR_MAPS)}", live=True
     )
     body_position: tuple[float, ...] = _parameter(
         Display.body_position,

@@ -39,7 +39,9 @@ def test_requests_come_before_the_frame_and_none_is_lost() -> None:
     slot.open()
     slot.put("frame")
     assert slot.request("asked")
+    assert slot.waiting == 3
     assert [slot.take() for _ in range(3)] == ["asked while closed", "asked", "frame"]
+    assert slot.waiting == 0
     slot.put("frame")
     slot.request("last")
     slot.end()

@@ -267,3 +267,32 @@ def test_an_image_in_work_is_not_published_after_deactivation(
     go_on.set()
     assert rig.node.trigger_cleanup() == SUCCESS
     assert rig.node._statistics.counts().get("published", 0) == 0
+
+
+def test_diagnostics_tell_rate_queue_latency_and_memory(
+    make_rig: Callable[..., Rig], photo: np.ndarray
+) -> None:
+    rig = make_rig()
+    for _ in range(3):
+        before = len(rig.got("human_contact"))
+        rig.send(photo)
+        rig.listener.until(lambda b=before: len(rig.got("human_contact")) > b, "an answer")
+
+    def told() -> dict[str, dict[str, str]]:
+        last = rig.listener.messages["/diagnostics"][-1:]
+        return {
+            s.name.split(": ")[1]: {v.key: v.value for v in s.values}
+            for m in last
+            for s in m.status
+        }
+
+    told_all = rig.listener.until(
+        lambda: (t := told()) and t.get("pipeline", {}).get("images published") == "3" and t,
+        "three images on /diagnostics",
+    )
+    assert float(told_all["model"]["memory MB"]) > 50
+    assert float(told_all["input"]["rate Hz"]) > 0
+    pipeline = told_all["pipeline"]
+    assert pipeline["waiting"] == "0"
+    latencies = [float(pipeline[f"stamp to publication p{p} ms"]) for p in (50, 95, 99)]
+    assert 0 < latencies[0] <= latencies[1] <= latencies[2]

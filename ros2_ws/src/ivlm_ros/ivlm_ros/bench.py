@@ -29,7 +29,7 @@ from ivlm_core.messages.images import fill_image
 from ivlm_core.text_table import table
 from ivlm_msgs.msg import ContactMesh
 from ivlm_ros import qos
-from ivlm_ros.processes import NodeProcess, running, stay_on_this_machine
+from ivlm_ros.processes import NodeProcess, memory_mb, running, stay_on_this_machine
 
 _START_TIMEOUT_S = 120.0
 _RESULT_TIMEOUT_S = 30.0
@@ -208,13 +208,6 @@ def _summary(seconds: list[float]) -> dict[str, float]:
         "mean": round(statistics.fmean(milliseconds), 2),
         "max": round(float(milliseconds.max()), 2),
     }
-
-
-def memory_mb(pid: int) -> float:
-    """Return a process's resident memory."""
-    status = Path(f"/proc/{pid}/status").read_text()
-    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
-    return round(int(line.split()[1]) / 1024, 1)
 
 
 def main(args: list[str] | None = None) -> int:

@@ -16,9 +16,8 @@ from rclpy.parameter import Parameter
 from tqdm import tqdm
 
 from ivlm_core.commands.console import complain, emit, say
-from ivlm_ros.bench import memory_mb
 from ivlm_ros.node import IvlmNode
-from ivlm_ros.processes import stay_on_this_machine
+from ivlm_ros.processes import memory_mb, stay_on_this_machine
 
 
 @dataclass(frozen=True)

@@ -16,7 +16,7 @@ from std_msgs.msg import String
 from ivlm_core.commands.console import complain, emit, say
 from ivlm_core.text_table import table
 from ivlm_ros import bench, qos
-from ivlm_ros.processes import NodeProcess, running, stay_on_this_machine
+from ivlm_ros.processes import NodeProcess, memory_mb, running, stay_on_this_machine
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ def watch(options: Options, process: NodeProcess) -> list[Window]:
                 (time.monotonic() - begin) / 60,
                 sent,
                 tuple(1000 * value for value in latencies),
-                bench.memory_mb(process.pid),
+                memory_mb(process.pid),
             )
         )
     return windows

@@ -62,6 +62,12 @@ class FrameSlot(Generic[T]):
                 self._condition.notify()
             return not self._ended
 
+    @property
+    def waiting(self) -> int:
+        """What waits to be taken: requests, and a frame."""
+        with self._condition:
+            return len(self._requests) + (self._frame is not None)
+
     def take(self) -> T | None:
         """Wait for work and return it; None once the slot has ended."""
         with self._condition:

@@ -1,7 +1,9 @@
 """What comes in: images and labels, matched, and handed to the inference thread."""
 
 import time
+from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 from typing import NamedTuple
 
 from rclpy.lifecycle import LifecycleNode
@@ -15,6 +17,9 @@ from ivlm_ros.image_input import ImageInput
 from ivlm_ros.parameters import NodeParameters
 from ivlm_ros.pending import take_pending
 from ivlm_ros.statistics import Health, NodeStatistics, input_health
+
+_ARRIVALS = 60
+"""Images whose times of arrival are kept."""
 
 
 class Frame(NamedTuple):
@@ -50,6 +55,7 @@ class Intake:
         self._labels: tuple[str, ...] = ()
         self._last_image_s = 0.0
         self._next_image_s = 0.0
+        self._arrivals_s: deque[float] = deque(maxlen=_ARRIVALS)
         self.newest: Image | CompressedImage | None = None
         """The image that came last."""
 
@@ -90,7 +96,17 @@ class Intake:
         self.image_in.adapt()
         topic, silence = self.image_in.topic, time.monotonic() - self._last_image_s
         publishers = self._node.count_publishers(topic)
-        return input_health(topic, publishers, silence, self._settings().input_timeout_s)
+        health = input_health(topic, publishers, silence, self._settings().input_timeout_s)
+        values = {**health.values, "rate Hz": f"{self._rate_hz(silence):.1f}"}
+        return replace(health, values=values)
+
+    def _rate_hz(self, silence_s: float) -> float:
+        """Return how many images came a second lately; 0 where they have stopped."""
+        if len(self._arrivals_s) < 2:
+            return 0.0
+        span = self._arrivals_s[-1] - self._arrivals_s[0]
+        between = span / (len(self._arrivals_s) - 1)
+        return 1 / between if between and silence_s < max(1.0, 3 * between) else 0.0
 
     def _on_label(self, message: String) -> None:
         labels = self._usable(message.data)
@@ -104,6 +120,7 @@ class Intake:
                 self._on_label(label_message)
         now = time.monotonic()
         self._last_image_s = now
+        self._arrivals_s.append(now)
         self.newest = message
         self._statistics.count("received")
         rate = self._settings().max_rate_hz

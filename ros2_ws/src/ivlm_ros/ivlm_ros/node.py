@@ -12,6 +12,7 @@ Services: `~/score_grasps` ranks a planner's grasp candidates, `~/set_object` gi
 label, `~/clear` forgets, `~/reload` loads the model again. Action `~/estimate` asks one question.
 """
 
+import os
 import signal
 import threading
 import time
@@ -51,6 +52,7 @@ from ivlm_ros.model_loader import ModelLoader, load_pipeline, mesh_folder
 from ivlm_ros.object_poses import ObjectPoses
 from ivlm_ros.outputs import Outputs
 from ivlm_ros.parameters import NodeParameters
+from ivlm_ros.processes import memory_mb
 from ivlm_ros.services import Services
 from ivlm_ros.statistics import Health, NodeStatistics
 from ivlm_ros.status import StatusTopic
@@ -367,6 +369,7 @@ class IvlmNode(LifecycleNode):
         values = {"state": state, "model": p.model, "tasks": ", ".join(p.tasks), "device": device}
         if self._loader is not None and self._loader.loading:
             values["loading"] = self._loader.loading
+        values |= _memory(pipeline)
         level = 2 if self._load_failure else 0
         lines = {"model": Health(level if pipeline else 3, self._load_failure or state, values)}
         health = self._intake.health() if self._intake is not None else None
@@ -374,9 +377,12 @@ class IvlmNode(LifecycleNode):
             if health.level:
                 self.get_logger().warning(health.message, throttle_duration_sec=10.0)
             lines["input"] = health
-            replaced = {"images replaced by newer": str(self._slot.replaced)}
             done = self._statistics.pipeline_health()
-            lines["pipeline"] = Health(done.level, done.message, {**done.values, **replaced})
+            queue = {
+                "images replaced by newer": str(self._slot.replaced),
+                "waiting": str(self._slot.waiting),
+            }
+            lines["pipeline"] = Health(done.level, done.message, {**done.values, **queue})
         message = DiagnosticArray()
         message.header.stamp = self.get_clock().now().to_msg()
         message.status = [
@@ -393,6 +399,18 @@ def _status(name: str, hardware: str, health: Health) -> DiagnosticStatus:
         hardware_id=hardware,
         values=[KeyValue(key=key, value=value) for key, value in health.values.items()],
     )
+
+
+def _memory(pipeline: Pipeline | None) -> dict[str, str]:
+    """Return what process and GPU hold."""
+    values = {"memory MB": f"{memory_mb(os.getpid()):.0f}"}
+    if pipeline is not None and pipeline.device.type == "cuda":
+        import torch
+
+        free, total = torch.cuda.mem_get_info(pipeline.device)
+        values["GPU memory MB"] = f"{torch.cuda.memory_allocated(pipeline.device) / 1e6:.0f}"
+        values["GPU memory free MB"] = f"{free / 1e6:.0f} of {total / 1e6:.0f}"
+    return values
 
 
 def _free_gpu_memory() -> None:

@@ -90,3 +90,10 @@ def _yaml(value: str | bool | float) -> str:
         escaped = value.replace("'", "''")
         return f"'{escaped}'"
     return repr(value)
+
+
+def memory_mb(pid: int) -> float:
+    """Return a process's resident memory."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    (line,) = [line for line in status.splitlines() if line.startswith("VmRSS")]
+    return round(int(line.split()[1]) / 1024, 1)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 _WINDOW = 200
+_PERCENTILES = (50, 95, 99)
 _REMEMBERED_S = 10.0
 """A failure that is over stays a warning for so long: diagnostics are read once a second, and one
 bad image among good ones would go unseen."""
@@ -73,9 +74,10 @@ class NodeStatistics:
         with self._lock:
             values = {f"images {event}": str(n) for event, n in sorted(self._counts.items())}
             for stage, seconds in self._seconds.items():
-                median, high = np.percentile(list(seconds), [50, 95]) * 1000
-                values[f"{stage} p50 ms"] = f"{median:.1f}"
-                values[f"{stage} p95 ms"] = f"{high:.1f}"
+                for share, value in zip(
+                    _PERCENTILES, np.percentile(list(seconds), _PERCENTILES), strict=True
+                ):
+                    values[f"{stage} p{share} ms"] = f"{1000 * value:.1f}"
             ago = self._clock() - self._failed_at
             if not self._recovered:
                 return Health(2, f"last image failed: {self._failure}", values)

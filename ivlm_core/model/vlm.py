@@ -11,6 +11,7 @@ from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 from ivlm_core.config import LanguageConfig, LoraConfig, VisionConfig
 from ivlm_core.model.drafts import Drafter
 from ivlm_core.model.few_rows import use_few_rows
+from ivlm_core.model.graphed import ROWS, GraphStore
 from ivlm_core.model.resampler import QuestionResampler
 from ivlm_core.model.tokens import IGNORE_LABEL, IMAGE_PLACEHOLDER
 from ivlm_core.model.vision import VisionTower, freeze
@@ -89,6 +90,8 @@ class Vlm(nn.Module):
             )
         )
         use_few_rows(self.language)
+        self.graphs: GraphStore | None = GraphStore()
+        """Recorded passes on a CUDA device; None decodes without them."""
         if language.lora is not None:
             self.add_lora(language.lora)
 
@@ -206,7 +209,10 @@ class Vlm(nn.Module):
         fresh = [self._embed(p, tokens) for p, tokens in zip(prompts, image_tokens, strict=True)]
         answers: list[list[int]] = [[] for _ in prompts]
         done = [False] * len(answers)
-        cache = DynamicCache()
+        cache, recorded = DynamicCache(), None
+        if self.graphs is not None and len(prompts) == 1:
+            recorded = self.graphs.passes(self.language.model, len(fresh[0]) + max_new_tokens)
+        most = {"cpu": _CPU_DRAFT}.get(device.type, ROWS - 1 if recorded else max_new_tokens)
         kept = torch.zeros(len(answers), 0, dtype=torch.bool)  # [batch, column of the cache]
         states: list[Tensor] = []
         while not all(done):
@@ -214,8 +220,8 @@ class Vlm(nn.Module):
             for i, answer in enumerate(answers):
                 if drafters is not None and not done[i]:
                     room = max_new_tokens - len(answer) - 1
-                    if states and device.type == "cpu":
-                        room = min(room, _CPU_DRAFT)
+                    if states:
+                        room = min(room, most)
                     drafts[i] = _before_stop(drafters[i](answer)[:room], stop_ids)
             rows = [
                 torch.cat([known, embed(torch.tensor(draft, dtype=torch.long, device=device))])
@@ -223,15 +229,18 @@ class Vlm(nn.Module):
             ]
             lengths = [len(row) for row in rows]
             read = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
-            mask = torch.cat([kept, read], dim=1)
-            positions = kept.sum(dim=1, keepdim=True) + torch.arange(max(lengths))
-            state = self.language.model(
-                inputs_embeds=nn.utils.rnn.pad_sequence(rows, batch_first=True),
-                attention_mask=None if bool(mask.all()) else mask.to(device),
-                position_ids=positions.to(device),
-                past_key_values=cache,
-                use_cache=True,
-            ).last_hidden_state
+            if recorded is not None:
+                state = recorded.read(rows[0][None], kept.shape[1])
+            else:
+                mask = torch.cat([kept, read], dim=1)
+                positions = kept.sum(dim=1, keepdim=True) + torch.arange(max(lengths))
+                state = self.language.model(
+                    inputs_embeds=nn.utils.rnn.pad_sequence(rows, batch_first=True),
+                    attention_mask=None if bool(mask.all()) else mask.to(device),
+                    position_ids=positions.to(device),
+                    past_key_values=cache,
+                    use_cache=True,
+                ).last_hidden_state
             predicting = [  # the last known token and every drafted one
                 state[i, length - len(draft) - 1 : length]
                 for i, (length, draft) in enumerate(zip(lengths, drafts, strict=True))
@@ -249,7 +258,7 @@ class Vlm(nn.Module):
                 last = [] if done[i] else tokens[accepted : accepted + 1]
                 fresh[i] = embed(torch.tensor(last, dtype=torch.long, device=device))
             width = int(read.sum(dim=1).max())
-            if width < max(lengths):
+            if width < max(lengths) and recorded is None:
                 cache.crop(width - max(lengths))  # what no row keeps
             kept = torch.cat([kept, read[:, :width]], dim=1)
             states.append(state[:, :width])

@@ -1,6 +1,6 @@
 """Drafts guess the constant part of answers; with any guess the answers are the plain ones."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 import torch
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ivlm_core.model import prompts
 from ivlm_core.model.drafts import AnswerFrame, TemplateDrafter
+from ivlm_core.model.graphed import ROWS, GraphStore
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.presets import TINY
 from ivlm_core.model.processor import Processor
@@ -56,6 +57,15 @@ def _assert_equal(found: Generated, plain: Sequence[tuple[list[int], torch.Tenso
 tokens = st.lists(st.integers(0, VOCABULARY - 1), max_size=6)
 
 
+@pytest.fixture(scope="module", params=["growing cache", "fixed columns"])
+def any_wild(request: pytest.FixtureRequest, wild: Vlm) -> Iterator[Vlm]:
+    """With the cache of CPUs, and with the passes that a CUDA device records as a graph."""
+    if request.param == "fixed columns":
+        wild.graphs = GraphStore("cpu")
+    yield wild
+    wild.graphs = None
+
+
 @settings(max_examples=40, deadline=None, derandomize=True)
 @given(
     questions=st.lists(tokens, min_size=1, max_size=4),
@@ -65,14 +75,21 @@ tokens = st.lists(st.integers(0, VOCABULARY - 1), max_size=6)
     data=st.data(),
 )
 def test_any_drafts_give_the_plain_answers(
-    wild: Vlm, questions: list[list[int]], most: int, stop: set[int], seed: int, data: st.DataObject
+    any_wild: Vlm,
+    questions: list[list[int]],
+    most: int,
+    stop: set[int],
+    seed: int,
+    data: st.DataObject,
 ) -> None:
     """Drafts: right for a while, then wrong; too long; holding stop tokens; other per row."""
     images = torch.randn(
         len(questions), 3, TINY.language.hidden_size, generator=torch.Generator().manual_seed(seed)
     )
     rows = [[1, IMAGE_PLACEHOLDER, *question] for question in questions]
-    plain = [_plain(wild, images[i : i + 1], row, most, list(stop)) for i, row in enumerate(rows)]
+    plain = [
+        _plain(any_wild, images[i : i + 1], row, most, list(stop)) for i, row in enumerate(rows)
+    ]
 
     def drafter(i: int):
         truth = plain[i][0][len(rows[i]) :]
@@ -84,14 +101,17 @@ def test_any_drafts_give_the_plain_answers(
         return guess
 
     drafters = [drafter(i) for i in range(len(rows))]
-    found = wild.generate(images, rows, most, list(stop), drafters)
+    found = any_wild.generate(images, rows, most, list(stop), drafters)
     _assert_equal(found, plain)
     assert found.passes <= max(
         len(ids) - len(row) for (ids, _), row in zip(plain, rows, strict=True)
     )
 
 
-def test_right_drafts_need_one_pass_and_wrong_ones_no_more_than_none(wild: Vlm) -> None:
+def test_right_drafts_need_one_pass_and_wrong_ones_no_more_than_none(
+    any_wild: Vlm,
+) -> None:
+    wild = any_wild
     image, prompt = torch.randn(1, 3, TINY.language.hidden_size), [1, IMAGE_PLACEHOLDER, 4]
     plain = _plain(wild, image, prompt, 9, [])
     answer = plain[0][len(prompt) :]
@@ -113,6 +133,20 @@ def test_later_passes_read_short_drafts_on_a_cpu(wild: Vlm) -> None:
     found = wild.generate(image, [prompt], 9, [], [silent_at_first])
     _assert_equal(found, [plain])
     assert found.passes == 3  # 1 token, then twice a draft of 3 and the token after it
+
+
+def test_columns_are_used_again_and_grow_with_the_sequence(wild: Vlm) -> None:
+    store, model = GraphStore("cpu"), wild.language.model
+    short = store.passes(model, 40)
+    assert store.passes(model, 60) is short and short.cache.columns >= 60 + ROWS
+    longer = store.passes(model, short.cache.columns)
+    assert longer is not short
+    with torch.no_grad():
+        layer = model.layers[0].mlp.up_proj
+        kept, layer.weight = layer.weight, torch.nn.Parameter(layer.weight.clone())
+        assert store.passes(model, 40) is not longer  # its graph would read the old weights
+        layer.weight = kept
+    assert GraphStore().passes(model, 40) is None  # no CUDA device
 
 
 @pytest.mark.parametrize("task", prompts.TASKS)

@@ -24,6 +24,9 @@ class AnswerFrame:
     """What stands between two details."""
     details: tuple[tuple[int, ...], ...] = ()
     """Known details (body parts, affordances), likelier ones first."""
+    solo: int = 2
+    """How many of the first details are mostly named without their sibling: hands touch one at a
+    time, feet and thighs do not."""
 
     @classmethod
     def from_answers(cls, alone: Sequence[Sequence[int]], pair: Sequence[int]) -> "AnswerFrame":
@@ -53,19 +56,27 @@ class AnswerFrame:
         for begun in range(len(self.tail), 0, -1):
             if free[-begun:] == self.tail[:begun]:
                 return self.tail[begun:]
-        return (*self._rest_of_detail(free), *self.tail)
+        return (*self._rest_of_details(free), *self.tail)
 
-    def _rest_of_detail(self, free: tuple[int, ...]) -> tuple[int, ...]:
-        """Complete the detail that `free` ends in, if it is a known one that was not named yet.
+    def _rest_of_details(self, free: tuple[int, ...]) -> tuple[int, ...]:
+        """Complete the detail that `free` ends in, and name its sibling after it.
 
-        Of several, the one with a named sibling is likelier: `right foot` after `left foot`.
+        Of several that were not named yet, the one with a named sibling is likelier: `right foot`
+        after `left foot`.
         """
         *named, begun = _split(free, self.separator)
-        ends = {name[-1:] for name in named}
         open_ = [d for d in self.details if d[: len(begun)] == begun and d not in named]
-        if not open_ or begun in open_:
+        if not open_:
             return ()
-        return next((d for d in open_ if d[-1:] in ends), open_[0])[len(begun) :]
+        whole = begun if begun in open_ else None
+        if whole is None:
+            whole = next((d for d in open_ if any(_siblings(d, n) for n in named)), open_[0])
+        rest = whole[len(begun) :]
+        place = self.details.index(whole)
+        missing = [d for d in self.details if _siblings(d, whole) and d not in named]
+        if place < self.solo or not missing or self.details.index(missing[0]) < place:
+            return rest
+        return (*rest, *self.separator, *missing[0])
 
 
 @dataclass(frozen=True)
@@ -77,6 +88,11 @@ class TemplateDrafter:
     def __call__(self, answer: Sequence[int]) -> tuple[int, ...]:
         """See `Drafter`."""
         return next((guess for frame in self.frames if (guess := frame.guess(answer))), ())
+
+
+def _siblings(one: tuple[int, ...], other: tuple[int, ...]) -> bool:
+    """Whether two details differ in their first token only, as left and right of something do."""
+    return one[1:] == other[1:] != () and one[0] != other[0]
 
 
 def _common_start(rows: Sequence[Sequence[int]]) -> tuple[int, ...]:

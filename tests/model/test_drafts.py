@@ -173,9 +173,11 @@ def test_known_details_are_completed() -> None:
     assert frame.guess([1]) == (2,)
     assert frame.guess([2]) == ()  # another template
     assert frame.guess([1, 2, 3]) == (5, 9, 7, 8)
-    assert frame.guess([1, 2, 3, 6]) == (9, 7, 8)
+    assert frame.guess([1, 2, 3, 5]) == (9, 7, 8)  # mostly alone
+    assert frame.guess([1, 2, 3, 6]) == (9, 4, 6, 9, 7, 8)  # mostly both sides
+    assert frame.guess([1, 2, 4, 6]) == (9, 7, 8)  # left is named before right
     assert frame.guess([1, 2, 3, 6, 9, 4]) == (6, 9, 7, 8)  # the sibling of what was named
-    assert frame.guess([1, 2, 3, 5, 9, 3]) == (6, 9, 7, 8)  # not what was named
+    assert frame.guess([1, 2, 3, 5, 9, 3]) == (6, 9, 4, 6, 9, 7, 8)  # not what was named
     assert frame.guess([1, 2, 3, 5, 9, 7]) == (8,)
     assert frame.guess([1, 2, 3, 5, 9, 7, 8]) == ()
     assert frame.guess([1, 2, 11]) == (9, 7, 8)

@@ -4,7 +4,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal
@@ -18,6 +18,7 @@ from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.lift.lift import Lifted
 from ivlm_core.lift.view_weights import confidence_weights
 from ivlm_core.model import prompts
+from ivlm_core.model.attention import attention_over_image, contact_attention
 from ivlm_core.model.checkpoint import load_checkpoint
 from ivlm_core.model.drafts import AnswerFrame, Drafter, TemplateDrafter
 from ivlm_core.model.ivlm import ContactPrompt, IvlmModel
@@ -82,6 +83,9 @@ class Prediction:
     """Seconds by stage of the batch the query was in, `total` included."""
     label_known: bool = True
     """False where the model was trained on a list of labels and this is none of them."""
+    attention: np.ndarray | None = None
+    """float32 `[height, width]` over the image, 1 at the highest: where the language model looked
+    when it asked for contact (`model.attention`). None unless wanted, or without contact token."""
 
     @property
     def contact(self) -> np.ndarray:
@@ -203,8 +207,12 @@ class Pipeline:
         return self.predict_batch([Query(image, label, task, mesh)])[0]
 
     @torch.inference_mode()
-    def predict_batch(self, queries: Sequence[Query]) -> list[Prediction]:
+    def predict_batch(self, queries: Sequence[Query], attention: bool = False) -> list[Prediction]:
         """Answer queries together; queries that share an image share its reading.
+
+        Args:
+            queries: questions about images.
+            attention: also tell where the language model looked, which reads each answer again.
 
         Raises:
             ValueError: an image, label, task or mesh that cannot be used, named.
@@ -230,13 +238,38 @@ class Pipeline:
         written = [full[len(prompt) :] for full, prompt in zip(generated.ids, ids, strict=True)]
         self._remember(checked, written)
         answers = [self.processor.decode(answer) for answer in written]
+        heat: list[np.ndarray | None] = [None] * len(checked)
+        if attention:
+            with watch.stage("attention"):
+                heat = self._attention(checked, features, ids, generated.ids)
         timings = watch.result()
         return [
-            self._prediction(q, s, answer, mask, score, timings)
-            for q, s, answer, mask, score in zip(
-                checked, surfaces, answers, masks, lifted, strict=True
+            replace(self._prediction(q, s, answer, mask, score, timings), attention=looked)
+            for q, s, answer, mask, score, looked in zip(
+                checked, surfaces, answers, masks, lifted, heat, strict=True
             )
         ]
+
+    def _attention(
+        self,
+        queries: Sequence[Query],
+        features: Tensor,
+        prompt_ids: Sequence[Sequence[int]],
+        ids: Sequence[Sequence[int]],
+    ) -> list[np.ndarray | None]:
+        """Return where the contact token of every answer looked in its image."""
+        vision = self.config.vision
+        found: list[np.ndarray | None] = []
+        for patches, query in zip(
+            contact_attention(self.model, features, prompt_ids, ids), queries, strict=True
+        ):
+            if patches is not None:
+                height, width = query.image.shape[:2]
+                patches = attention_over_image(
+                    patches, height, width, vision.image_size, vision.fit
+                )
+            found.append(patches)
+        return found
 
     def asked_label(self, label: str) -> str | None:
         """Return the word the model is asked with: the label, or the category it is an alias of.

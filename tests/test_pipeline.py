@@ -73,6 +73,18 @@ def test_batch_equals_one_by_one(pipeline: Pipeline, photo: np.ndarray) -> None:
     assert pipeline.predict_batch([]) == []
 
 
+def test_attention_is_told_when_asked_for(pipeline: Pipeline, photo: np.ndarray) -> None:
+    queries = [Query(photo, "bottle", "human_contact"), Query(photo, "chair", "object_affordance")]
+    plain, told = pipeline.predict_batch(queries), pipeline.predict_batch(queries, attention=True)
+    for without, result in zip(plain, told, strict=True):
+        assert without.attention is None and result.attention is not None
+        assert result.attention.shape == photo.shape[:2]
+        assert result.attention.dtype == np.float32
+        assert (result.attention.min() >= 0) and result.attention.max() == 1
+        np.testing.assert_allclose(result.scores, without.scores, atol=1e-5)
+    assert "attention" in told[0].timings
+
+
 def test_confident_views_can_count_more(
     pipeline: Pipeline, answering_model: Path, photo: np.ndarray
 ) -> None:

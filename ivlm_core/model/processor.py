@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -48,28 +48,38 @@ def check_image(image: Any, name: str = "image") -> np.ndarray:
     return image
 
 
+def place_in_square(
+    width: int, height: int, size: int, fit: Literal["crop", "pad"]
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return how an image lies in the square that the vision tower reads.
+
+    Returns:
+        Width and height it is resized to, and left and top of it in the square; negative where
+        `crop` leaves a border out.
+    """
+    if fit == "pad":
+        scale = size / max(width, height)
+        new = (max(1, round(width * scale)), max(1, round(height * scale)))
+        return new, ((size - new[0]) // 2, (size - new[1]) // 2)
+    if width <= height:
+        new = (size, int(size * height / width))
+    else:
+        new = (int(size * width / height), size)
+    return new, (-((new[0] - size) // 2), -((new[1] - size) // 2))
+
+
 def _crop(image: Image.Image, size: int) -> Image.Image:
     """Shortest edge to `size` (bicubic), then the central square, as CLIP does."""
-    width, height = image.size
-    new = (
-        (size, int(size * height / width))
-        if width <= height
-        else (int(size * width / height), size)
-    )
+    new, (left, top) = place_in_square(*image.size, size, "crop")
     image = image.resize(new, Image.Resampling.BICUBIC)
-    left, top = (new[0] - size) // 2, (new[1] - size) // 2
-    return image.crop((left, top, left + size, top + size))
+    return image.crop((-left, -top, size - left, size - top))
 
 
 def _pad(image: Image.Image, size: int) -> Image.Image:
     """Longest edge to `size`, grey bars on the rest: nothing of the picture is lost."""
-    width, height = image.size
-    scale = size / max(width, height)
-    new = (max(1, round(width * scale)), max(1, round(height * scale)))
+    new, corner = place_in_square(*image.size, size, "pad")
     square = Image.new("RGB", (size, size), tuple(round(255 * m) for m in CLIP_MEAN))
-    square.paste(
-        image.resize(new, Image.Resampling.BILINEAR), ((size - new[0]) // 2, (size - new[1]) // 2)
-    )
+    square.paste(image.resize(new, Image.Resampling.BILINEAR), corner)
     return square
 
 

@@ -1,10 +1,12 @@
 """A loaded model asked about labels on the surfaces that they have: what node and bag call."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from types import MappingProxyType
 
 import numpy as np
 
+from ivlm_core.detections import Region
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.model.prompts import SCENE_LABEL
 from ivlm_core.object_meshes import ObjectMeshes
@@ -42,6 +44,8 @@ class Estimator:
         labels: Sequence[str],
         tasks: Sequence[Task],
         threshold: float | None = None,
+        attention: bool = False,
+        regions: Mapping[tuple[str, Task], Region] = MappingProxyType({}),
     ) -> list[Prediction]:
         """Ask every task about every label; an object task whose label has no surface is left out.
 
@@ -50,8 +54,12 @@ class Estimator:
             labels: what is asked about; all share the reading of the photo.
             tasks: what is asked.
             threshold: score from which a vertex counts as in contact; None takes the model's.
+            attention: also tell where the language model looked.
+            regions: by label and task, the part of the photo that is read for it instead of all.
         """
-        queries = []
+        queries: list[Query] = []
+        parts: list[Region | None] = []
+        read: dict[Region | None, np.ndarray] = {None: photo}
         for label in labels:
             for task in tasks:
                 try:
@@ -59,9 +67,16 @@ class Estimator:
                 except (LookupError, ValueError, OSError) as error:
                     self._say_once(f"{task} left out: {error}")
                     continue
-                queries.append(Query(photo, label, task, mesh))
-        found = self.pipeline.predict_batch(queries) if queries else []
-        return [with_threshold(prediction, threshold) for prediction in found]
+                part = regions.get((label, task))
+                if part is not None and part not in read:  # one array: its reading is shared
+                    read[part] = photo[part.top : part.bottom, part.left : part.right]
+                queries.append(Query(read[part], label, task, mesh))
+                parts.append(part)
+        found = self.pipeline.predict_batch(queries, attention) if queries else []
+        return [
+            with_threshold(_over_photo(prediction, part, photo), threshold)
+            for prediction, part in zip(found, parts, strict=True)
+        ]
 
     def estimate_on(
         self, photo: np.ndarray, label: str, task: Task, mesh: Mesh | None
@@ -89,6 +104,15 @@ class Estimator:
                 self._said.clear()
             self._said.add(text)
             self._warn(text)
+
+
+def _over_photo(prediction: Prediction, part: Region | None, photo: np.ndarray) -> Prediction:
+    """Return a prediction about a part of a photo with its attention over the whole photo."""
+    if part is None or prediction.attention is None:
+        return prediction
+    whole = np.zeros(photo.shape[:2], np.float32)
+    whole[part.top : part.bottom, part.left : part.right] = prediction.attention
+    return replace(prediction, attention=whole)
 
 
 def with_threshold(prediction: Prediction, threshold: float | None) -> Prediction:

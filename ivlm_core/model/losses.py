@@ -82,7 +82,7 @@ def vertex_bce(scores: Tensor, target: Tensor, seen: Tensor) -> Tensor:
     """Return the cross-entropy of scores `[batch, vertex]` over the seen vertices, per sample."""
     clamped = scores.clamp(_EPS, 1 - _EPS)
     loss = binary_cross_entropy(clamped, target, reduction="none")
-    return loss[:, seen].mean(dim=1)
+    return (loss * seen).sum(dim=1) / seen.sum().clamp(min=1)
 
 
 def vertex_focal(

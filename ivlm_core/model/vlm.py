@@ -132,11 +132,9 @@ class Vlm(nn.Module):
 
         The latter is `[batch, layer, query, patch]`, see `QuestionResampler`.
         """
-        questions = [
-            torch.tensor(row[list(row).index(IMAGE_PLACEHOLDER) + 1 :], device=features.device)
-            for row in prompts
-        ]
+        questions = [torch.tensor(row[list(row).index(IMAGE_PLACEHOLDER) + 1 :]) for row in prompts]
         ids = nn.utils.rnn.pad_sequence(questions, batch_first=True, padding_value=-1)
+        ids = ids.to(features.device)
         absent = ids < 0
         words = self.language.get_input_embeddings()(ids.clamp(min=0))
         return self.mm_projector(features, words, absent)
@@ -166,18 +164,27 @@ class Vlm(nn.Module):
             learned: which of `ids` are to be predicted; None takes all from `answer_starts` on.
                 Conversations of several turns need it.
         """
-        rows = [self._embed(row, tokens) for row, tokens in zip(ids, image_tokens, strict=True)]
-        embeds = nn.utils.rnn.pad_sequence(rows, batch_first=True)
-        labels = torch.full(embeds.shape[:2], IGNORE_LABEL, device=embeds.device)
-        mask = torch.zeros(embeds.shape[:2], dtype=torch.long, device=embeds.device)
-        for i, (row, start) in enumerate(zip(ids, answer_starts, strict=True)):
-            length = rows[i].shape[0]
-            answer = torch.tensor(row[start:], device=embeds.device)
-            if learned is not None:
-                keep = torch.tensor(learned[i][start:], device=embeds.device)
-                answer = torch.where(keep, answer, IGNORE_LABEL)
-            labels[i, length - len(answer) : length] = answer
+        count, device = image_tokens.shape[1], image_tokens.device
+        splits = [list(row).index(IMAGE_PLACEHOLDER) for row in ids]
+        shape = len(ids), max(map(len, ids)) + count - 1
+        words, mask = torch.zeros(shape, dtype=torch.long), torch.zeros(shape, dtype=torch.long)
+        labels = torch.full(shape, IGNORE_LABEL)
+        for i, (row, split, start) in enumerate(zip(ids, splits, answer_starts, strict=True)):
+            length = len(row) + count - 1
+            words[i, :split] = torch.tensor(row[:split], dtype=torch.long)
+            words[i, split + count : length] = torch.tensor(row[split + 1 :], dtype=torch.long)
             mask[i, :length] = 1
+            answer = torch.tensor(row[start:], dtype=torch.long)
+            if learned is not None:
+                answer = torch.where(torch.tensor(learned[i][start:]), answer, IGNORE_LABEL)
+            labels[i, length - len(answer) : length] = answer
+        sample = torch.arange(len(ids))[:, None].expand(-1, count)
+        place = torch.tensor(splits)[:, None] + torch.arange(count)
+        words, mask, labels, sample, place = (  # whole, not row by row: a GPU waits for each
+            tensor.to(device) for tensor in (words, mask, labels, sample, place)
+        )
+        embeds = self.language.get_input_embeddings()(words) * mask[..., None]
+        embeds = embeds.index_put((sample, place), image_tokens.to(embeds.dtype))
         hidden = self.language.model(
             inputs_embeds=embeds, attention_mask=mask, use_cache=False
         ).last_hidden_state

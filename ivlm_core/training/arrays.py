@@ -82,13 +82,24 @@ class TrainingArrays:
             targets=targets,
         )
 
+    def to(self, device: torch.device) -> "TrainingArrays":
+        """Move images, maps and joints; the same arrays, for chaining.
+
+        A GPU holds tens of thousands of small pictures, and augments them faster than it is fed.
+        """
+        if self.images.device != device:
+            for name in ("images", "parts", "objects", "contacts", "holders", "joints"):
+                setattr(self, name, getattr(self, name).to(device))
+        return self
+
     @property
     def labels(self) -> tuple[str, ...]:
         """Categories, then the scene."""
         return (*self.categories, SCENE_LABEL)
 
     def dense_targets(self, index: Tensor, affine: Affine, side: int) -> DenseTargets:
-        """Return the stage 1 targets of some images under an augmentation."""
+        """Return the stage 1 targets of some images under an augmentation, where the arrays are."""
+        index, affine = index.to(self.images.device), affine.to(self.images.device)
 
         def cells(maps: Tensor) -> Tensor:
             return warp_map(maps[index], affine, side, IGNORE)
@@ -97,7 +108,7 @@ class TrainingArrays:
             """Cells of a map that counts `names` from 1; left is right where mirrored."""
             swapped = torch.arange(IGNORE + 1)
             swapped[1 : len(names) + 1] = torch.tensor(mirrored_joints(names)) + 1
-            found = cells(maps)
+            found, swapped = cells(maps), swapped.to(maps.device)
             return torch.where(affine.mirrored[:, None, None], swapped[found], found)
 
         return DenseTargets(
@@ -108,13 +119,13 @@ class TrainingArrays:
         )
 
     def moved_joints(self, index: Tensor, affine: Affine) -> Tensor:
-        """Return `joints` of some images under an augmentation."""
-        joints = self.joints[index].clone()
-        order = torch.tensor(mirrored_joints(self.joint_names))
-        joints[affine.mirrored] = joints[affine.mirrored][:, order]
-        joints[:, :, 3:] = affine.points(joints[:, :, 3:])
-        joints[affine.mirrored, :, 0] *= -1
-        return joints
+        """Return `joints` of some images under an augmentation, where the arrays are."""
+        device = self.joints.device
+        affine, joints = affine.to(device), self.joints[index.to(device)]
+        order = torch.tensor(mirrored_joints(self.joint_names), device=device)
+        turned = joints[:, order] * joints.new_tensor([-1, 1, 1, 1, 1])
+        joints = torch.where(affine.mirrored[:, None, None], turned, joints)
+        return torch.cat([joints[..., :3], affine.points(joints[..., 3:])], dim=-1)
 
 
 def _contact_categories(bits: np.ndarray, slots: np.ndarray, ground: int) -> np.ndarray:

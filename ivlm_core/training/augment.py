@@ -1,6 +1,6 @@
 """Batch augmentation: one affine map per sample for image, maps and joints; colour and noise."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 
 import torch
 from torch import Tensor
@@ -27,13 +27,17 @@ class Affine:
         coin = torch.rand(batch, generator=generator) < 0.5
         return cls(scale, shift, coin & mirror)
 
+    def to(self, device: torch.device) -> "Affine":
+        """Return the same maps on a device."""
+        return replace(self, **{f.name: getattr(self, f.name).to(device) for f in fields(self)})
+
     @property
     def _sign(self) -> Tensor:
         return torch.where(self.mirrored, -1.0, 1.0)
 
     def grid(self, size: int) -> Tensor:
         """Return sampling positions `[batch, size, size, 2]` in the source picture."""
-        theta = torch.zeros(len(self.scale), 2, 3)
+        theta = torch.zeros(len(self.scale), 2, 3, device=self.scale.device)
         theta[:, 0, 0] = self._sign / self.scale
         theta[:, 1, 1] = 1 / self.scale
         theta[:, 0, 2] = -self.shift[:, 0] * self._sign / self.scale
@@ -61,11 +65,14 @@ def warp_map(values: Tensor, affine: Affine, size: int, outside: int) -> Tensor:
 
 def jitter_colours(images: Tensor, generator: torch.Generator) -> Tensor:
     """Change exposure, contrast, white balance, and add noise to normalised images."""
-    batch = images.shape[0]
+    batch, device = images.shape[0], images.device
+    if device.type != "cpu":  # millions of numbers are drawn where they are needed
+        seed = int(torch.randint(2**62, (), generator=generator))
+        generator = torch.Generator(device).manual_seed(seed)
 
     def draw(channels: int, spread: float) -> Tensor:
-        return torch.randn(batch, channels, 1, 1, generator=generator) * spread
+        return torch.randn(batch, channels, 1, 1, generator=generator, device=device) * spread
 
     images = images * (1 + draw(1, 0.15)) * (1 + draw(3, 0.08)) + draw(1, 0.25) + draw(3, 0.08)
-    noise = torch.rand(batch, 1, 1, 1, generator=generator) * 0.12
-    return images + torch.randn(images.shape, generator=generator) * noise
+    noise = torch.rand(batch, 1, 1, 1, generator=generator, device=device) * 0.12
+    return images + torch.randn(images.shape, generator=generator, device=device) * noise

@@ -151,6 +151,6 @@ class QuestionHeads(nn.Module):
         if looked is not None:
             guided = looked[:, :, : looked.shape[2] // 2].float()
             entropy = -(targets.looks[:, None, None] * (guided + 1e-6).log()).sum(dim=-1)
-            shown = targets.looks.sum(dim=1) > 0
-            losses["looks"] = 0.2 * entropy[shown].sum() / max(1, entropy[shown].numel())
+            shown = (targets.looks.sum(dim=1) > 0)[:, None, None].expand_as(entropy)
+            losses["looks"] = 0.2 * entropy.where(shown, 0.0).sum() / shown.sum().clamp(min=1)
         return losses

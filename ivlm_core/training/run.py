@@ -76,6 +76,42 @@ class Progress:
         self.step, self.seconds = state["step"], state["seconds"]
 
 
+class _Losses:
+    """Running means of loss parts, each read one batch late, so that a GPU never waits for it."""
+
+    def __init__(self, stage: str) -> None:
+        self._stage = stage
+        self._waiting: tuple[int, tuple[str, ...], Tensor] | None = None
+        self._averages: dict[str, float] = {}
+
+    def add(self, step: int, parts: dict[str, Tensor]) -> None:
+        """Take the loss parts of a batch.
+
+        Raises:
+            FloatingPointError: those of the batch before were not finite.
+        """
+        self.averages()
+        self._waiting = step, tuple(parts), torch.stack([v.float() for v in parts.values()])
+
+    def averages(self) -> dict[str, float]:
+        """Return the means over all batches so far.
+
+        Raises:
+            FloatingPointError: the last loss was not finite.
+        """
+        if self._waiting is not None:
+            step, names, values = self._waiting
+            self._waiting, found = None, dict(zip(names, values.tolist(), strict=True))
+            if not all(map(math.isfinite, found.values())):
+                raise FloatingPointError(
+                    f"{self._stage}: loss is not finite at step {step}: {found}; "
+                    "lower the learning rate"
+                )
+            for key, value in found.items():
+                self._averages[key] = 0.98 * self._averages.get(key, value) + 0.02 * value
+        return self._averages
+
+
 class StageRun:
     """Runs the steps of one stage; a run that was stopped goes on where its checkpoint left it.
 
@@ -123,7 +159,12 @@ class StageRun:
         self._frozen = [p for p in stage.parameters() if p.requires_grad and id(p) not in learning]
         for parameter in self._frozen:
             parameter.requires_grad_(False)
-        optimizer = torch.optim.AdamW(groups, betas=(0.9, 0.95), weight_decay=schedule.weight_decay)
+        optimizer = torch.optim.AdamW(
+            groups,
+            betas=(0.9, 0.95),
+            weight_decay=schedule.weight_decay,
+            fused=self.accelerator.device.type == "cuda",
+        )
         # A function's state is not saved, a method's would be.
         self.rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: schedule.factor(s))
         self.stage, self.optimizer = self.accelerator.prepare(stage, optimizer)
@@ -153,7 +194,6 @@ class StageRun:
             FloatingPointError: the loss diverged.
         """
         resumed_at, started = self.progress.seconds, time.perf_counter()
-        averages: dict[str, float] = {}
         self.folder.mkdir(parents=True, exist_ok=True)
         self.accelerator.init_trackers(self.name)
         bar = tqdm(
@@ -163,16 +203,17 @@ class StageRun:
             unit="step",
             disable=not self.accelerator.is_main_process,
         )
+        losses = _Losses(self.name)
         while self.progress.step < self.schedule.steps:
             for part in range(self.schedule.accumulate):
-                for key, value in self._learn(part).items():
-                    averages[key] = 0.98 * averages.get(key, value) + 0.02 * value
+                losses.add(self.progress.step, self._learn(part))
             self.progress.step += 1
             self.progress.seconds = resumed_at + time.perf_counter() - started
             bar.update()
             step = self.progress.step
             last = step == self.schedule.steps
             if step % 50 == 0 or last:
+                averages = losses.averages()
                 bar.set_postfix({k: f"{v:.3f}" for k, v in averages.items()})
                 self._log({"step": step, "seconds": self.progress.seconds, **averages})
                 self.accelerator.log({f"{self.name}/{k}": v for k, v in averages.items()}, step)
@@ -182,6 +223,7 @@ class StageRun:
                     bar.write(f"{self.name} {step}: {json.dumps(figures)}")
                 self.accelerator.wait_for_everyone()
             if step % self.save_every == 0 or last:
+                losses.averages()  # what has diverged is not kept
                 self._save()
         bar.close()
         for tracker in self.accelerator.trackers:
@@ -189,8 +231,8 @@ class StageRun:
         for parameter in self._frozen:
             parameter.requires_grad_(True)
 
-    def _learn(self, part: int) -> dict[str, float]:
-        """Take one batch of a step; the last one of it moves the weights."""
+    def _learn(self, part: int) -> dict[str, Tensor]:
+        """Take one batch of a step; the last one of it moves the weights. Return loss parts."""
         accelerator = self.accelerator
         batch = self.progress.step * self.schedule.accumulate + part
         with accelerator.accumulate(self.stage):
@@ -198,11 +240,6 @@ class StageRun:
                 batch * accelerator.num_processes + accelerator.process_index
             )
             total = torch.stack([value.float() for value in parts.values()]).sum()
-            if not bool(torch.isfinite(total)):
-                raise FloatingPointError(
-                    f"{self.name}: loss is not finite at step {self.progress.step}: "
-                    f"{ {k: v.item() for k, v in parts.items()} }; lower the learning rate"
-                )
             accelerator.backward(total)
             if accelerator.sync_gradients:
                 accelerator.clip_grad_norm_(self.parameters, self.schedule.clip)
@@ -210,7 +247,7 @@ class StageRun:
             if accelerator.sync_gradients:
                 self.rates.step()
             self.optimizer.zero_grad(set_to_none=True)
-        return {key: float(value.detach()) for key, value in parts.items()}
+        return {key: value.detach() for key, value in parts.items()}
 
     def _validated(
         self, validate: Callable[[int], tuple[dict[str, float], Pictures]], step: int

@@ -107,6 +107,8 @@ class Questions:
     ) -> None:
         self.processor, self.arrays, self.body, self.regions = processor, arrays, body, regions
         self.grid = processor.config.vision.grid_size
+        self._prompts: dict[str, list[int]] = {}  # a few hundred wordings, asked again and again
+        self._answers: dict[tuple[str, ...], list[int]] = {}
 
     def mirrored(self, targets: Sequence[Target], mirror: Tensor) -> list[Target]:
         """Return the targets, those of mirrored pictures mirrored."""
@@ -123,9 +125,21 @@ class Questions:
         """Return the ids of a question each, half of them in the first wording."""
         wordings = [None if rng.random() < 0.5 else rng for _ in targets]
         return [
-            self.processor.prompt_ids(prompts.question(t.task, t.label, wording))
+            self._prompt(prompts.question(t.task, t.label, wording))
             for t, wording in zip(targets, wordings, strict=True)
         ]
+
+    def _prompt(self, question: str) -> list[int]:
+        if question not in self._prompts:
+            self._prompts[question] = self.processor.prompt_ids(question)
+        return self._prompts[question]
+
+    def answer(self, target: Target) -> list[int]:
+        """Return the ids of the right answer."""
+        key = (target.task, *target.details)
+        if key not in self._answers:
+            self._answers[key] = self.processor.answer_ids(target.task, target.details)
+        return self._answers[key]
 
     def targets(
         self, targets: Sequence[Target], dense: DenseTargets, joints: Tensor, rows: Sequence[int]
@@ -141,23 +155,22 @@ class Questions:
         parts = torch.zeros(len(targets), len(BODY_PARTS))
         for row, target in zip(parts, targets, strict=True):
             row[[BODY_PARTS.index(name) for name in target.parts]] = 1
+        device = joints.device
+        shares = torch.stack([self.regions.shares(t.vertices) for t in targets])
+        images = torch.tensor(rows, device=device)
         return QuestionTargets(
-            parts,
-            torch.stack([self.regions.shares(t.vertices) for t in targets]),
-            joints[rows],
-            self._looks(targets, dense, rows),
+            parts.to(device),
+            shares.to(device),
+            joints[images],
+            self._looks(targets, dense, images),
         )
 
-    def _looks(self, targets: Sequence[Target], dense: DenseTargets, rows: Sequence[int]) -> Tensor:
+    def _looks(self, targets: Sequence[Target], dense: DenseTargets, rows: Tensor) -> Tensor:
         """Return where the objects asked about are; for the scene, what touches the ground."""
         rank = {name: i + 1 for i, name in enumerate(self.arrays.labels)}
-        shown = torch.stack(
-            [
-                (dense.contacts if t.label == prompts.SCENE_LABEL else dense.objects)[row]
-                == rank[t.label]
-                for t, row in zip(targets, rows, strict=True)
-            ]
-        )
+        scene = rank[prompts.SCENE_LABEL]
+        asked = torch.tensor([rank[t.label] for t in targets], device=rows.device)[:, None, None]
+        shown = torch.where(asked == scene, dense.contacts[rows], dense.objects[rows]) == asked
         patches = adaptive_avg_pool2d(shown.float(), self.grid).flatten(1)
         return patches / patches.sum(dim=1, keepdim=True).clamp(min=1e-6)
 
@@ -227,21 +240,20 @@ class DenseStage(nn.Module):
         chosen = rng.choices(self.asked.images, k=self.batch_size)
         index = torch.tensor(chosen)
         affine = Affine.draw(len(index), generator, torch.ones(len(index), dtype=torch.bool))
-        device = device_of(self)
-        pictures = augmented(self.arrays.images[index], affine, generator)
-        features = self.model.vlm.tower(pictures.to(device))
-        targets = self.arrays.dense_targets(index, affine, self.heads.cells)
+        arrays = self.arrays.to(device_of(self))
+        pictures = augmented(arrays, index, affine, generator)
+        features = self.model.vlm.tower(pictures)
+        targets = arrays.dense_targets(index, affine, self.heads.cells)
 
         rows = [row for row in range(len(chosen)) for _ in range(self.per_image)]
         asked = [q for image in chosen for q in self.asked.draw(image, self.per_image, rng)]
         asked = self.questions.mirrored(asked, affine.mirrored[rows])
         written = self.questions.prompts(asked, rng)
         tokens, looked = image_tokens(self.model.vlm, features[rows], written)
-        joints = self.arrays.moved_joints(index, affine)
-        answers = self.questions.targets(asked, targets, joints, rows)
+        answers = self.questions.targets(asked, targets, arrays.moved_joints(index, affine), rows)
         return {
-            **self.heads.dense.losses(features, targets.to(device)),
-            **self.heads.questions.losses(tokens, looked, answers.to(device)),
+            **self.heads.dense.losses(features, targets),
+            **self.heads.questions.losses(tokens, looked, answers),
         }
 
 
@@ -250,10 +262,13 @@ def device_of(module: nn.Module) -> torch.device:
     return next(module.parameters()).device
 
 
-def augmented(images: Tensor, affine: Affine, generator: torch.Generator) -> Tensor:
-    """Return uint8 images `[batch, size, size, 3]` as augmented model input."""
-    warped = warp_images(normalise_images(images), affine)
-    return jitter_colours(warped, generator)
+def augmented(
+    arrays: TrainingArrays, index: Tensor, affine: Affine, generator: torch.Generator
+) -> Tensor:
+    """Return some images as augmented model input, where the arrays are."""
+    device = arrays.images.device
+    images = normalise_images(arrays.images[index.to(device)])
+    return jitter_colours(warp_images(images, affine.to(device)), generator)
 
 
 def image_tokens(
@@ -310,24 +325,21 @@ class ContactStage(nn.Module):
         index = torch.tensor(chosen)
         affine = Affine.draw(len(index), generator, torch.arange(len(index)) < self.batch.images)
         device = device_of(self)
-        pictures = augmented(self.arrays.images[index], affine, generator)
-        features = self.model.vlm.tower(pictures.to(device))
-        targets = self.arrays.dense_targets(index, affine, self.heads.cells)
-        known = self.heads.dense.losses(features, targets.to(device))
+        arrays = self.arrays.to(device)
+        features = self.model.vlm.tower(augmented(arrays, index, affine, generator))
+        targets = arrays.dense_targets(index, affine, self.heads.cells)
+        known = self.heads.dense.losses(features, targets)
 
         queries = self.questions.mirrored(queries, affine.mirrored[rows])
         asked = self.questions.prompts(queries, rng)
         tokens, looked = image_tokens(self.model.vlm, features[rows], asked)
-        joints = self.arrays.moved_joints(index, affine)
+        joints = arrays.moved_joints(index, affine)
         told = self.questions.targets(queries[:on_body], targets, joints, rows[:on_body])
         known |= self.heads.questions.losses(
-            tokens[:on_body], None if looked is None else looked[:on_body], told.to(device)
+            tokens[:on_body], None if looked is None else looked[:on_body], told
         )
         parts = {f"known_{k}": self.weights.known * v for k, v in known.items()}
-        ids = [
-            prompt + self.processor.answer_ids(q.task, q.details)
-            for prompt, q in zip(asked, queries, strict=True)
-        ]
+        ids = [prompt + self.questions.answer(q) for prompt, q in zip(asked, queries, strict=True)]
         scored = self.model.vlm.score(tokens, ids, [len(prompt) for prompt in asked])
         parts["text"] = self.weights.text * text_loss(scored.logits, scored.labels)
         contact = self.model.contact_prompts(scored, ids)

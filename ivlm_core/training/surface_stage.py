@@ -31,13 +31,11 @@ class SurfaceStage(ContactStage):
 
         prompts = self.questions.prompts(queries, rng)
         ids = [
-            prompt + self.processor.answer_ids(q.task, q.details)
-            for prompt, q in zip(prompts, queries, strict=True)
+            prompt + self.questions.answer(q) for prompt, q in zip(prompts, queries, strict=True)
         ]
         device, vlm = device_of(self), self.model.vlm
         with torch.no_grad():
-            pictures = augmented(self.arrays.images[index], affine, generator)
-            features = vlm.tower(pictures.to(device))
+            features = vlm.tower(augmented(self.arrays.to(device), index, affine, generator))
             tokens, _ = image_tokens(vlm, features[rows], prompts)
             scored = vlm.score(tokens, ids, [len(prompt) for prompt in prompts])
         found = [p for p in self.model.contact_prompts(scored, ids) if p is not None]

@@ -32,9 +32,12 @@ class TrainingSurface:
         low = 4 * config.sam.grid_size
         coarse = rasterize(mesh, rig.cameras(low))
         self._hit = torch.from_numpy(coarse.hit)  # [view, low, low]
+        self._pixels = self._hit.flatten().nonzero()[:, 0]  # [pixel] that see the surface
         self._ids = torch.from_numpy(coarse.vertex_ids[coarse.hit]).long()  # [pixel, 3]
         self._weights = torch.from_numpy(coarse.barycentric[coarse.hit])
         self.lift = make_lift(mesh, rig, lift_size, max(1, fine // lift_size))
+        self._sight = torch.zeros(self.num_views, self.num_vertices, dtype=torch.bool)
+        self._sight[self.lift.pair_view, self.lift.pair_vertex] = True
         self.lift_size = lift_size
 
     @classmethod
@@ -51,8 +54,9 @@ class TrainingSurface:
 
     def to(self, device: torch.device) -> "TrainingSurface":
         """Move what losses are computed from; the same surface, for chaining."""
-        self._hit, self._ids = self._hit.to(device), self._ids.to(device)
-        self._weights, self.lift = self._weights.to(device), self.lift.to(device)
+        if self._hit.device != device:
+            for name in ("views_uint8", "_hit", "_pixels", "_ids", "_weights", "_sight", "lift"):
+                setattr(self, name, getattr(self, name).to(device))
         return self
 
     @property
@@ -72,11 +76,7 @@ class TrainingSurface:
 
     def seen_from(self, views: Sequence[int]) -> Tensor:
         """Return bool `[vertex]`: in sight of one of these views."""
-        device = self._hit.device
-        seen = torch.zeros(self.num_vertices, dtype=torch.bool, device=device)
-        chosen = torch.tensor(views, device=device)
-        seen[self.lift.pair_vertex[torch.isin(self.lift.pair_view, chosen)]] = True
-        return seen
+        return self._sight[list(views)].any(dim=0)
 
     def vertex_targets(self, vertices: Sequence[np.ndarray]) -> Tensor:
         """Return float `[batch, vertex]`, 1 on the listed vertices."""
@@ -87,6 +87,7 @@ class TrainingSurface:
 
     def mask_targets(self, vertex_targets: Tensor) -> Tensor:
         """Interpolate vertex labels `[batch, vertex]` to masks `[batch, view, low, low]`."""
-        masks = vertex_targets.new_zeros(len(vertex_targets), *self._hit.shape)
-        masks[:, self._hit] = (vertex_targets[:, self._ids] * self._weights).sum(dim=-1)
-        return masks
+        masks = vertex_targets.new_zeros(len(vertex_targets), self._hit.numel())
+        seen = (vertex_targets[:, self._ids] * self._weights).sum(dim=-1)
+        masks[:, self._pixels] = seen
+        return masks.unflatten(1, self._hit.shape)

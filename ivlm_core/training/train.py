@@ -111,7 +111,8 @@ def train(config: TrainConfig) -> Path:
     model, processor = build(sizes, arrays.labels, _details(arrays))
     model.vlm.tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     for part in (model.vlm.tower.clip, model.vlm.language):
-        part.set_attn_implementation("eager")  # a tenth of a step faster than fused, on CPUs
+        # Eager is a tenth of a step faster than fused on CPUs.
+        part.set_attn_implementation("sdpa" if torch.cuda.is_available() else "eager")
         if config.gradient_checkpointing:
             part.gradient_checkpointing_enable({"use_reentrant": False})
     regions = body_regions(config.model.body)

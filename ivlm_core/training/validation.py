@@ -63,7 +63,7 @@ class Validation:
             said = {name for name in self.arrays.part_names if name in prediction.answer}
             right.append(said == set(target.parts))
             if len(pictures) < _PICTURES and target.vertices.size:
-                photo = self.arrays.images[target.image_index].numpy()
+                photo = self.arrays.images[target.image_index].cpu().numpy()
                 pictures[f"{len(pictures)}_{target.label}"] = overview(prediction, photo)
         return {"f1": float(np.mean(f1)), "answers_right": float(np.mean(right))}, pictures
 
@@ -95,7 +95,7 @@ class Validation:
     def _queries(self, targets: Sequence[Target]) -> list[Query]:
         return [
             Query(
-                self.arrays.images[t.image_index].numpy(),
+                self.arrays.images[t.image_index].cpu().numpy(),
                 t.label,
                 t.task,
                 self.object_mesh(t.instance) if t.task != "human_contact" and t.instance else None,

@@ -12,9 +12,10 @@ from ivlm_core.bags.answers import Answer, AnswerFiles
 from ivlm_core.bags.source import BagSource, Question, Topics
 from ivlm_core.bags.target import write_bag
 from ivlm_core.estimator import Estimator
+from ivlm_core.messages.arrangement import Display, arrange
 from ivlm_core.messages.cdr import Stamp
 from ivlm_core.messages.images import ImageFormatError, picture
-from ivlm_core.messages.results import Display, ResultMessages, display_poses
+from ivlm_core.messages.results import ResultMessages
 from ivlm_core.pipeline import Task
 
 
@@ -117,8 +118,8 @@ def _answer(
             continue
         stamp = message.header.stamp
         header = Stamp(stamp.sec, stamp.nanosec, message.header.frame_id)
-        found = estimator.estimate(photo, asked[number], run.tasks)
-        placed = display_poses(found, Display())
+        found = estimator.estimate(photo, asked[number], run.tasks, attention=True)
+        placed = arrange(found, Display())
         messages = list(results.of_image(header, photo, placed, Display()))
         answers.write(number, Answer(messages, results.shown))
     bar.close()

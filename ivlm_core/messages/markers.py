@@ -19,7 +19,7 @@ from ivlm_core.messages.cdr import (
     Stamp,
     encode_marker_array,
 )
-from ivlm_core.messages.placement import place_vertices
+from ivlm_core.messages.placement import Placed, place_vertices
 from ivlm_core.visualize.colours import ColourMap, score_colours, shaded
 from ivlm_core.visualize.wording import parts_line
 
@@ -62,24 +62,21 @@ class MarkerMaker:
         self._corners: dict[int, _Corners] = {}
 
     def mesh_marker(
-        self,
-        prediction: "Prediction",
-        header: Stamp,
-        pose: Pose,
-        colour_map: ColourMap = "warm",
+        self, placed: Placed, header: Stamp, colour_map: ColourMap = "warm"
     ) -> MarkerData:
         """Return the mesh as triangles coloured by score.
 
         Args:
-            prediction: what to show.
+            placed: what to show, and where in the header's frame.
             header: of the image.
-            pose: of the mesh in the header's frame.
             colour_map: which colours.
         """
-        corners = self._corners_of(prediction.mesh)
+        prediction, pose, where = placed
+        moving = where == "person"  # another mesh in every image
+        corners = _Corners.of(prediction.mesh) if moving else self._corners_of(prediction.mesh)
         return MarkerData(
             header=header,
-            ns=namespace(prediction),
+            ns=namespace(placed),
             id=0,
             pose=pose,
             frame_locked=True,  # follow the camera; also frees RViz from finding an old stamp in tf
@@ -87,14 +84,15 @@ class MarkerMaker:
             colors=shaded_colours(prediction, colour_map).take(corners.vertices, axis=0),
         )
 
-    def caption(self, prediction: "Prediction", header: Stamp, pose: Pose) -> MarkerData:
+    def caption(self, placed: Placed, header: Stamp) -> MarkerData:
         """Return what was asked and found as a line of text above the mesh."""
+        prediction, pose, _ = placed
         low, high = _bounds(place_vertices(prediction.mesh.vertices, pose))
         above = ((low[0] + high[0]) / 2, low[1] - _CAPTION_GAP, (low[2] + high[2]) / 2)
         found = f"\n{parts_line(prediction)}" if prediction.part_scores else ""
         return MarkerData(
             header=header,
-            ns=f"{namespace(prediction)}_caption",
+            ns=f"{namespace(placed)}_caption",
             id=0,
             type=TEXT_VIEW_FACING,
             pose=Pose(position=above),
@@ -116,9 +114,10 @@ def _bounds(points: np.ndarray) -> tuple[list[float], list[float]]:
     return points.min(axis=0).astype(float).tolist(), points.max(axis=0).astype(float).tolist()
 
 
-def namespace(prediction: "Prediction") -> str:
+def namespace(placed: Placed) -> str:
     """Return the namespace of a prediction's markers: RViz lists and switches them by label."""
-    return f"{prediction.label}/{prediction.task}"
+    posed = "_posed" if placed.where == "person" else ""
+    return f"{placed.prediction.label}/{placed.prediction.task}{posed}"
 
 
 def shaded_colours(prediction: "Prediction", colour_map: ColourMap = "warm") -> np.ndarray:
@@ -140,16 +139,14 @@ class MarkerScene:
         self._frame = ""
 
     def show(
-        self,
-        placed: "Sequence[tuple[Prediction, Pose]]",
-        header: Stamp,
-        colour_map: ColourMap = "warm",
+        self, placed: Sequence[Placed], header: Stamp, colour_map: ColourMap = "warm"
     ) -> bytes:
         """Return a `MarkerArray` that shows predictions at their poses, and nothing else."""
         markers = []
-        for prediction, pose in placed:
-            markers.append(self._maker.mesh_marker(prediction, header, pose, colour_map))
-            markers.append(self._maker.caption(prediction, header, pose))
+        for item in placed:
+            markers.append(self._maker.mesh_marker(item, header, colour_map))
+            if item.where != "person":  # its text stands above the canonical body
+                markers.append(self._maker.caption(item, header))
         names = tuple(marker.ns for marker in markers)
         left = [ns for ns in self.shown if ns not in names]
         gone = [MarkerData(header, ns, 0, action=DELETE) for ns in left]

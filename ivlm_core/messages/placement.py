@@ -11,16 +11,33 @@ stands them upright and turns the body's face to the camera.
 """
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
 from ivlm_core.messages.cdr import Pose
 
+if TYPE_CHECKING:
+    from ivlm_core.pipeline import Prediction
+
 OPTICAL_FROM_MESH = np.diag([1.0, -1.0, -1.0])
 """Rotation, determinant +1: mesh up (+y) to optical up (-y), mesh front (+z) to the camera (-z)."""
 
 _HALF_TURN_ABOUT_X = (1.0, 0.0, 0.0, 0.0)
+
+AT_CAMERA = Pose(orientation=_HALF_TURN_ABOUT_X)
+"""Of a mesh whose vertices are the camera's, turned by `OPTICAL_FROM_MESH`."""
+
+
+class Placed(NamedTuple):
+    """A prediction and where its mesh is in the image's frame."""
+
+    prediction: "Prediction"
+    pose: Pose
+    where: Literal["display", "object", "person"] = "display"
+    """`display`: only shown there; `object`: the object is there; `person`: the mesh is the posed
+    body of the person, who is there."""
 
 
 def display_pose(vertices: np.ndarray, position: Sequence[float]) -> Pose:

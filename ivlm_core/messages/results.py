@@ -1,15 +1,15 @@
 """Everything that is sent about one image, as bytes: the node's topics, and those of a bag."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from ivlm_core.grasping.samples import Axis, affordance_samples
+from ivlm_core.geometry.camera import Camera
+from ivlm_core.grasping.samples import affordance_samples
 from ivlm_core.grasping.surface import scored_points
+from ivlm_core.messages.arrangement import NOTHING, Display, Known, of_objects
 from ivlm_core.messages.cdr import (
     ContactMeshData,
     Pose,
@@ -21,42 +21,23 @@ from ivlm_core.messages.cdr import (
 )
 from ivlm_core.messages.clouds import contact_cloud
 from ivlm_core.messages.markers import MarkerScene
-from ivlm_core.messages.placement import camera_from_mesh, display_pose, place_vertices
+from ivlm_core.messages.placement import Placed, camera_from_mesh, place_vertices
 from ivlm_core.pipeline import TASKS, Prediction
-from ivlm_core.visualize.colours import ColourMap
-from ivlm_core.visualize.overlay import overlay_image
+from ivlm_core.visualize.in_photo import mesh_in_photo
+from ivlm_core.visualize.overlay import attention_overlay, overlay_image
 
-_GAP = 0.3
-"""Between two bodies, and between two objects, metres."""
 _MOST_SAMPLES = 20
-
-Placed = Sequence[tuple[Prediction, Pose]]
-"""Predictions and where each is shown in the image's frame."""
 
 TYPES = {
     **{task: "ivlm_msgs/msg/ContactMesh" for task in TASKS},
     **{f"{task}_cloud": "sensor_msgs/msg/PointCloud2" for task in TASKS},
+    "human_contact_posed_cloud": "sensor_msgs/msg/PointCloud2",
     "affordance_samples": "geometry_msgs/msg/PoseArray",
+    "attention": "sensor_msgs/msg/Image",
     "overlay": "sensor_msgs/msg/Image",
     "markers": "visualization_msgs/msg/MarkerArray",
 }
 """Type of every topic, by its name below the node's."""
-
-
-@dataclass(frozen=True)
-class Display:
-    """Where and how results are shown."""
-
-    body_position: tuple[float, ...] = (-0.8, 0.0, 3.0)
-    """Centre of the first body: metres in the image's optical frame (right, down, forward)."""
-    object_position: tuple[float, ...] = (0.8, 0.0, 3.0)
-    """The same for the first object."""
-    approach_axis: Axis = "x"
-    """Of the poses of samples; it points into the surface."""
-    sample_spacing_m: float = 0.03
-    """Least distance between two samples."""
-    colour_map: ColourMap = "warm"
-    """Of markers and clouds."""
 
 
 class Message(NamedTuple):
@@ -86,8 +67,9 @@ class ResultMessages:
         self,
         header: Stamp,
         photo: np.ndarray,
-        placed: Placed,
+        placed: Sequence[Placed],
         display: Display,
+        known: Known = NOTHING,
         wanted: Callable[[str], bool] = lambda topic: True,
     ) -> Iterator[Message]:
         """Yield the messages, `markers` last; all carry the image's header.
@@ -95,23 +77,37 @@ class ResultMessages:
         Args:
             header: of the image.
             photo: the image, uint8 [height, width, 3] RGB.
-            placed: of every label asked about one prediction per task, label by label.
+            placed: of every label asked about one prediction per task, label by label (`arrange`).
             display: how results are shown.
-            wanted: whether a topic that is not always made, overlay or samples, is made.
+            known: what else is known about the image.
+            wanted: whether a topic that is not always made is made: all but contact meshes, their
+                clouds and markers.
         """
-        for prediction, pose in placed:
+        for prediction, pose, where in placed:
+            if where == "person":
+                topic = f"{prediction.task}_posed_cloud"
+                if not wanted(topic):
+                    continue
+            else:
+                topic = f"{prediction.task}_cloud"
+                mesh = contact_mesh_data(prediction, header)
+                yield Message(prediction.task, encode_contact_mesh(mesh))
             points = place_vertices(prediction.mesh.vertices, pose)
-            mesh = contact_mesh_data(prediction, header)
-            yield Message(prediction.task, encode_contact_mesh(mesh))
             cloud = contact_cloud(prediction, points, header, display.colour_map)
-            yield Message(f"{prediction.task}_cloud", encode_point_cloud(cloud))
+            yield Message(topic, encode_point_cloud(cloud))
         if wanted("affordance_samples"):
-            for prediction, pose in of_objects(placed):
-                poses = sample_poses(prediction, pose, display)
-                yield Message("affordance_samples", encode_pose_array(header, poses))
-        if placed and wanted("overlay"):
-            picture = overlays(photo, [prediction for prediction, _ in placed])
+            for prediction, pose, where in of_objects(placed):
+                if where == "object" or not known.poses_expected:
+                    poses = sample_poses(prediction, pose, display)
+                    yield Message("affordance_samples", encode_pose_array(header, poses))
+        predictions = [item.prediction for item in placed if item.where != "person"]
+        if predictions and wanted("overlay"):
+            picture = overlays(photo, placed, known.camera, display)
             yield Message("overlay", encode_image(header, picture))
+        looked = [p for p in predictions if p.attention is not None]
+        if looked and wanted("attention"):
+            pictures = [attention_overlay(photo, p) for p in looked]
+            yield Message("attention", encode_image(header, _in_rows(looked, pictures)))
         yield Message("markers", self._scene.show(placed, header, display.colour_map))
 
     def clearing_markers(self) -> bytes | None:
@@ -119,53 +115,41 @@ class ResultMessages:
         return self._scene.clear()
 
 
-def overlays(photo: np.ndarray, predictions: Sequence[Prediction]) -> np.ndarray:
-    """Return the overlays of all predictions in one picture: a row a label, a column a task."""
-    rows: dict[str, list[np.ndarray]] = {}
-    for prediction in predictions:
-        rows.setdefault(prediction.label, []).append(overlay_image(photo, prediction))
-    pictures = [np.hstack(row) for row in rows.values()]
-    width = max(picture.shape[1] for picture in pictures)
-    filled = [np.pad(p, ((0, 0), (0, width - p.shape[1]), (0, 0))) for p in pictures]
-    return np.vstack(filled)
+def overlays(
+    photo: np.ndarray,
+    placed: Sequence[Placed],
+    camera: Camera | None = None,
+    display: Display = Display(),  # noqa: B008, it is frozen
+) -> np.ndarray:
+    """Return the overlays of all predictions in one picture: a row a label, a column a task.
 
-
-def display_poses(
-    predictions: Sequence[Prediction],
-    display: Display,
-    object_poses: Mapping[str, Pose] = MappingProxyType({}),
-) -> list[tuple[Prediction, Pose]]:
-    """Return each prediction with the pose it is shown at.
-
-    An object whose pose is known is where it is. Else the first body and the first object stand
-    where `display` says; further bodies to the left of it, further objects to the right.
-
-    Args:
-        predictions: of one image.
-        display: how results are shown.
-        object_poses: poses of objects in the image's frame, by label.
+    With a camera, what is there is drawn where it is.
     """
-    placed = []
-    next_x = {True: display.body_position[0], False: display.object_position[0]}
-    for prediction in predictions:
-        on_body = prediction.task == "human_contact"
-        if not on_body and prediction.label in object_poses:
-            placed.append((prediction, object_poses[prediction.label]))
-            continue
-        _, y, z = display.body_position if on_body else display.object_position
-        vertices = prediction.mesh.vertices
-        placed.append((prediction, display_pose(vertices, (next_x[on_body], y, z))))
-        step = float(np.ptp(vertices[:, 0])) + _GAP
-        next_x[on_body] += -step if on_body else step
-    return placed
+    there = {
+        (item.prediction.label, item.prediction.task): item
+        for item in placed
+        if item.where != "display"
+    }
+    shown = [item.prediction for item in placed if item.where != "person"]
+    pictures = []
+    for prediction in shown:
+        item, picture = there.get((prediction.label, prediction.task)), photo
+        if camera is not None and item is not None and not item.prediction.mesh.is_cloud:
+            pose = camera_from_mesh(item.pose)
+            picture = mesh_in_photo(photo, item.prediction, pose, camera, display.colour_map)
+        pictures.append(overlay_image(picture, prediction))
+    return _in_rows(shown, pictures)
 
 
-def of_objects(placed: Placed) -> list[tuple[Prediction, Pose]]:
-    """Return what is known about objects, one a label: affordance where asked, else contact."""
-    found: dict[str, tuple[Prediction, Pose]] = {}
-    for task in ("object_contact", "object_affordance"):
-        found |= {p.label: (p, pose) for p, pose in placed if p.task == task}
-    return list(found.values())
+def _in_rows(predictions: Sequence[Prediction], pictures: Sequence[np.ndarray]) -> np.ndarray:
+    """Return one picture of the pictures of predictions: a row a label."""
+    rows: dict[str, list[np.ndarray]] = {}
+    for prediction, picture in zip(predictions, pictures, strict=True):
+        rows.setdefault(prediction.label, []).append(picture)
+    joined = [np.hstack(row) for row in rows.values()]
+    width = max(row.shape[1] for row in joined)
+    filled = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0))) for row in joined]
+    return np.vstack(filled)
 
 
 def sample_poses(prediction: Prediction, pose: Pose, display: Display) -> np.ndarray:

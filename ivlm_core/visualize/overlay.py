@@ -111,15 +111,46 @@ def overlay_image(photo: np.ndarray, prediction: "Prediction") -> np.ndarray:
     if side >= 16:
         for index, picture in enumerate(view_overlays(prediction, side, shown)):
             canvas.paste(Image.fromarray(picture), (width - side, bar + index * side))
-    if bar < height // 2:
-        canvas.paste((24, 26, 30), (0, 0, width, bar))
-        caption = f"{prediction.label}: {parts_line(prediction)}"
-        if not prediction.part_scores:
-            caption = f"{prediction.label}: {int(prediction.contact.sum()):,} vertices in contact"
-        place = (text_size // 2, round(text_size * 0.25))
-        lines = wrapped(caption, text_size, width - text_size, lines=1)
-        draw_lines(canvas, place, lines, text_size, (245, 245, 245))
+    caption = f"{prediction.label}: {parts_line(prediction)}"
+    if not prediction.part_scores:
+        caption = f"{prediction.label}: {int(prediction.contact.sum()):,} vertices in contact"
+    _write_caption(canvas, caption, text_size, bar)
     return np.asarray(canvas)
+
+
+def attention_overlay(photo: np.ndarray, prediction: "Prediction") -> np.ndarray:
+    """The camera image, dark where the language model did not look, with a caption.
+
+    Args:
+        photo: uint8 [H, W, 3], RGB.
+        prediction: its `attention` [H, W] is shown.
+
+    Returns:
+        uint8 [H, W, 3], RGB.
+
+    Raises:
+        ValueError: there is no attention, or it is of another image size.
+    """
+    photo, heat = check_photo(photo), prediction.attention
+    if heat is None or heat.shape != photo.shape[:2]:
+        got = None if heat is None else heat.shape
+        raise ValueError(f"expected attention of shape {photo.shape[:2]}, got {got}")
+    mixed = 0.45 * photo + 0.55 * ramp(heat, "viridis")
+    canvas = Image.fromarray(mixed.round().astype(np.uint8))
+    text_size = max(10, min(photo.shape[:2]) // 26)
+    caption = f"{prediction.label}: {prediction.task.replace('_', ' ')}, attention"
+    _write_caption(canvas, caption, text_size, round(text_size * 1.8))
+    return np.asarray(canvas)
+
+
+def _write_caption(canvas: Image.Image, text: str, text_size: int, bar: int) -> None:
+    """Write a line on a bar at the top; not on pictures that the bar would half cover."""
+    if bar >= canvas.height // 2:
+        return
+    canvas.paste((24, 26, 30), (0, 0, canvas.width, bar))
+    place = (text_size // 2, round(text_size * 0.25))
+    lines = wrapped(text, text_size, canvas.width - text_size, lines=1)
+    draw_lines(canvas, place, lines, text_size, (245, 245, 245))
 
 
 def _most_marked(prediction: "Prediction", count: int) -> list[int]:

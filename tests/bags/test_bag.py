@@ -139,7 +139,7 @@ def test_every_image_is_answered_as_the_node_would(
     assert list((tmp_path / "out").glob("*.mcap" if storage == "mcap" else "*.db3"))
     with Reader(tmp_path / "out") as reader:
         kinds = {c.topic: c for c in reader.connections}
-        for topic in ("human_contact", "human_contact_cloud", "overlay", "affordance_samples"):
+        for topic in ("human_contact", "human_contact_cloud", "overlay", "attention"):
             assert kinds[f"/ivlm_node/{topic}"].msgtype == TYPES[topic]
         assert "string label" in kinds["/ivlm_node/human_contact"].msgdef.data
         (latched,) = kinds["/ivlm_node/markers"].ext.offered_qos_profiles
@@ -162,7 +162,12 @@ def test_what_is_written_has_no_fault_that_rviz_would_find(
     assert run(record(recording), "--only-results") == 0
     new = contents(tmp_path / "out")
     assert {topic.split("/")[1] for topic, _, _ in new} == {"ivlm_node"}
-    kinds = {"markers": MarkerArray, "overlay": ImageMessage, "human_contact_cloud": PointCloud2}
+    kinds = {
+        "markers": MarkerArray,
+        "overlay": ImageMessage,
+        "attention": ImageMessage,
+        "human_contact_cloud": PointCloud2,
+    }
     for name, kind in kinds.items():
         data = [d for topic, _, d in new if topic == f"/ivlm_node/{name}"]
         read = [serialization.deserialize_message(d, kind) for d in data]
@@ -185,12 +190,12 @@ def test_a_run_that_was_stopped_goes_on(
     estimate = Estimator.estimate
     answered = 0
 
-    def stops(*arguments: Any) -> Any:
+    def stops(*arguments: Any, **options: Any) -> Any:
         nonlocal answered
         answered += 1
         if answered == 2:
             raise KeyboardInterrupt
-        return estimate(*arguments)
+        return estimate(*arguments, **options)
 
     with monkeypatch.context() as patch:
         patch.setattr(Estimator, "estimate", stops)

@@ -16,9 +16,10 @@ from scipy.spatial.transform import Rotation  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 
+from ivlm_core.messages.arrangement import Display, of_objects  # noqa: E402
 from ivlm_core.messages.images import fill_image  # noqa: E402
-from ivlm_core.messages.placement import display_pose, place_vertices  # noqa: E402
-from ivlm_core.messages.results import Display, of_objects, sample_poses  # noqa: E402
+from ivlm_core.messages.placement import Placed, display_pose, place_vertices  # noqa: E402
+from ivlm_core.messages.results import sample_poses  # noqa: E402
 from ivlm_msgs.srv import ScoreGrasps  # noqa: E402
 from ivlm_ros import qos  # noqa: E402
 from ivlm_ros.affordances import Affordances, Seen  # noqa: E402
@@ -129,9 +130,9 @@ def test_affordance_counts_more_than_contact_and_a_body_is_no_object(
     seen: Seen, prediction: Any
 ) -> None:
     contact = replace(seen.prediction, task="object_contact")
-    placed = [(p, seen.pose) for p in (prediction, seen.prediction, contact)]
-    assert of_objects(placed) == [(seen.prediction, seen.pose)]
-    assert of_objects(placed[::2]) == [(contact, seen.pose)]
+    placed = [Placed(p, seen.pose) for p in (prediction, seen.prediction, contact)]
+    assert of_objects(placed) == placed[1:2]
+    assert of_objects(placed[::2]) == placed[2:]
 
 
 def test_the_last_objects_are_remembered(known: Affordances, seen: Seen) -> None:

@@ -255,10 +255,10 @@ def test_an_image_in_work_is_not_published_after_deactivation(
     estimator = rig.node._estimator
     estimate = estimator.estimate
 
-    def slow(*arguments: Any) -> Any:
+    def slow(*arguments: Any, **options: Any) -> Any:
         working.set()
         assert go_on.wait(20)
-        return estimate(*arguments)
+        return estimate(*arguments, **options)
 
     monkeypatch.setattr(estimator, "estimate", slow)
     rig.send(photo)

@@ -13,6 +13,7 @@ from sensor_msgs.msg import Image, PointCloud2  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
+from ivlm_core.messages.arrangement import Display, arrange  # noqa: E402
 from ivlm_core.messages.cdr import (
     Pose,
     Stamp,
@@ -24,10 +25,10 @@ from ivlm_core.messages.images import fill_image  # noqa: E402
 from ivlm_core.messages.markers import MarkerMaker, MarkerScene, shaded_colours  # noqa: E402
 from ivlm_core.messages.placement import (  # noqa: E402
     OPTICAL_FROM_MESH,
+    Placed,
     display_pose,
     place_vertices,
 )
-from ivlm_core.messages.results import Display, display_poses  # noqa: E402
 from ivlm_core.visualize.colours import score_colours  # noqa: E402
 from ivlm_ros.rviz_problems import rviz_problems  # noqa: E402
 
@@ -37,8 +38,8 @@ HEADER = Stamp(12, 34, "camera")
 @pytest.fixture(scope="module")
 def array(prediction: Any, object_prediction: Any) -> MarkerArray:
     maker, markers = MarkerMaker(), []
-    for one, pose in display_poses([prediction, object_prediction], Display()):
-        markers += [maker.mesh_marker(one, HEADER, pose), maker.caption(one, HEADER, pose)]
+    for item in arrange([prediction, object_prediction], Display()):
+        markers += [maker.mesh_marker(item, HEADER), maker.caption(item, HEADER)]
     return deserialize_message(encode_marker_array(markers), MarkerArray)
 
 
@@ -100,9 +101,9 @@ def test_body_stands_upright_and_faces_the_camera(prediction: Any) -> None:
 
 def test_two_objects_stand_side_by_side(object_prediction: Any) -> None:
     pair = [object_prediction, object_prediction]
-    (_, first), (_, second) = display_poses(pair, Display())
+    first, second = arrange(pair, Display())
     width = float(np.ptp(object_prediction.mesh.vertices[:, 0]))
-    assert second.position[0] - first.position[0] > width
+    assert second.pose.position[0] - first.pose.position[0] > width
 
 
 def cloud_message(prediction: Any) -> PointCloud2:
@@ -134,7 +135,7 @@ def test_a_scene_removes_what_is_gone(prediction: Any, object_prediction: Any) -
 
     scene = MarkerScene()
     assert scene.clear() is None, "nothing is shown"
-    both = display_poses([prediction, object_prediction], Display())
+    both = arrange([prediction, object_prediction], Display())
     add = [("bottle/human_contact", Marker.ADD), ("bottle/object_affordance", Marker.ADD)]
     assert read(scene.show(both, HEADER)) == add
     gone = [add[0], ("bottle/object_affordance", Marker.DELETE)]
@@ -180,7 +181,7 @@ def _spoil(**fields: Any) -> Any:
     ],
 )
 def test_the_checklist_finds_faults(object_prediction: Any, change: Any, said: str) -> None:
-    marker = MarkerMaker().mesh_marker(object_prediction, HEADER, Pose())
+    marker = MarkerMaker().mesh_marker(Placed(object_prediction, Pose()), HEADER)
     message = deserialize_message(encode_marker_array([marker]), MarkerArray).markers[0]
     assert rviz_problems(message) == []
     change(message)

@@ -391,7 +391,7 @@ def test_an_object_is_shown_and_grasped_where_it_is(
         return (points.min(axis=0) + points.max(axis=0)) / 2
 
     def known(count: int) -> None:
-        rig.listener.until(lambda: len(rig.node._object_poses._known) == count, "the pose")
+        rig.listener.until(lambda: len(rig.node._places.object_poses._known) == count, "the pose")
 
     np.testing.assert_allclose(centre(), (0.8, 0, 3), atol=1e-4)
     poses.publish(pose_message(rig, 5.0, "camera", 1.0))

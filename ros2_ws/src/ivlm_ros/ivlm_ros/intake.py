@@ -1,4 +1,4 @@
-"""What comes in: images and labels, matched, and handed to the inference thread."""
+"""What comes in: images, labels and detections, matched, and handed to the inference thread."""
 
 import time
 from collections import deque
@@ -11,22 +11,28 @@ from rclpy.subscription import Subscription
 from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import String
 
-from ivlm_core.labels import read_labels
+from ivlm_core.detections import Detection, detected_labels
+from ivlm_core.labels import MAX_LABELS, read_labels
 from ivlm_ros import qos
+from ivlm_ros.detection_input import DetectionInput
 from ivlm_ros.image_input import ImageInput
+from ivlm_ros.matching import Pairing, nanoseconds
 from ivlm_ros.parameters import NodeParameters
 from ivlm_ros.pending import take_pending
 from ivlm_ros.statistics import Health, NodeStatistics, input_health
 
 _ARRIVALS = 60
 """Images whose times of arrival are kept."""
+_WAITING = 10
+"""Images that wait for their detections."""
 
 
 class Frame(NamedTuple):
-    """A camera image and the labels that hold for it."""
+    """A camera image, the labels that hold for it, and what a detector found in it."""
 
     message: Image | CompressedImage
     labels: tuple[str, ...]
+    detections: tuple[Detection, ...] = ()
 
 
 class Intake:
@@ -51,7 +57,9 @@ class Intake:
         self._node, self._put, self._settings = node, put, settings
         self._statistics, self._changed = statistics, changed
         self._label_in: Subscription | None = None
+        self._detections_in: DetectionInput | None = None
         self.image_in: ImageInput | None = None
+        self._pairing = self._new_pairing()
         self._labels: tuple[str, ...] = ()
         self._last_image_s = 0.0
         self._next_image_s = 0.0
@@ -65,6 +73,9 @@ class Intake:
         # The label first: of messages that wait together, the executor takes it before the image.
         self._label_in = self._node.create_subscription(String, "label", self._on_label, qos.LABEL)
         settings = self._settings()
+        self._pairing = self._new_pairing()
+        if settings.use_detections:
+            self._detections_in = DetectionInput(self._node, self._on_detections)
         self.image_in = ImageInput(
             self._node, self._on_image, settings.image_reliability, settings.image_transport
         )
@@ -77,7 +88,9 @@ class Intake:
             self._node.destroy_subscription(self._label_in)
         if self.image_in is not None:
             self.image_in.destroy()
-        self._label_in = self.image_in = None
+        if self._detections_in is not None:
+            self._detections_in.destroy()
+        self._label_in = self.image_in = self._detections_in = None
         self.newest = None
 
     def forget(self) -> None:
@@ -130,16 +143,35 @@ class Intake:
         if rate:  # keep the beat of a camera that is a little irregular; begin anew after a pause
             in_beat = now - self._next_image_s < 1 / rate
             self._next_image_s = (self._next_image_s if in_beat else now) + 1 / rate
-        labels = self.labels
-        if not labels:
-            self._statistics.count("without label")
+        asked = Frame(message, self.labels)
+        if self._detections_in is None:
+            self._ask(asked, ())
+        else:
+            self._ask_pair(self._pairing.first(nanoseconds(message.header.stamp), asked))
+
+    def _on_detections(self, stamp_ns: int, found: tuple[Detection, ...]) -> None:
+        self._ask_pair(self._pairing.second(stamp_ns, found))
+
+    def _new_pairing(self) -> Pairing[Frame, tuple[Detection, ...]]:
+        return Pairing(_WAITING, lambda: self._statistics.count("without detections"))
+
+    def _ask_pair(self, pair: tuple[Frame, tuple[Detection, ...]] | None) -> None:
+        if pair is not None:
+            self._ask(*pair)
+
+    def _ask(self, frame: Frame, found: tuple[Detection, ...]) -> None:
+        """Hand an image on with the labels that hold for it, else those of what was detected."""
+        labels = frame.labels or detected_labels(found, MAX_LABELS)
+        if labels:
+            self._put(Frame(frame.message, labels, found))
+            return
+        self._statistics.count("without label")
+        if self._detections_in is None:  # else nothing was detected, which is no fault
             self._node.get_logger().warning(
                 "images come in but no label is set: publish std_msgs/String on topic 'label' or "
                 "set parameter 'label' ('scene' asks for contact with the ground)",
                 throttle_duration_sec=10.0,
             )
-            return
-        self._put(Frame(message, labels))
 
     def _usable(self, text: str) -> tuple[str, ...]:
         """Return the labels of a text; none where it cannot be used, with a log line."""

@@ -1,11 +1,12 @@
 """Managed node: camera images and object labels in, contact and affordance on meshes out.
 
 Topics in: `image` (sensor_msgs/Image) or `image/compressed`; `label` (std_msgs/String), one or
-several that hold for the images after them; `object_pose` (PoseStamped), where the object is, if
-something estimates that. Topics out, per task of parameter `tasks`:
+several that hold for the images after them. Optional: `detections` (vision_msgs), `camera_info`,
+`object_pose` (PoseStamped), `body` (ivlm_msgs/PosedBody). Topics out, per task of `tasks`:
 `~/<task>` (ivlm_msgs/ContactMesh) and `~/<task>_cloud` (PointCloud2), a message a label; for all
-together `~/markers` (MarkerArray), `~/overlay` (Image) and `~/affordance_samples` (PoseArray), the
-last two made only while somebody subscribes. Every result carries the header of its image;
+together `~/markers` (MarkerArray); and, made only while somebody subscribes, `~/overlay` and
+`~/attention` (Image), `~/affordance_samples` (PoseArray), `~/human_contact_posed_cloud`
+(PointCloud2). Every result carries the header of its image;
 `~/markers` is published last. `~/status` (ivlm_msgs/Status) and `/diagnostics` tell how it goes.
 
 Services: `~/score_grasps` ranks a planner's grasp candidates, `~/set_object` gives the surface of a
@@ -34,10 +35,10 @@ from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
 from rclpy.time import Time
 
+from ivlm_core.detections import regions
 from ivlm_core.estimator import Estimator
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.labels import read_labels
-from ivlm_core.messages.cdr import Pose
 from ivlm_core.messages.images import picture
 from ivlm_core.object_meshes import ObjectMeshes, files_by_label
 from ivlm_core.pipeline import Pipeline
@@ -49,9 +50,9 @@ from ivlm_ros.inference import InferenceThread
 from ivlm_ros.intake import Frame, Intake
 from ivlm_ros.lifecycle_guard import logged_transition, refuse_illegal_transitions
 from ivlm_ros.model_loader import ModelLoader, load_pipeline, mesh_folder
-from ivlm_ros.object_poses import ObjectPoses
 from ivlm_ros.outputs import Outputs
 from ivlm_ros.parameters import NodeParameters
+from ivlm_ros.places import Places, check_installed
 from ivlm_ros.processes import memory_mb
 from ivlm_ros.services import Services
 from ivlm_ros.statistics import Health, NodeStatistics
@@ -85,7 +86,7 @@ class IvlmNode(LifecycleNode):
         self._worker: InferenceThread[Work] | None = None
         self._slot: FrameSlot[Work] = FrameSlot()
         self._intake: Intake | None = None
-        self._object_poses: ObjectPoses | None = None
+        self._places: Places | None = None
         self._publish_lock = threading.Lock()
         self._active = False
         self._statistics = NodeStatistics()
@@ -108,6 +109,7 @@ class IvlmNode(LifecycleNode):
         log, start = self.get_logger(), time.monotonic()
         try:
             self._settings = p = parameters.read(self)
+            check_installed(p)
             labels = read_labels(p.label)
             log.info(f"loading model {p.model!r}")
             self._send_diagnostics("loading the model")
@@ -126,9 +128,7 @@ class IvlmNode(LifecycleNode):
         self._intake = Intake(
             self, self._slot.put, lambda: self._settings, self._statistics, self._status.say
         )
-        self._object_poses = ObjectPoses(
-            self, lambda: self._settings.object_pose_timeout_s, self._status.say
-        )
+        self._places = Places(self, lambda: self._settings, self._statistics, self._status.say)
         self._worker = InferenceThread(self._slot, self._process, self._report_failure)
         self._loader = ModelLoader(self._use_model, self._report_load_failure)
         self._offered = Services(self, self._meshes, self._clear, self._reload, self._status.say)
@@ -145,8 +145,8 @@ class IvlmNode(LifecycleNode):
         self._slot.open()
         with self._publish_lock:
             self._active = True
-        if self._intake is not None and self._object_poses is not None:
-            self._object_poses.start()
+        if self._intake is not None and self._places is not None:
+            self._places.start()
             self._intake.start()
         return result
 
@@ -195,7 +195,7 @@ class IvlmNode(LifecycleNode):
         return int(self._state_machine.current_state[0])
 
     def _stop_streaming(self) -> None:
-        for source in (self._intake, self._object_poses):
+        for source in (self._intake, self._places):
             if source is not None:
                 source.stop()
         self._slot.close()
@@ -214,7 +214,7 @@ class IvlmNode(LifecycleNode):
             if part is not None:
                 part.destroy()
         self._outputs = self._offered = self._action = None
-        self._intake = self._object_poses = None
+        self._intake = self._places = None
         self._estimator = None
         self._meshes = None
         self._load_failure = ""
@@ -306,31 +306,28 @@ class IvlmNode(LifecycleNode):
                 "the image has no frame_id, so RViz cannot place the results", once=True
             )
         photo = picture(frame.message)
-        found = estimator.estimate(photo, frame.labels, settings.tasks, settings.threshold or None)
+        height, width = photo.shape[:2]
+        parts = regions(
+            frame.detections,
+            frame.labels,
+            settings.tasks,
+            (width, height),
+            settings.detection_margin,
+        )
+        attention = self._outputs is not None and self._outputs.wanted("attention")
+        found = estimator.estimate(
+            photo, frame.labels, settings.tasks, settings.threshold or None, attention, parts
+        )
         predicted = time.monotonic()
         with self._publish_lock:
-            if not self._active or self._outputs is None:
+            if not self._active or self._outputs is None or self._places is None:
                 return
-            poses, missing = self._poses_at(frame)
-            self._outputs.publish(header, photo, found, settings, poses, samples=not missing)
+            known = self._places.at(header, frame.labels, width, height)
+            self._outputs.publish(header, photo, found, settings, known, self._places.doubt)
         stages = {"predict": predicted - start, "publish": time.monotonic() - predicted}
         if (total := self._age_ms(header.stamp)) is not None:
             stages["stamp to publication"] = total / 1000
         self._statistics.done(stages)
-
-    def _poses_at(self, frame: Frame) -> tuple[dict[str, Pose], bool]:
-        """Return the pose of the first label's object, and whether one is missing.
-
-        Where poses come in, a place that is only for show must not be taken for the object's.
-        """
-        assert self._object_poses is not None
-        pose = self._object_poses.at(frame.message.header)
-        if pose is not None:
-            return {frame.labels[0]: pose}, False
-        missing = self._object_poses.expected
-        if missing:
-            self._statistics.count("without object pose")
-        return {}, missing
 
     def _age_ms(self, stamp: TimeMessage) -> float | None:
         """Milliseconds since the image's stamp; None without a clock or for a stamp ahead of it."""
@@ -382,6 +379,7 @@ class IvlmNode(LifecycleNode):
                 "images replaced by newer": str(self._slot.replaced),
                 "waiting": str(self._slot.waiting),
             }
+            lines |= self._places.health() if self._places is not None else {}
             lines["pipeline"] = Health(done.level, done.message, {**done.values, **queue})
         message = DiagnosticArray()
         message.header.stamp = self.get_clock().now().to_msg()

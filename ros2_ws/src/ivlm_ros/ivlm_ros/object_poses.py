@@ -1,95 +1,159 @@
-"""Where the object is, if something estimates that: poses matched to images by their stamps."""
+"""Where objects are, if something knows that: a topic, tf or a parameter."""
 
-import threading
-from collections import deque
-from collections.abc import Callable
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
 from rclpy.lifecycle import LifecycleNode
 from rclpy.subscription import Subscription
+from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 
 from ivlm_core.messages.cdr import Pose
+from ivlm_core.messages.placement import camera_from_mesh
 from ivlm_ros import qos
+from ivlm_ros.matching import Remembered, nanoseconds
+from ivlm_ros.parameters import NodeParameters, object_frame
+from ivlm_ros.statistics import Health
+from ivlm_ros.transforms import MISSING, Transforms
 
 _REMEMBERED = 200
 
 
-class Known(NamedTuple):
-    """A pose that was received."""
-
-    stamp_ns: int
-    frame_id: str
-    pose: Pose
-
-
 class ObjectPoses:
-    """The subscription `object_pose`, and the pose that belongs to an image.
+    """The poses that belong to an image.
 
     Args:
-        node: the node that subscribes.
-        timeout_s: gives how far apart the stamps of pose and image may be; 0 for any distance.
+        node: the node that subscribes to `object_pose`.
+        settings: gives the present parameters.
+        transforms: tf.
         changed: told in words what is wrong with a pose.
     """
 
     def __init__(
         self,
         node: LifecycleNode,
-        timeout_s: Callable[[], float],
+        settings: Callable[[], NodeParameters],
+        transforms: Transforms,
         changed: Callable[[str], None],
     ) -> None:
-        self._node, self._timeout_s, self._changed = node, timeout_s, changed
-        self._known: deque[Known] = deque(maxlen=_REMEMBERED)
-        self._lock = threading.Lock()
+        self._node, self._settings, self._changed = node, settings, changed
+        self._transforms = transforms
+        self._known: Remembered[Pose] = Remembered(_REMEMBERED)
         self._subscription: Subscription | None = None
+        self._problem = ""
 
     def start(self) -> None:
-        """Subscribe."""
-        self._subscription = self._node.create_subscription(
-            PoseStamped, "object_pose", self._on_pose, qos.LABEL
-        )
+        """Subscribe to what the parameters say."""
+        source = self._settings().object_pose_source
+        if source == "topic":
+            self._subscription = self._node.create_subscription(
+                PoseStamped, "object_pose", self._on_pose, qos.LABEL
+            )
+        elif source == "tf":
+            self._transforms.start()
 
     def stop(self) -> None:
         """Unsubscribe and forget."""
         if self._subscription is not None:
             self._node.destroy_subscription(self._subscription)
         self._subscription = None
-        with self._lock:
-            self._known.clear()
+        self._known.clear()
+        self._problem = ""
 
     @property
     def expected(self) -> bool:
-        """Whether poses have come: then an image without one is the exception."""
-        return bool(self._known)
+        """Whether poses come in: then an object without one is the exception."""
+        return self._settings().object_pose_source != "topic" or bool(self._known)
 
-    def at(self, header: Header) -> Pose | None:
-        """Return the pose nearest to an image in time; None where none is near, or in its frame."""
-        stamp = header.stamp.sec * 10**9 + header.stamp.nanosec
-        with self._lock:
-            known = [k for k in self._known if k.frame_id == header.frame_id]
-        if not known:
+    def at(self, header: Header, labels: Sequence[str]) -> dict[str, Pose]:
+        """Return the poses in an image's frame, by label, as far as they are known.
+
+        Topic and parameter tell of the first label's object.
+        """
+        settings = self._settings()
+        if settings.object_pose_source == "parameter":
+            return {labels[0]: _pose(np.array(settings.object_pose))}
+        if settings.object_pose_source == "topic":
+            pose = self._of_topic(header, settings.object_pose_timeout_s)
+            return {} if pose is None else {labels[0]: pose}
+        found, problems = {}, []
+        for label in labels:
+            frame = object_frame(settings.object_frame, label)
+            try:
+                matrix = self._transforms.lookup(header.frame_id, frame, nanoseconds(header.stamp))
+            except LookupError as error:
+                problems.append(str(error))
+            else:
+                found[label] = _pose_of_matrix(matrix)
+        self._problem = "; ".join(problems)
+        return found
+
+    def health(self) -> Health | None:
+        """Return what is wrong; None where nothing has come."""
+        if not self.expected and not self._problem:
             return None
-        nearest = min(known, key=lambda k: abs(k.stamp_ns - stamp))
-        limit = self._timeout_s()
-        return None if limit and abs(nearest.stamp_ns - stamp) > limit * 1e9 else nearest.pose
+        values = {"source": self._settings().object_pose_source}
+        if self._problem:
+            return Health(1, f"object pose not known: {self._problem}", values)
+        return Health(0, "ok", values)
+
+    def _of_topic(self, header: Header, limit_s: float) -> Pose | None:
+        stamp = nanoseconds(header.stamp)
+        only = None if self._transforms.available else header.frame_id
+        known = self._known.nearest(stamp, limit_s, only)
+        if known is None:
+            other = self._known.nearest(stamp, limit_s)
+            self._problem = (
+                f"object_pose is in {other.frame_id!r}, the image in {header.frame_id!r}; {MISSING}"
+                if other is not None
+                else f"no pose within {limit_s:g} s of the image"
+                if self._known
+                else ""
+            )
+            return None
+        try:
+            matrix = self._transforms.lookup(header.frame_id, known.frame_id, stamp)
+        except LookupError as error:
+            self._problem = str(error)
+            return None
+        self._problem = ""
+        if known.frame_id == header.frame_id:
+            return known.value
+        return _pose_of_matrix(matrix @ camera_from_mesh(known.value))
 
     def _on_pose(self, message: PoseStamped) -> None:
+        self._transforms.start_if_wanted()
         p, q = message.pose.position, message.pose.orientation
-        place, turn = np.array([p.x, p.y, p.z]), np.array([q.x, q.y, q.z, q.w])
-        length = np.linalg.norm(turn)
-        if not (np.isfinite(place).all() and np.isfinite(length) and abs(length - 1) < 0.01):
-            text = (
-                f"object_pose ignored: position {place.tolist()}, orientation {turn.tolist()}; "
-                "expected finite numbers and a quaternion of length one"
-            )
+        numbers = np.array([p.x, p.y, p.z, q.x, q.y, q.z, q.w])
+        try:
+            pose = _pose(numbers)
+        except ValueError as error:
+            text = f"object_pose ignored: {error}"
             self._node.get_logger().error(text, throttle_duration_sec=1.0)
             self._changed(text)
             return
-        x, y, z = place.tolist()
-        a, b, c, d = (turn / length).tolist()
-        stamp = message.header.stamp.sec * 10**9 + message.header.stamp.nanosec
-        pose = Pose((x, y, z), (a, b, c, d))
-        with self._lock:
-            self._known.append(Known(stamp, message.header.frame_id, pose))
+        self._known.add(nanoseconds(message.header.stamp), message.header.frame_id, pose)
+
+
+def _pose(numbers: np.ndarray) -> Pose:
+    """Return position and quaternion x y z w as a pose.
+
+    Raises:
+        ValueError: numbers that are not finite, or a quaternion that is no rotation.
+    """
+    place, turn = numbers[:3], numbers[3:]
+    length = np.linalg.norm(turn)
+    if not (np.isfinite(numbers).all() and abs(length - 1) < 0.01):
+        raise ValueError(
+            f"position {place.tolist()}, orientation {turn.tolist()}; "
+            "expected finite numbers and a quaternion of length one"
+        )
+    x, y, z = place.tolist()
+    a, b, c, d = (turn / length).tolist()
+    return Pose((x, y, z), (a, b, c, d))
+
+
+def _pose_of_matrix(matrix: np.ndarray) -> Pose:
+    turn = Rotation.from_matrix(matrix[:3, :3]).as_quat()
+    return _pose(np.concatenate([matrix[:3, 3], turn]))

@@ -1,6 +1,6 @@
 """The node's result topics and `~/score_grasps`: names, types, quality of service."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from geometry_msgs.msg import PoseArray
@@ -11,8 +11,9 @@ from sensor_msgs.msg import Image, PointCloud2
 from std_msgs.msg import Header
 from visualization_msgs.msg import MarkerArray
 
-from ivlm_core.messages.cdr import Pose, Stamp
-from ivlm_core.messages.results import ResultMessages, display_poses, of_objects
+from ivlm_core.messages.arrangement import Known, arrange, of_objects
+from ivlm_core.messages.cdr import Stamp
+from ivlm_core.messages.results import ResultMessages
 from ivlm_core.pipeline import Prediction
 from ivlm_msgs.msg import ContactMesh
 from ivlm_msgs.srv import ScoreGrasps
@@ -35,9 +36,11 @@ class Outputs:
         self._node = node
         self._messages = ResultMessages()
         create = node.create_lifecycle_publisher
+        posed = ["human_contact_posed"] if "human_contact" in tasks else []
         self._publishers: dict[str, LifecyclePublisher] = {
             **{t: create(ContactMesh, f"~/{t}", qos.RESULT) for t in tasks},
-            **{f"{t}_cloud": create(PointCloud2, f"~/{t}_cloud", qos.RESULT) for t in tasks},
+            **{f"{name}_cloud": self._cloud(name) for name in (*tasks, *posed)},
+            "attention": create(Image, "~/attention", qos.RESULT),
             "overlay": create(Image, "~/overlay", qos.RESULT),
             "affordance_samples": create(PoseArray, "~/affordance_samples", qos.RESULT),
             "markers": create(MarkerArray, "~/markers", qos.LATCHED),
@@ -47,14 +50,22 @@ class Outputs:
             ScoreGrasps, "~/score_grasps", self._affordances.score
         )
 
+    def _cloud(self, name: str) -> LifecyclePublisher:
+        return self._node.create_lifecycle_publisher(PointCloud2, f"~/{name}_cloud", qos.RESULT)
+
+    def wanted(self, topic: str) -> bool:
+        """Return whether somebody listens to a topic."""
+        publisher = self._publishers.get(topic)
+        return publisher is not None and publisher.get_subscription_count() > 0
+
     def publish(
         self,
         header: Header,
         photo: np.ndarray,
         predictions: Sequence[Prediction],
         parameters: NodeParameters,
-        object_poses: Mapping[str, Pose],
-        samples: bool,
+        known: Known,
+        doubt: Callable[[str], None],
     ) -> None:
         """Send everything known about one image; all of it carries the image's header.
 
@@ -63,19 +74,16 @@ class Outputs:
             photo: the image, uint8 [height, width, 3] RGB.
             predictions: of every label asked about one per task, label by label.
             parameters: where to show bodies and objects.
-            object_poses: where objects are, by label, as far as that is known.
-            samples: whether places to grasp at may be sent: not where a pose is missing.
+            known: where things are, as far as that is known.
+            doubt: told why something of it is not believed.
         """
         stamp = Stamp(header.stamp.sec, header.stamp.nanosec, header.frame_id)
-        placed = display_poses(predictions, parameters.display, object_poses)
-        self._affordances.remember([Seen(p, pose, header) for p, pose in of_objects(placed)])
-
-        def wanted(topic: str) -> bool:
-            listened = self._publishers[topic].get_subscription_count() > 0
-            return listened and (samples or topic != "affordance_samples")
-
+        placed = arrange(predictions, parameters.display, known, doubt)
+        self._affordances.remember(
+            [Seen(item.prediction, item.pose, header) for item in of_objects(placed)]
+        )
         for topic, data in self._messages.of_image(
-            stamp, photo, placed, parameters.display, wanted
+            stamp, photo, placed, parameters.display, known, self.wanted
         ):
             self._publishers[topic].publish(data)
 

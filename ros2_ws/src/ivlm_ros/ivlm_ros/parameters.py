@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
 from ivlm_core.grasping.samples import Axis
-from ivlm_core.messages.results import Display
+from ivlm_core.messages.arrangement import Display
 from ivlm_core.pipeline import TASKS
 from ivlm_core.visualize.colours import COLOUR_MAPS
 
@@ -23,10 +23,13 @@ RELIABILITIES = ("auto", "best_effort", "reliable")
 
 AXES = get_args(Axis)
 
+POSE_SOURCES = ("topic", "tf", "parameter")
+
 _CHOICES = {
     "image_transport": TRANSPORTS,
     "image_reliability": RELIABILITIES,
     "approach_axis": AXES,
+    "object_pose_source": POSE_SOURCES,
     "colour_map": COLOUR_MAPS,
 }
 
@@ -117,6 +120,45 @@ class NodeParameters:
         bounds=(0.0, 1e9),
         live=True,
     )
+    image_rectified: bool = _parameter(
+        False,
+        "images are rectified: of camera_info, p describes them, not k and d",
+        live=True,
+    )
+    use_detections: bool = _parameter(
+        False,
+        "ask about the boxes of topic detections (vision_msgs); images wait for the detections "
+        "with their stamp",
+    )
+    detection_margin: float = _parameter(
+        0.2,
+        "added to a box on every side, as a share of the box's side",
+        bounds=(0.0, 5.0),
+        live=True,
+    )
+    object_pose_source: str = _parameter(
+        "topic",
+        f"what tells where objects are, of {', '.join(POSE_SOURCES)}: topic object_pose, tf frames "
+        "object_frame, or parameter object_pose",
+    )
+    object_pose: tuple[float, ...] = _parameter(
+        (0.0, 0.0, 1.0, 0.0, 0.0, 0.0, 1.0),
+        "with source parameter: position in metres and quaternion x y z w of the object's mesh in "
+        "the image's frame",
+        live=True,
+    )
+    object_frame: str = _parameter(
+        "{label}",
+        "with source tf: frame of an object's mesh; {label} is its label with _ for spaces",
+        live=True,
+    )
+    body_timeout_s: float = _parameter(
+        0.2,
+        "how far the stamps of an image and of the person's body on topic body may be apart, "
+        "seconds; 0: any distance",
+        bounds=(0.0, 1e6),
+        live=True,
+    )
     object_pose_timeout_s: float = _parameter(
         0.5,
         "how far the stamps of an image and of its pose on topic object_pose may be apart, "
@@ -175,6 +217,12 @@ class NodeParameters:
             value = getattr(self, name)
             if len(value) != 3:
                 raise ParameterError(f"parameter {name} must be three numbers, got {list(value)}")
+        turn = sum(number**2 for number in self.object_pose[3:]) ** 0.5
+        if len(self.object_pose) != 7 or not abs(turn - 1) < 0.01:  # NaN is not
+            raise ParameterError(
+                "parameter object_pose must be a position and a quaternion of length one, 7 "
+                f"numbers, got {list(self.object_pose)}"
+            )
         for spec in dataclasses.fields(self):
             bounds = spec.metadata["bounds"]
             value = getattr(self, spec.name)
@@ -182,6 +230,11 @@ class NodeParameters:
                 raise ParameterError(
                     f"parameter {spec.name} must be in [{bounds[0]}, {bounds[1]}], got {value}"
                 )
+
+
+def object_frame(template: str, label: str) -> str:
+    """Return the tf frame of an object."""
+    return template.replace("{label}", label.replace(" ", "_"))
 
 
 def declare(node: "Node") -> None:

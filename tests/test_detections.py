@@ -1,0 +1,69 @@
+"""Boxes of a detector to the parts of an image that are asked about."""
+
+import numpy as np
+import pytest
+
+from ivlm_core.detections import MIN_SIDE, Detection, Region, detected_labels, regions
+
+SIZE = (640, 480)
+MUG = Detection("mug", 0.8, (300, 200, 340, 250))
+OTHER_MUG = Detection("mug", 0.4, (10, 10, 60, 60))
+NEAR = Detection("person", 0.6, (200, 50, 330, 470))
+FAR = Detection("person", 0.9, (500, 100, 600, 400))
+TASKS = ("human_contact", "object_affordance")
+
+
+def test_an_objects_box_and_the_person_who_is_nearest() -> None:
+    found = regions([OTHER_MUG, MUG, FAR, NEAR], ["mug"], TASKS, SIZE, 0.0)
+    assert found == {
+        ("mug", "object_affordance"): Region(300, 200, 340, 250),
+        ("mug", "human_contact"): Region(200, 50, 340, 470),
+    }
+    swapped = regions([NEAR, FAR, MUG, OTHER_MUG], ["mug"], TASKS, SIZE, 0.0)
+    assert swapped == found, "their order says nothing"
+
+
+def test_margins_end_at_the_image() -> None:
+    wide = regions([NEAR, MUG], ["mug"], TASKS, SIZE, 0.5)
+    assert wide["mug", "object_affordance"] == Region(280, 175, 360, 275)
+    assert wide["mug", "human_contact"] == Region(130, 0, 410, 480)
+
+
+def test_what_was_not_detected_has_no_part() -> None:
+    assert regions([MUG], ["mug", "chair"], TASKS, SIZE, 0.1).keys() == {
+        ("mug", "object_affordance")
+    }
+    assert regions([NEAR], ["mug"], TASKS, SIZE, 0.1) == {}
+    assert regions([FAR, NEAR], ["scene"], TASKS[:1], SIZE, 0.0) == {
+        ("scene", "human_contact"): Region(500, 100, 600, 400)
+    }
+    assert regions([], ["scene"], TASKS[:1], SIZE, 0.0) == {}
+
+
+def test_tiny_and_outside_boxes() -> None:
+    tiny = Detection("mug", 0.8, (300, 200, 301, 201))
+    found = regions([tiny], ["mug"], ["object_contact"], SIZE, 0.0)["mug", "object_contact"]
+    assert (found.right - found.left, found.bottom - found.top) == (MIN_SIDE, MIN_SIDE)
+    for box in ((-90, -90, -50, -50), (700, 10, 900, 90), (635, 100, 800, 200)):
+        gone = Detection("mug", 0.8, box)
+        assert regions([gone], ["mug"], ["object_contact"], SIZE, 0.0) == {}, box
+
+
+def test_labels_of_things_surest_first() -> None:
+    chair = Detection("chair", 0.5, (0, 0, 9, 9))
+    assert detected_labels([OTHER_MUG, chair, NEAR, MUG], 8) == ("mug", "chair")
+    assert detected_labels([OTHER_MUG, chair, NEAR, MUG], 1) == ("mug",)
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_parts_always_lie_in_the_image(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    corners = rng.uniform(-200, 900, (40, 2, 2))
+    low, high = corners.min(axis=1), corners.max(axis=1)
+    found = [
+        Detection(("mug", "person")[i % 2], float(rng.random()), (*low[i], *high[i]))
+        for i in range(40)
+    ]
+    for part in regions(found, ["mug", "scene"], TASKS, SIZE, 0.3).values():
+        assert 0 <= part.left < part.right <= 640 and 0 <= part.top < part.bottom <= 480
+        assert part.right - part.left >= MIN_SIDE / 2 and part.bottom - part.top >= MIN_SIDE / 2

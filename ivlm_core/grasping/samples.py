@@ -65,13 +65,14 @@ def affordance_samples(
         order = order[(away >= spacing) & (order != best)]
     return AffordanceSamples(
         points.positions[kept],
-        _frames(-points.normals[kept], _AXES.index(approach_axis)),
+        approach_frames(-points.normals[kept], approach_axis),
         points.scores[kept],
     )
 
 
-def _frames(directions: np.ndarray, axis: int) -> np.ndarray:
-    """Right-handed frames `[sample, 3, 3]` whose column `axis` are the unit directions."""
+def approach_frames(directions: np.ndarray, approach_axis: Axis) -> np.ndarray:
+    """Right-handed frames `[sample, 3, 3]` with unit directions `[sample, 3]` as one axis."""
+    axis = _AXES.index(approach_axis)
     # The world axis that is least along a direction gives a second one, without a jump at poles.
     helper = np.eye(3)[np.abs(directions).argmin(axis=1)] if len(directions) else directions
     second = np.cross(directions, helper)

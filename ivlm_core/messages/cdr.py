@@ -18,6 +18,7 @@ _ENCAPSULATION = b"\x00\x01\x00\x00"
 TRIANGLE_LIST = 11
 TEXT_VIEW_FACING = 9
 ADD, DELETE, DELETE_ALL = 0, 2, 3
+OBJECT_ADD, OBJECT_REMOVE = 0, 1
 _FLOAT32 = 7
 
 
@@ -92,6 +93,26 @@ class CloudData:
     header: Stamp
     rows: np.ndarray
     is_dense: bool
+
+
+@dataclass(frozen=True)
+class CollisionObjectData:
+    """The fields of `moveit_msgs/CollisionObject` that this package fills: one mesh, subframes.
+
+    `vertices` float [vertex, 3] and `faces` int [face, 3] are in the object's frame, as
+    `subframe_poses`, float64 [subframe, 7]: position and quaternion x y z w. Without vertices there
+    is no mesh.
+    """
+
+    header: Stamp
+    id: str
+    pose: Pose = Pose()
+    vertices: np.ndarray = field(default_factory=lambda: np.zeros((0, 3)))
+    faces: np.ndarray = field(default_factory=lambda: np.zeros((0, 3), np.uint32))
+    subframe_names: Sequence[str] = ()
+    subframe_poses: np.ndarray = field(default_factory=lambda: np.zeros((0, 7)))
+    operation: int = 0
+    """`OBJECT_ADD` or `OBJECT_REMOVE`."""
 
 
 class CdrWriter:
@@ -283,6 +304,39 @@ def encode_pose_array(header: Stamp, poses: np.ndarray) -> bytes:
     writer = CdrWriter()
     writer.header(header)
     writer.sequence(poses, "<f8")
+    return writer.to_bytes()
+
+
+def encode_collision_object(data: CollisionObjectData) -> bytes:
+    """Return a `moveit_msgs/CollisionObject` as bytes to publish.
+
+    Raises:
+        ValueError: names and poses of subframes do not match in number.
+    """
+    if len(data.subframe_names) != len(data.subframe_poses):
+        raise ValueError(
+            f"collision object has {len(data.subframe_names)} subframe names but "
+            f"{len(data.subframe_poses)} poses"
+        )
+    meshes = int(len(data.vertices) > 0)
+    writer = CdrWriter()
+    writer.header(data.header)
+    writer.scalars("d", *data.pose.position, *data.pose.orientation)
+    for text in (data.id, "", ""):  # type: key and db
+        writer.string(text)
+    writer.scalars("I", 0, 0)  # primitives and their poses
+    writer.scalars("I", meshes)
+    if meshes:
+        writer.sequence(data.faces, "<u4")
+        writer.sequence(data.vertices, "<f8")
+    identity = (*Pose().position, *Pose().orientation)
+    writer.sequence(np.tile(identity, (meshes, 1)), "<f8")
+    writer.scalars("I", 0, 0)  # planes and their poses
+    writer.scalars("I", len(data.subframe_names))
+    for name in data.subframe_names:
+        writer.string(name)
+    writer.sequence(data.subframe_poses, "<f8")
+    writer.scalars("B", data.operation)
     return writer.to_bytes()
 
 

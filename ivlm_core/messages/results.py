@@ -20,6 +20,7 @@ from ivlm_core.messages.cdr import (
     encode_pose_array,
 )
 from ivlm_core.messages.clouds import contact_cloud
+from ivlm_core.messages.collision_objects import CollisionObjects
 from ivlm_core.messages.markers import MarkerScene
 from ivlm_core.messages.placement import Placed, camera_from_mesh, place_vertices
 from ivlm_core.pipeline import TASKS, Prediction
@@ -34,6 +35,7 @@ TYPES = {
     "human_contact_posed_cloud": "sensor_msgs/msg/PointCloud2",
     "affordance_samples": "geometry_msgs/msg/PoseArray",
     "attention": "sensor_msgs/msg/Image",
+    "collision_object": "moveit_msgs/msg/CollisionObject",
     "overlay": "sensor_msgs/msg/Image",
     "markers": "visualization_msgs/msg/MarkerArray",
 }
@@ -53,6 +55,7 @@ class ResultMessages:
 
     def __init__(self) -> None:
         self._scene = MarkerScene()
+        self._collision = CollisionObjects()
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -100,6 +103,9 @@ class ResultMessages:
                 if where == "object" or not known.poses_expected:
                     poses = sample_poses(prediction, pose, display)
                     yield Message("affordance_samples", encode_pose_array(header, poses))
+        if wanted("collision_object"):
+            for data in self._collision.add(header, placed, display):
+                yield Message("collision_object", data)
         predictions = [item.prediction for item in placed if item.where != "person"]
         if predictions and wanted("overlay"):
             picture = overlays(photo, placed, known.camera, display)
@@ -109,6 +115,10 @@ class ResultMessages:
             pictures = [attention_overlay(photo, p) for p in looked]
             yield Message("attention", encode_image(header, _in_rows(looked, pictures)))
         yield Message("markers", self._scene.show(placed, header, display.colour_map))
+
+    def clearing_objects(self) -> list[bytes]:
+        """Return what removes every object that was added to planning scenes."""
+        return self._collision.remove()
 
     def clearing_markers(self) -> bytes | None:
         """Return the `MarkerArray` that removes everything; None where nothing is shown."""

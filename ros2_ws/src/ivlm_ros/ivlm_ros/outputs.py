@@ -20,6 +20,7 @@ from ivlm_msgs.srv import ScoreGrasps
 from ivlm_ros import qos
 from ivlm_ros.affordances import Affordances, Seen
 from ivlm_ros.parameters import NodeParameters
+from ivlm_ros.planning_scene import CollisionObject
 
 _CLEAR_TIMEOUT = Duration(seconds=2)
 
@@ -45,6 +46,10 @@ class Outputs:
             "affordance_samples": create(PoseArray, "~/affordance_samples", qos.RESULT),
             "markers": create(MarkerArray, "~/markers", qos.LATCHED),
         }
+        if CollisionObject is not None:
+            self._publishers["collision_object"] = create(
+                CollisionObject, "~/collision_object", qos.RESULT
+            )
         self._affordances = Affordances()
         self._score_srv = node.create_service(
             ScoreGrasps, "~/score_grasps", self._affordances.score
@@ -90,9 +95,11 @@ class Outputs:
     def clear(self) -> None:
         """Remove the markers from every RViz, present or future, and wait until they know.
 
-        What was known about objects is forgotten.
+        What was known about objects is forgotten, by planning scenes as well.
         """
         self._affordances.forget()
+        for data in self._messages.clearing_objects():
+            self._publishers["collision_object"].publish(data)
         clearing = self._messages.clearing_markers()
         if clearing is not None:
             markers = self._publishers["markers"]

@@ -5,10 +5,12 @@ from dataclasses import replace
 from types import MappingProxyType
 
 import numpy as np
+import torch
 
 from ivlm_core.detections import Region
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.model.prompts import SCENE_LABEL
+from ivlm_core.model_source import ModelSource
 from ivlm_core.object_meshes import ObjectMeshes
 from ivlm_core.pipeline import Pipeline, Prediction, Query, Task
 
@@ -24,12 +26,17 @@ class Estimator:
         pipeline: the model.
         meshes: surfaces by label.
         warn: told once of each label that has no surface.
+        source: where the model comes from; it is loaded there again when the GPU's memory is full.
     """
 
     def __init__(
-        self, pipeline: Pipeline, meshes: ObjectMeshes, warn: Callable[[str], None]
+        self,
+        pipeline: Pipeline,
+        meshes: ObjectMeshes,
+        warn: Callable[[str], None],
+        source: ModelSource | None = None,
     ) -> None:
-        self.pipeline, self.meshes, self._warn = pipeline, meshes, warn
+        self.pipeline, self.meshes, self._warn, self.source = pipeline, meshes, warn, source
         self._said: set[str] = set()
 
     def warm_up(self, labels: Sequence[str], tasks: Sequence[Task]) -> None:
@@ -72,7 +79,7 @@ class Estimator:
                     read[part] = photo[part.top : part.bottom, part.left : part.right]
                 queries.append(Query(read[part], label, task, mesh))
                 parts.append(part)
-        found = self.pipeline.predict_batch(queries, attention) if queries else []
+        found = self._predict(queries, attention) if queries else []
         return [
             with_threshold(_over_photo(prediction, part, photo), threshold)
             for prediction, part in zip(found, parts, strict=True)
@@ -96,7 +103,34 @@ class Estimator:
             mesh = None
         elif mesh is None:
             mesh = self.meshes.get(label)
-        return self.pipeline.predict(photo, label, task, mesh)
+        return self._predict([Query(photo, label, task, mesh)])[0]
+
+    def _predict(self, queries: Sequence[Query], attention: bool = False) -> list[Prediction]:
+        """Ask the model; where the GPU's memory is full, what can be done without goes first.
+
+        That is surfaces that are kept ready, then precision, then the GPU itself.
+
+        Raises:
+            MemoryError: the source allows no more.
+        """
+        if self.source is None:
+            return self.pipeline.predict_batch(queries, attention)
+        tidied = False
+        while True:
+            if self.pipeline.released:
+                self.pipeline = self.source.load()
+            try:
+                return self.pipeline.predict_batch(queries, attention)
+            except torch.OutOfMemoryError as error:
+                reason = str(error)
+            # Outside the handler: the error's traceback holds what the failed try had made.
+            if tidied:
+                self.source.step_down(reason)
+                self.pipeline.release()
+            else:
+                self.pipeline.surfaces.forget_ready()
+            torch.cuda.empty_cache()
+            tidied = True
 
     def _say_once(self, text: str) -> None:
         if text not in self._said:

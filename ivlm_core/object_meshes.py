@@ -4,11 +4,15 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from ivlm_core.geometry.mesh import MESH_SUFFIXES, Mesh, load_mesh
+from ivlm_core.geometry.mesh import MESH_SUFFIXES, Mesh, MeshError, load_mesh
 from ivlm_core.model.prompts import SCENE_LABEL, clean_label
 
 MAX_GIVEN = 64
 """Surfaces that a service may give, each of which costs memory."""
+MAX_FILE_MB = 256
+"""A larger mesh file is refused before it is read."""
+MAX_FACES = 500_000
+"""A finer mesh is refused: every result repeats it, 60 MB of markers alone at this number."""
 
 
 class ObjectMeshes:
@@ -110,7 +114,7 @@ class ObjectMeshes:
             raise LookupError(f"label {SCENE_LABEL!r} is not an object, so it has no mesh")
         path = files.get(key)
         if path is not None:
-            return load_mesh(path)
+            return read_mesh_file(path)
         mesh = self._shipped(key)
         if mesh is None:
             place = self._folder or "a folder named by parameter object_mesh_dir"
@@ -120,6 +124,35 @@ class ObjectMeshes:
                 "service ~/set_object"
             )
         return mesh
+
+
+def read_mesh_file(path: Path) -> Mesh:
+    """Read a mesh file that may be hostile.
+
+    Raises:
+        MeshError: it cannot be used, or is too large.
+        FileNotFoundError: there is no such file.
+    """
+    megabytes = path.stat().st_size / 1e6
+    if megabytes > MAX_FILE_MB:
+        raise MeshError(
+            f"{path.name} has {megabytes:.0f} MB; expected {MAX_FILE_MB} or less: simplify it"
+        )
+    return check_size(load_mesh(path))
+
+
+def check_size(mesh: Mesh) -> Mesh:
+    """Return the mesh.
+
+    Raises:
+        MeshError: it is too fine to be answered about.
+    """
+    if max(mesh.num_faces, mesh.num_vertices) > MAX_FACES:
+        raise MeshError(
+            f"a mesh of {mesh.num_vertices} vertices and {mesh.num_faces} faces; expected "
+            f"{MAX_FACES} or fewer of either: simplify it"
+        )
+    return mesh
 
 
 def files_by_label(folder: Path) -> dict[str, Path]:

@@ -193,12 +193,22 @@ class Pipeline:
         vertices = self.surfaces.body_template.mesh.num_vertices
         self.surfaces.use_body_views(read_published_views(data_folder, view_set, vertices))
 
-    def default_object_mesh(self, label: str) -> Mesh | None:
+    @staticmethod
+    def default_object_mesh(label: str) -> Mesh | None:
         """Return the shipped mesh of a label, or None where there is none."""
         from ivlm_core.synthesis import objects
 
         category = objects.category_of(prompts.clean_label(label))
         return objects.default_object(category) if category else None
+
+    @property
+    def released(self) -> bool:
+        """Whether `release` has been called."""
+        return not hasattr(self, "model")
+
+    def release(self) -> None:
+        """Give back the memory of weights and surfaces; only `config` and `device` can be used."""
+        del self.model, self.surfaces
 
     def predict(
         self, image: Any, label: str, task: Task = "human_contact", mesh: Mesh | None = None

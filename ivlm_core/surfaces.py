@@ -155,6 +155,10 @@ class SurfaceStore:
         self._body_views = views
         self._body_views_key = content_key(views.images, views.vertex_ids, views.barycentric)
 
+    def forget_ready(self) -> None:
+        """Give back the device's memory of surfaces; they come back from the cache when needed."""
+        self._ready.clear()
+
     def body(self) -> Surface:
         """Return the body in its star pose."""
         body, rig = self.body_template, get_rig(self._model.config.views.human_rig)

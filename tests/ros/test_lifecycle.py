@@ -1,8 +1,11 @@
 """The node inside the test's process: transitions, their failures, and parameters at work."""
 
+import gc
 import threading
 import time
-from collections.abc import Callable
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +14,13 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
 
-from lifecycle_msgs.msg import State  # noqa: E402
+from lifecycle_msgs.msg import State, Transition  # noqa: E402
+from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from rclpy.exceptions import InvalidParameterValueException  # noqa: E402
 from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import Image  # noqa: E402
+from std_srvs.srv import Trigger  # noqa: E402
 
 from ivlm_core.geometry.mesh import Mesh, save_mesh  # noqa: E402
 from ivlm_ros import node as node_module  # noqa: E402
@@ -32,6 +37,20 @@ SUCCESS, FAILURE, ERROR = (
 
 def state(node: IvlmNode) -> int:
     return node._state_machine.current_state[0]
+
+
+@contextmanager
+def torch_hooks(note: Callable[..., None]) -> Iterator[None]:
+    """Call `note` in the thread of every forward pass of a vision tower."""
+    from torch.nn.modules.module import register_module_forward_hook
+
+    from ivlm_core.model.vision import VisionTower
+
+    handle = register_module_forward_hook(
+        lambda module, *more: note() if isinstance(module, VisionTower) else None
+    )
+    yield
+    handle.remove()
 
 
 def inference_threads() -> int:
@@ -273,26 +292,106 @@ def test_diagnostics_tell_rate_queue_latency_and_memory(
     make_rig: Callable[..., Rig], photo: np.ndarray
 ) -> None:
     rig = make_rig()
-    for _ in range(3):
-        before = len(rig.got("human_contact"))
-        rig.send(photo)
-        rig.listener.until(lambda b=before: len(rig.got("human_contact")) > b, "an answer")
 
-    def told() -> dict[str, dict[str, str]]:
-        last = rig.listener.messages["/diagnostics"][-1:]
-        return {
+    def told() -> dict[str, dict[str, str]] | None:
+        """Send the next image once the last is answered, as long as nothing is told of them."""
+        if len(rig.got("human_contact")) == rig.node._statistics.counts().get("received", 0):
+            rig.send(photo)
+        found = {
             s.name.split(": ")[1]: {v.key: v.value for v in s.values}
-            for m in last
-            for s in m.status
+            for message in rig.listener.messages["/diagnostics"][-1:]
+            for s in message.status
         }
+        several = int(found.get("pipeline", {}).get("images published", 0)) >= 3
+        return found if several and float(found["input"]["rate Hz"]) > 0 else None
 
-    told_all = rig.listener.until(
-        lambda: (t := told()) and t.get("pipeline", {}).get("images published") == "3" and t,
-        "three images on /diagnostics",
-    )
+    told_all = rig.listener.until(told, "images and their rate on /diagnostics")
     assert float(told_all["model"]["memory MB"]) > 50
-    assert float(told_all["input"]["rate Hz"]) > 0
     pipeline = told_all["pipeline"]
-    assert pipeline["waiting"] == "0"
+    assert int(pipeline["waiting"]) <= 1
     latencies = [float(pipeline[f"stamp to publication p{p} ms"]) for p in (50, 95, 99)]
     assert 0 < latencies[0] <= latencies[1] <= latencies[2]
+
+
+def test_weights_are_given_back_on_request_and_loaded_again(
+    make_rig: Callable[..., Rig], photo: np.ndarray, tmp_path: Path
+) -> None:
+    rig = make_rig(release_on_deactivate=True)
+    rig.send(photo)
+    rig.counted("published")
+    pipeline = weakref.ref(rig.node._estimator.pipeline)
+    threads = inference_threads()
+    assert rig.node.trigger_deactivate() == SUCCESS
+    gc.collect()
+    assert pipeline() is None and inference_threads() == threads - 1
+    (locked,) = rig.node.set_parameters([Parameter("device", value="cpu")])
+    assert not locked.successful, "the node is still configured"
+    answer = rig.call(Trigger, "reload")
+    assert answer.success and "when the node is activated" in answer.message
+    model = rig.node.get_parameter("model").value
+    rig.node.set_parameters([Parameter("model", value=str(tmp_path / "missing"))])
+    assert rig.node.trigger_activate() == FAILURE
+    assert state(rig.node) == State.PRIMARY_STATE_INACTIVE
+    assert "cannot activate" in rig.node._status._note
+    rig.node.set_parameters([Parameter("model", value=model)])
+    assert rig.node.trigger_activate() == SUCCESS
+    rig.listener.until(lambda: rig.images.get_subscription_count(), "the node to subscribe")
+    before = len(rig.got("human_contact"))
+    rig.send(photo)
+    rig.listener.until(lambda: len(rig.got("human_contact")) > before, "an answer")
+
+
+def test_the_model_of_a_later_activation_answers_once_before_it_takes_over(
+    make_rig: Callable[..., Rig], photo: np.ndarray
+) -> None:
+    """Renders and encodings are made by whoever loads, not by the first image."""
+    rig = make_rig()
+    encoded: list[str] = []
+
+    def note(*_: Any) -> None:
+        encoded.append(threading.current_thread().name)
+
+    with torch_hooks(note):
+        first = rig.node._estimator
+        rig.call(Trigger, "reload")
+        rig.listener.until(lambda: rig.node._estimator is not first, "the model anew")
+        assert encoded and set(encoded) == {"loader"}
+        encoded.clear()
+        rig.send(photo)
+        rig.counted("published")
+    assert set(encoded) == {"inference"}
+
+
+ILLEGAL = {
+    "unconfigured": ("activate", "deactivate", "cleanup"),
+    "inactive": ("configure", "deactivate"),
+    "active": ("configure", "activate", "cleanup"),
+    "finalized": ("configure", "activate", "deactivate", "cleanup"),
+}
+IDS = {
+    name: getattr(Transition, f"TRANSITION_{name.upper()}")
+    for name in ("configure", "activate", "deactivate", "cleanup")
+}
+
+
+@pytest.mark.parametrize("where", ILLEGAL)
+def test_illegal_transitions_are_refused_in_every_state(
+    make_node: Callable[..., IvlmNode], make_listener: Callable[..., Any], where: str
+) -> None:
+    node = make_node()
+    steps: dict[str, tuple[Callable[[], Any], ...]] = {
+        "unconfigured": (),
+        "inactive": (node.trigger_configure,),
+        "active": (node.trigger_configure, node.trigger_activate),
+        "finalized": (node.trigger_shutdown,),
+    }
+    for step in steps[where]:
+        assert step() == SUCCESS
+    listener = make_listener(node)
+    before = state(node)
+    for name in ILLEGAL[where]:
+        request = ChangeState.Request(transition=Transition(id=IDS[name]))
+        answer = listener.call(ChangeState, f"/{node.get_name()}/change_state", request)
+        assert not answer.success, name
+        assert state(node) == before
+    listener.close()

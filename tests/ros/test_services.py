@@ -70,7 +70,8 @@ def test_several_labels_of_one_image(make_rig: MakeRig, photo: np.ndarray) -> No
     rig.say("Bottle, chair,bottle")
     rig.send(photo)
     got = rig.listener.messages[f"/{rig.name}/markers"]
-    rig.listener.until(lambda: got, "markers")
+    tasks = ("human_contact", "object_affordance")
+    rig.listener.until(lambda: got and all(len(rig.got(t)) == 2 for t in tasks), "all answers")
     assert [m.label for m in rig.got("human_contact")] == ["bottle", "chair"]
     assert [m.label for m in rig.got("object_affordance")] == ["bottle", "chair"]
     assert len({m.header.stamp.nanosec for m in rig.got("human_contact")}) == 1

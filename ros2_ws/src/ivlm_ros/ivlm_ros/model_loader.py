@@ -4,21 +4,29 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from ivlm_core.pipeline import Pipeline
+from ivlm_core.estimator import Estimator
+from ivlm_core.model_source import ModelSource
 from ivlm_ros.parameters import NodeParameters
 
 
-def load_pipeline(parameters: NodeParameters) -> Pipeline:
-    """Load the model that the parameters name.
+def model_source(parameters: NodeParameters, say: Callable[[str], None]) -> ModelSource:
+    """Return the model that the parameters name, not yet loaded.
+
+    Args:
+        parameters: of the node.
+        say: told where the GPU's memory is full, and what is done about it.
 
     Raises:
-        ValueError, OSError, ImportError: it cannot be loaded, or does not do the tasks.
+        ValueError: the device does not exist here.
     """
     cache_dir = Path(parameters.cache_dir).expanduser() if parameters.cache_dir else None
-    pipeline = Pipeline.from_pretrained(parameters.model, parameters.device or None, cache_dir)
-    for task in parameters.tasks:
-        pipeline.check_task(task)
-    return pipeline
+    return ModelSource(
+        parameters.model,
+        parameters.device or None,
+        cache_dir,
+        parameters.gpu_memory_fallback,
+        say,
+    )
 
 
 def mesh_folder(parameters: NodeParameters) -> Path | None:
@@ -30,12 +38,18 @@ class ModelLoader:
     """One load at a time, in a thread of its own.
 
     Args:
+        make: loads the model that parameters name and makes it answer once; called by that thread.
         loaded: takes the new model; called by that thread.
         failed: told why there is none; the present model stays.
     """
 
-    def __init__(self, loaded: Callable[[Pipeline], None], failed: Callable[[str], None]) -> None:
-        self._loaded, self._failed = loaded, failed
+    def __init__(
+        self,
+        make: Callable[[NodeParameters], Estimator],
+        loaded: Callable[[Estimator], None],
+        failed: Callable[[str], None],
+    ) -> None:
+        self._make, self._loaded, self._failed = make, loaded, failed
         self._lock = threading.Lock()
         self._wanted: NodeParameters | None = None
         self._thread: threading.Thread | None = None
@@ -73,16 +87,16 @@ class ModelLoader:
                 if wanted is None:
                     self._thread = None
                     return
-            pipeline, error = None, ""
+            estimator, error = None, ""
             try:
-                pipeline = load_pipeline(wanted)
+                estimator = self._make(wanted)
             except Exception as failure:  # of a model folder anything can be wrong
                 error = f"{type(failure).__name__}: {failure}"
             with self._lock:
                 if self._wanted is not wanted:
                     continue
                 self._wanted = None
-            if pipeline is None:
+            if estimator is None:
                 self._failed(f"model {wanted.model!r} could not be loaded: {error}")
             else:
-                self._loaded(pipeline)
+                self._loaded(estimator)

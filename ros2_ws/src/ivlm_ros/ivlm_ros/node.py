@@ -37,30 +37,32 @@ from rclpy.time import Time
 
 from ivlm_core.detections import regions
 from ivlm_core.estimator import Estimator
-from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.labels import read_labels
 from ivlm_core.messages.images import picture
 from ivlm_core.object_meshes import ObjectMeshes, files_by_label
 from ivlm_core.pipeline import Pipeline
 from ivlm_msgs.msg import Status
 from ivlm_ros import parameters, qos
+from ivlm_ros.core_warnings import CoreWarnings
 from ivlm_ros.estimate_action import EstimateAction
 from ivlm_ros.frame_slot import FrameSlot
 from ivlm_ros.inference import InferenceThread
 from ivlm_ros.intake import Frame, Intake
 from ivlm_ros.lifecycle_guard import logged_transition, refuse_illegal_transitions
-from ivlm_ros.model_loader import ModelLoader, load_pipeline, mesh_folder
+from ivlm_ros.model_loader import ModelLoader, mesh_folder, model_source
 from ivlm_ros.outputs import Outputs
 from ivlm_ros.parameters import NodeParameters
 from ivlm_ros.places import Places, check_installed
 from ivlm_ros.processes import memory_mb
 from ivlm_ros.services import Services
+from ivlm_ros.spinning import Fatal, spin
 from ivlm_ros.statistics import Health, NodeStatistics
 from ivlm_ros.status import StatusTopic
 
 _SUCCESS = TransitionCallbackReturn.SUCCESS
 _FAILURE = TransitionCallbackReturn.FAILURE
 
+_CANNOT_LOAD = (ValueError, OSError, ImportError, MemoryError)
 _THREAD_TIMEOUT_S = 30.0
 
 Work = Frame | ServerGoalHandle
@@ -95,6 +97,7 @@ class IvlmNode(LifecycleNode):
             DiagnosticArray, "/diagnostics", qos.DIAGNOSTICS
         )
         self._status = StatusTopic(self, self._look)
+        self._core_warnings = CoreWarnings(self._warn)
         # On a steady clock: with use_sim_time and no /clock, other timers never fire.
         steady = Clock(clock_type=ClockType.STEADY_TIME)
         self.create_timer(1.0, self._every_second, clock=steady)
@@ -106,41 +109,43 @@ class IvlmNode(LifecycleNode):
     @logged_transition
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Load the model and make the publishers; FAILURE when a parameter or file is wrong."""
-        log, start = self.get_logger(), time.monotonic()
         try:
             self._settings = p = parameters.read(self)
             check_installed(p)
-            labels = read_labels(p.label)
-            log.info(f"loading model {p.model!r}")
+            self._meshes = ObjectMeshes(mesh_folder(p), Pipeline.default_object_mesh)
             self._send_diagnostics("loading the model")
-            pipeline = load_pipeline(p)
-            self._meshes = ObjectMeshes(mesh_folder(p), self._shipped_mesh)
-            self._use_model(pipeline)
-            assert self._estimator is not None
-            self._estimator.warm_up(labels, p.tasks)
-        except (ValueError, OSError, ImportError) as error:
-            log.error(f"cannot configure: {error}")
-            self._status.say(f"cannot configure: {error}")
+            self._estimator = self._load_model(p)
+        except _CANNOT_LOAD as error:
+            self._cannot("configure", error)
             self._release()
             return _FAILURE
         self._outputs = Outputs(self, p.tasks)
-        self._slot = FrameSlot()
         self._intake = Intake(
-            self, self._slot.put, lambda: self._settings, self._statistics, self._status.say
+            self,
+            lambda frame: self._slot.put(frame),
+            lambda: self._settings,
+            self._statistics,
+            self._status.say,
         )
         self._places = Places(self, lambda: self._settings, self._statistics, self._status.say)
-        self._worker = InferenceThread(self._slot, self._process, self._report_failure)
-        self._loader = ModelLoader(self._use_model, self._report_load_failure)
+        self._start_worker()
+        self._loader = ModelLoader(self._load_model, self._use_model, self._report_load_failure)
         self._offered = Services(self, self._meshes, self._clear, self._reload, self._status.say)
-        self._action = EstimateAction(self, self._slot.request, lambda: self._active)
-        ready = f"model {p.model!r} ready on {pipeline.device}"
-        log.info(f"{ready} in {time.monotonic() - start:.1f} s; tasks: {', '.join(p.tasks)}")
-        self._status.say(ready)
+        self._action = EstimateAction(
+            self, lambda goal: self._slot.request(goal), lambda: self._active
+        )
         return super().on_configure(state)
 
     @logged_transition
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Subscribe and begin."""
+        """Subscribe and begin; load the model first if its memory was given back."""
+        if self._worker is None:
+            try:
+                self._estimator = self._load_model(self._settings)
+            except _CANNOT_LOAD as error:
+                self._cannot("activate", error)
+                return _FAILURE
+            self._start_worker()
         result = super().on_activate(state)
         self._slot.open()
         with self._publish_lock:
@@ -152,8 +157,15 @@ class IvlmNode(LifecycleNode):
 
     @logged_transition
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Unsubscribe, drop waiting frames and clear the markers; the model stays loaded."""
+        """Unsubscribe, drop waiting frames and clear the markers.
+
+        The model stays loaded unless parameter release_on_deactivate says otherwise.
+        """
         self._stop_streaming()
+        if self._settings.release_on_deactivate:
+            self._stop_worker()
+            self._estimator = None
+            _free_gpu_memory()
         return super().on_deactivate(state)
 
     @logged_transition
@@ -178,10 +190,20 @@ class IvlmNode(LifecycleNode):
         self._release()
         return _SUCCESS
 
+    def destroy_node(self) -> None:
+        """Give back what the constructor took."""
+        self._core_warnings.close()
+        super().destroy_node()
+
     def shut_down(self) -> None:
         """Shut down as a lifecycle manager would, unless that has happened."""
         if self._state_id() != State.PRIMARY_STATE_FINALIZED:
             self.trigger_shutdown()
+
+    def report_callback(self, trace: str) -> None:
+        """Tell of a callback that failed; it is a fault of this program, and the node goes on."""
+        self.get_logger().error(f"a callback failed:\n{trace}", throttle_duration_sec=5.0)
+        self._status.say(f"a callback failed: {trace.strip().splitlines()[-1]}")
 
     def _autostart(self) -> None:
         """Configure and activate once; where that fails nobody would mend it, so the node ends."""
@@ -189,7 +211,7 @@ class IvlmNode(LifecycleNode):
         if self._state_id() != State.PRIMARY_STATE_UNCONFIGURED:
             return  # a lifecycle manager was faster
         if self.trigger_configure() != _SUCCESS or self.trigger_activate() != _SUCCESS:
-            raise RuntimeError("autostart failed; without autostart the node would wait")
+            raise Fatal("autostart failed; without autostart the node would wait")
 
     def _state_id(self) -> int:
         return int(self._state_machine.current_state[0])
@@ -205,11 +227,10 @@ class IvlmNode(LifecycleNode):
             self._active = False
 
     def _release(self) -> None:
-        for what, thread in (("an image", self._worker), ("a model", self._loader)):
-            if thread is not None and not thread.stop(_THREAD_TIMEOUT_S):
-                late = f"{what} is still in work after {_THREAD_TIMEOUT_S:.0f} s"
-                self.get_logger().error(late)
-        self._worker = self._loader = None
+        self._stop_worker()
+        if self._loader is not None and not self._loader.stop(_THREAD_TIMEOUT_S):
+            self.get_logger().error(f"a model still loads after {_THREAD_TIMEOUT_S:.0f} s")
+        self._loader = None
         for part in (self._outputs, self._offered, self._action):
             if part is not None:
                 part.destroy()
@@ -221,10 +242,23 @@ class IvlmNode(LifecycleNode):
         self._statistics = NodeStatistics()
         _free_gpu_memory()
 
+    def _start_worker(self) -> None:
+        self._slot = FrameSlot()
+        self._worker = InferenceThread(self._slot, self._process, self._report_failure)
+
+    def _stop_worker(self) -> None:
+        if self._worker is not None and not self._worker.stop(_THREAD_TIMEOUT_S):
+            self.get_logger().error(f"an image is in work after {_THREAD_TIMEOUT_S:.0f} s")
+        self._worker = None
+
+    def _cannot(self, what: str, error: Exception) -> None:
+        self.get_logger().error(f"cannot {what}: {error}")
+        self._status.say(f"cannot {what}: {error}")
+
     # --- parameters ---
 
     def _check_parameters(self, changes: list[Parameter]) -> SetParametersResult:
-        configured = self._estimator is not None
+        configured = self._meshes is not None
         reason = parameters.check_change(self, changes, configured)
         wanted = {p.name: p.value for p in changes}
         try:
@@ -246,19 +280,39 @@ class IvlmNode(LifecycleNode):
 
     # --- model ---
 
-    def _use_model(self, pipeline: Pipeline) -> None:
-        """Answer with this model from the next image on."""
+    def _load_model(self, settings: NodeParameters) -> Estimator:
+        """Load a model and let it answer once, so that no image waits for what that takes."""
         assert self._meshes is not None
-        replaced = self._estimator is not None
-        self._estimator = Estimator(pipeline, self._meshes, self._warn)
+        start = time.monotonic()
+        labels = self._intake.labels if self._intake is not None else read_labels(settings.label)
+        self.get_logger().info(f"loading model {settings.model!r}")
+        source = model_source(settings, self._warn)
+        pipeline = source.load()
+        for task in settings.tasks:
+            pipeline.check_task(task)
+        estimator = Estimator(pipeline, self._meshes, self._warn, source)
+        estimator.warm_up(labels, settings.tasks)
+        ready = f"model {settings.model!r} ready on {estimator.pipeline.device}"
+        seconds, tasks = time.monotonic() - start, ", ".join(settings.tasks)
+        self.get_logger().info(f"{ready} in {seconds:.1f} s; tasks: {tasks}")
+        self._status.say(ready)
+        return estimator
+
+    def _use_model(self, estimator: Estimator) -> None:
+        """Answer with this model from the next image on."""
+        if self._worker is None:
+            return  # memory was given back meanwhile; activating loads the model
+        self._estimator = estimator
         self._load_failure = ""
-        if replaced:
-            self.get_logger().info(f"model {pipeline.config.name!r} has taken over")
-            self._status.say(f"model {pipeline.config.name!r} has taken over")
-            _free_gpu_memory()
+        note = f"model {estimator.pipeline.config.name!r} has taken over"
+        self.get_logger().info(note)
+        self._status.say(note)
+        _free_gpu_memory()
 
     def _reload(self) -> str:
         assert self._loader is not None
+        if self._worker is None:
+            return f"model {self._settings.model!r} is loaded when the node is activated"
         note = f"loading model {self._settings.model!r}; the present one answers until then"
         self.get_logger().info(note)
         self._status.say(note)  # before it can fail
@@ -269,9 +323,6 @@ class IvlmNode(LifecycleNode):
         self._load_failure = reason
         self.get_logger().error(reason)
         self._status.say(reason)
-
-    def _shipped_mesh(self, label: str) -> Mesh | None:
-        return self._estimator.pipeline.default_object_mesh(label) if self._estimator else None
 
     def _clear(self) -> None:
         if self._intake is not None and self._meshes is not None and self._outputs is not None:
@@ -361,14 +412,20 @@ class IvlmNode(LifecycleNode):
         )
 
     def _send_diagnostics(self, state: str) -> None:
-        p, pipeline = self._settings, self._estimator.pipeline if self._estimator else None
+        p, estimator = self._settings, self._estimator
+        pipeline = estimator.pipeline if estimator else None
+        source = estimator.source if estimator else None
         device = str(pipeline.device) if pipeline else "none"
         values = {"state": state, "model": p.model, "tasks": ", ".join(p.tasks), "device": device}
         if self._loader is not None and self._loader.loading:
             values["loading"] = self._loader.loading
         values |= _memory(pipeline)
-        level = 2 if self._load_failure else 0
-        lines = {"model": Health(level if pipeline else 3, self._load_failure or state, values)}
+        reduced = ""
+        if source is not None:
+            values["precision"], reduced = source.place.dtype, source.reduced
+        level = 2 if self._load_failure else 1 if reduced else 0
+        said = self._load_failure or reduced or state
+        lines = {"model": Health(level if pipeline else 3, said, values)}
         health = self._intake.health() if self._intake is not None else None
         if health is not None:
             if health.level:
@@ -438,15 +495,15 @@ def main(args: list[str] | None = None) -> int:
     executor.add_node(node)
     failed = threading.Event()
 
-    def spin() -> None:
+    def run() -> None:
         try:
-            executor.spin()
-        except Exception as error:
-            node.get_logger().fatal(f"stopped: {type(error).__name__}: {error}")
+            spin(executor, node.report_callback)
+        except Fatal as error:
+            node.get_logger().fatal(f"stopped: {error}")
             failed.set()
             signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
 
-    thread = threading.Thread(target=spin, name="executor", daemon=True)
+    thread = threading.Thread(target=run, name="executor", daemon=True)
     thread.start()
     signal.sigwait(signals)
     executor.shutdown(timeout_sec=0.0)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, get_args
 
 from ivlm_core.grasping.samples import Axis
 from ivlm_core.messages.arrangement import Display
+from ivlm_core.model_source import FALLBACKS
 from ivlm_core.pipeline import TASKS
 from ivlm_core.visualize.colours import COLOUR_MAPS
 
@@ -31,6 +32,7 @@ _CHOICES = {
     "approach_axis": AXES,
     "object_pose_source": POSE_SOURCES,
     "colour_map": COLOUR_MAPS,
+    "gpu_memory_fallback": FALLBACKS,
 }
 
 
@@ -74,6 +76,17 @@ class NodeParameters:
         live=True,
     )
     device: str = _parameter("", "torch device such as cpu or cuda:0; empty: a GPU if there is one")
+    gpu_memory_fallback: str = _parameter(
+        "precision",
+        f"what is done when the GPU's memory is full, of {', '.join(FALLBACKS)}; precision: the "
+        "model is loaded again in bfloat16; cpu: and, where that is not enough, on the CPU; "
+        "~/reload goes back",
+    )
+    release_on_deactivate: bool = _parameter(
+        False,
+        "give the model's memory back when deactivated; activating then takes as long as loading",
+        live=True,
+    )
     cache_dir: str = _parameter(
         "", "folder for renders and view embeddings; empty: $IVLM_CACHE_DIR or ~/.cache/ivlm"
     )

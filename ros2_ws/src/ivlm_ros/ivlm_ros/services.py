@@ -7,13 +7,10 @@ from rclpy.lifecycle import LifecycleNode
 from shape_msgs.msg import Mesh as MeshMessage
 from std_srvs.srv import Trigger
 
-from ivlm_core.geometry.mesh import Mesh, MeshError, check_mesh, load_mesh
+from ivlm_core.geometry.mesh import Mesh, check_mesh
 from ivlm_core.labels import read_label
-from ivlm_core.object_meshes import ObjectMeshes
+from ivlm_core.object_meshes import ObjectMeshes, check_size, read_mesh_file
 from ivlm_msgs.srv import SetObject
-
-MAX_FILE_MB = 256
-"""A larger mesh file is refused before it is read."""
 
 
 class Services:
@@ -69,13 +66,7 @@ class Services:
             raise ValueError("expected either mesh_file or a mesh with vertices")
         if not request.mesh_file:
             return mesh_of_message(request.mesh)
-        path = self._meshes.file_in_folder(request.mesh_file)
-        megabytes = path.stat().st_size / 1e6
-        if megabytes > MAX_FILE_MB:
-            raise MeshError(
-                f"{path.name} has {megabytes:.0f} MB; expected {MAX_FILE_MB} or less: simplify it"
-            )
-        return load_mesh(path)
+        return read_mesh_file(self._meshes.file_in_folder(request.mesh_file))
 
     def _on_clear(self, _: Trigger.Request, response: Trigger.Response) -> Trigger.Response:
         self._clear()
@@ -98,4 +89,4 @@ def mesh_of_message(message: MeshMessage) -> Mesh:
     faces = np.array([t.vertex_indices for t in message.triangles], np.int64).reshape(-1, 3)
     faces = np.minimum(faces, np.iinfo(np.int32).max)  # what a mesh counts with
     with np.errstate(over="ignore"):  # too large a number is infinite then, and refused
-        return check_mesh(Mesh(vertices, faces))
+        return check_size(check_mesh(Mesh(vertices, faces)))

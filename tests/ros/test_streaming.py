@@ -27,10 +27,12 @@ from ivlm_core.messages.clouds import POINT  # noqa: E402
 from ivlm_core.messages.images import fill_image, image_to_rgb  # noqa: E402
 from ivlm_core.messages.markers import shaded_colours  # noqa: E402
 from ivlm_core.messages.placement import display_pose, place_vertices  # noqa: E402
-from ivlm_core.visualize.overlay import overlay_image  # noqa: E402
+from ivlm_core.pipeline import Query  # noqa: E402
+from ivlm_core.visualize.overlay import attention_overlay, overlay_image  # noqa: E402
 from ivlm_msgs.msg import ContactMesh, Status  # noqa: E402
 from ivlm_ros import qos  # noqa: E402
 from ivlm_ros.parameters import NodeParameters  # noqa: E402
+from ivlm_ros.planning_scene import CollisionObject  # noqa: E402
 from ivlm_ros.rviz_problems import rviz_problems  # noqa: E402
 
 OUTPUTS = {
@@ -38,12 +40,14 @@ OUTPUTS = {
     "object_affordance": ContactMesh,
     "human_contact_cloud": PointCloud2,
     "object_affordance_cloud": PointCloud2,
+    "attention": Image,
     "overlay": Image,
     "markers": MarkerArray,
 }
 Names = tuple[str, ...]
 ALL: Names = tuple(OUTPUTS)
 MESHES: Names = ("human_contact", "object_affordance")
+MOVEIT = {"/ivlm_node/collision_object": ["moveit_msgs/msg/CollisionObject"]}
 
 
 class Camera:
@@ -168,10 +172,9 @@ def test_every_output_of_one_image(camera: Camera, tiny_pipeline: Any, photo: np
     rng = np.random.default_rng(1)
     picture = rng.integers(0, 255, (48, 64, 3), dtype=np.uint8)
     results = camera.ask(picture)
-    expected = {
-        task: tiny_pipeline.predict(picture, "bottle", task)
-        for task in ("human_contact", "object_affordance")
-    }
+    queries = [Query(picture, "bottle", task) for task in MESHES]
+    predictions = tiny_pipeline.predict_batch(queries, attention=True)
+    expected = {prediction.task: prediction for prediction in predictions}
     places = {"human_contact": "body_position", "object_affordance": "object_position"}
     for task, prediction in expected.items():
         assert results[task].header.frame_id == "camera_optical_frame"
@@ -192,10 +195,11 @@ def test_every_output_of_one_image(camera: Camera, tiny_pipeline: Any, photo: np
         assert (marker.pose.position.x, marker.pose.position.z) == pose.position[::2]
     assert expected["human_contact"].scores.max() > 0
     assert rviz_problems(results["markers"]) == []
-    assert rviz_problems(results["overlay"]) == []
-    pictures = np.hstack([overlay_image(picture, p) for p in expected.values()])
-    difference = image_to_rgb(results["overlay"]).astype(int) - pictures
-    assert np.abs(difference).max() <= 2
+    for name, draw in (("overlay", overlay_image), ("attention", attention_overlay)):
+        assert rviz_problems(results[name]) == []
+        pictures = np.hstack([draw(picture, p) for p in expected.values()])
+        difference = image_to_rgb(results[name]).astype(int) - pictures
+        assert np.abs(difference).max() <= 2
     header = results["overlay"].header
     assert max(ALL, key=lambda name: camera.published_at(name, header)) == "markers"
 
@@ -327,16 +331,21 @@ def test_the_interface_is_the_documented_one(camera: Camera) -> None:
     assert {n: t for n, t in ours.items() if n not in ("/rosout", "/parameter_events")} == {
         "/diagnostics": ["diagnostic_msgs/msg/DiagnosticArray"],
         "/ivlm_node/affordance_samples": ["geometry_msgs/msg/PoseArray"],
+        "/ivlm_node/attention": ["sensor_msgs/msg/Image"],
         "/ivlm_node/human_contact": ["ivlm_msgs/msg/ContactMesh"],
         "/ivlm_node/human_contact_cloud": ["sensor_msgs/msg/PointCloud2"],
+        "/ivlm_node/human_contact_posed_cloud": ["sensor_msgs/msg/PointCloud2"],
         "/ivlm_node/markers": ["visualization_msgs/msg/MarkerArray"],
         "/ivlm_node/object_affordance": ["ivlm_msgs/msg/ContactMesh"],
         "/ivlm_node/object_affordance_cloud": ["sensor_msgs/msg/PointCloud2"],
         "/ivlm_node/overlay": ["sensor_msgs/msg/Image"],
         "/ivlm_node/status": ["ivlm_msgs/msg/Status"],
+        **({} if CollisionObject is None else MOVEIT),
     }
     read = dict(node.get_subscriber_names_and_types_by_node("ivlm_node", "/"))
     assert {n: t for n, t in read.items() if n != "/parameter_events"} == {
+        "/body": ["ivlm_msgs/msg/PosedBody"],
+        "/camera_info": ["sensor_msgs/msg/CameraInfo"],
         "/image": ["sensor_msgs/msg/Image"],
         "/label": ["std_msgs/msg/String"],
         "/object_pose": ["geometry_msgs/msg/PoseStamped"],
@@ -369,8 +378,9 @@ def test_the_security_policy_allows_what_the_node_does(camera: Camera, repositor
     read = dict(node.get_subscriber_names_and_types_by_node("ivlm_node", "/"))
     offered = dict(node.get_service_names_and_types_by_node("ivlm_node", "/"))
     extra = {"/ivlm_node/object_contact", "/ivlm_node/object_contact_cloud"}
+    extra |= MOVEIT.keys() - published.keys()
     assert {n for n in published if "_action" not in n} == allowed("topics", "publish") - extra
-    extra = {"/image/compressed", "/clock", "/parameter_events"}
+    extra = {"/image/compressed", "/detections", "/tf", "/tf_static", "/clock", "/parameter_events"}
     assert set(read) - {"/parameter_events"} == allowed("topics", "subscribe") - extra
     assert {n for n in offered if "_action" not in n} == allowed("services", "reply")
     actions = dict(get_action_server_names_and_types_by_node(node, "ivlm_node", "/"))

@@ -2,9 +2,16 @@
 
 import torch
 from torch import Tensor
-from torch.nn.functional import binary_cross_entropy, binary_cross_entropy_with_logits
+from torch.nn import functional
+from torch.nn.functional import binary_cross_entropy_with_logits
 
 _EPS = 1e-6
+
+
+def binary_cross_entropy(probabilities: Tensor, target: Tensor, reduction: str) -> Tensor:
+    """Return torch's, with autocast off, which refuses it on GPUs."""
+    with torch.autocast(probabilities.device.type, enabled=False):
+        return functional.binary_cross_entropy(probabilities, target, reduction=reduction)
 
 
 def focal_bce(

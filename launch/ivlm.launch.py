@@ -11,7 +11,14 @@ from launch_ros.actions import LifecycleNode, Node
 from launch_ros.parameter_descriptions import ParameterValue
 from launch_ros.substitutions import FindPackageShare
 
-PARAMETERS = ("model", "device", "label", "object_mesh_dir", "image_transport")
+PARAMETERS = (
+    "model",
+    "device",
+    "label",
+    "object_mesh_dir",
+    "image_transport",
+    "object_pose_source",
+)
 """Parameters of the node that are arguments here; the others go through `params_file`."""
 
 
@@ -20,7 +27,7 @@ def start_node(context: LaunchContext) -> list[LifecycleNode]:
     file = LaunchConfiguration("params_file").perform(context)
     given = {name: LaunchConfiguration(name).perform(context) for name in PARAMETERS}
     values = {name: ParameterValue(value, value_type=str) for name, value in given.items() if value}
-    for name in ("autostart", "use_sim_time"):
+    for name in ("autostart", "use_sim_time", "use_detections"):
         values[name] = ParameterValue(LaunchConfiguration(name), value_type=bool)
     node = LifecycleNode(
         package="ivlm_ros",
@@ -30,7 +37,11 @@ def start_node(context: LaunchContext) -> list[LifecycleNode]:
         parameters=([file] if file else []) + [values],
         remappings=[
             ("image", LaunchConfiguration("image")),
+            ("camera_info", LaunchConfiguration("camera_info")),
             ("label", LaunchConfiguration("label_topic")),
+            ("detections", LaunchConfiguration("detections")),
+            ("object_pose", LaunchConfiguration("object_pose_topic")),
+            ("body", LaunchConfiguration("body")),
         ],
         ros_arguments=["--log-level", LaunchConfiguration("log_level")],
         output="screen",
@@ -46,6 +57,38 @@ def generate_launch_description() -> LaunchDescription:
         [
             DeclareLaunchArgument(
                 "image", default_value="image", description="topic of the camera images"
+            ),
+            DeclareLaunchArgument(
+                "camera_info",
+                default_value="camera_info",
+                description="topic of the camera's calibration; optional",
+            ),
+            DeclareLaunchArgument(
+                "detections",
+                default_value="detections",
+                description="topic of boxes found in the images; needs use_detections:=true",
+            ),
+            DeclareLaunchArgument(
+                "object_pose_topic",
+                default_value="object_pose",
+                description="topic of the object's pose; optional",
+            ),
+            DeclareLaunchArgument(
+                "body",
+                default_value="body",
+                description="topic of the person's posed body; optional",
+            ),
+            DeclareLaunchArgument(
+                "use_detections",
+                default_value="false",
+                choices=["true", "false"],
+                description="ask about the boxes of topic detections",
+            ),
+            DeclareLaunchArgument(
+                "object_pose_source",
+                default_value="",
+                choices=["", "topic", "tf", "parameter"],
+                description="what tells where objects are; empty: the node's default",
             ),
             DeclareLaunchArgument(
                 "label_topic", default_value="label", description="topic of the labels"

@@ -22,6 +22,7 @@ def robot(name: str) -> IncludeLaunchDescription:
         launch_arguments={
             "namespace": name,
             "image": LaunchConfiguration("image"),
+            "camera_info": LaunchConfiguration("camera_info"),
             "label": LaunchConfiguration("label"),
             "model": LaunchConfiguration("model"),
             "device": LaunchConfiguration("device"),
@@ -38,6 +39,11 @@ def generate_launch_description() -> LaunchDescription:
                 "image",
                 default_value="camera/image_raw",
                 description="topic of the camera images below each robot's namespace",
+            ),
+            DeclareLaunchArgument(
+                "camera_info",
+                default_value="camera/camera_info",
+                description="topic of the calibration below each robot's namespace",
             ),
             DeclareLaunchArgument(
                 "label", default_value="", description="object asked about until a label arrives"

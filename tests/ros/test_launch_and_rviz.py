@@ -6,12 +6,14 @@ import importlib.util
 import re
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 import yaml
 
 pytest.importorskip("ivlm_ros", reason="ivlm_ros is not on the path; source ros2_ws/env.sh")
 
+from ivlm_core.pipeline import TASKS  # noqa: E402
 from ivlm_ros.parameters import NodeParameters  # noqa: E402
 
 LAUNCH_FILES = ("ivlm.launch.py", "demo.launch.py", "two_robots.launch.py")
@@ -67,7 +69,7 @@ def test_arguments_are_declared_described_and_used(trees: dict[str, ast.Module],
     arguments = declared(tree)
     used = {constant(c.args[0]) for c in calls(tree, "LaunchConfiguration")} - {None}
     if name == "ivlm.launch.py":  # those named by a loop variable
-        used |= set(assigned(tree, "PARAMETERS")) | {"autostart", "use_sim_time"}
+        used |= set(assigned(tree, "PARAMETERS")) | {"autostart", "use_sim_time", "use_detections"}
     assert used == set(arguments)
     for argument, options in arguments.items():
         assert constant(options["description"]), argument
@@ -82,6 +84,33 @@ def test_arguments_passed_on_are_parameters_of_the_node(trees: dict[str, ast.Mod
     for name in assigned(trees["ivlm.launch.py"], "PARAMETERS"):
         assert isinstance(known[name].default, str)
         assert constant(declared(trees["ivlm.launch.py"])[name]["default_value"]) == ""
+
+
+def test_topics_that_are_remapped_are_those_the_node_reads(trees: dict[str, ast.Module]) -> None:
+    """As frozen in test_streaming, and `detections`, which vision_msgs brings."""
+    (node,) = calls(trees["ivlm.launch.py"], "LifecycleNode")
+    pairs = keywords(node)["remappings"].elts
+    assert {constant(pair.elts[0]) for pair in pairs} == {
+        "body",
+        "camera_info",
+        "detections",
+        "image",
+        "label",
+        "object_pose",
+    }
+
+
+def test_every_topic_that_may_be_used_is_documented(repository: Path) -> None:
+    """The policy is tested against the running node, the page against the policy."""
+    package = repository / "ros2_ws" / "src" / "ivlm_ros"
+    policy = ElementTree.parse(package / "security" / "ivlm_node.policy.xml").getroot()
+    page = (package / "README.md").read_text()
+    names = {topic.text or "" for topic in policy.iter("topic")}
+    by_ros = {"/clock", "/parameter_events", "/rosout", "/tf", "/tf_static", "~/transition_event"}
+    of_tasks = {f"~/{task}_cloud" for task in TASKS}
+    for name in sorted(names - by_ros - of_tasks):
+        assert f"`{name}`" in page, name
+    assert "`~/<task>_cloud`" in page
 
 
 def test_executables_exist(trees: dict[str, ast.Module], repository: Path) -> None:
@@ -145,7 +174,9 @@ def test_rviz_shows_topics_that_exist_with_policies_that_connect(rviz: dict[str,
     published = {
         "/ivlm_node/markers": ("MarkerArray", qos.LATCHED),
         "/ivlm_node/affordance_samples": ("PoseArray", qos.RESULT),
+        "/ivlm_node/attention": ("Image", qos.RESULT),
         "/ivlm_node/overlay": ("Image", qos.RESULT),
+        "/ivlm_node/human_contact_posed_cloud": ("PointCloud2", qos.RESULT),
         "/ivlm_node/human_contact_cloud": ("PointCloud2", qos.RESULT),
         "/ivlm_node/object_affordance_cloud": ("PointCloud2", qos.RESULT),
     }

@@ -47,6 +47,11 @@ _LAYOUTS: dict[str, _Layout] = {
     "mono8": _Layout(1, "u1"),
     "8UC1": _Layout(1, "u1"),
     "8UC3": _Layout(3, "u1"),
+    "8UC4": _Layout(4, "u1"),
+    "rgb16": _Layout(3, "u2"),
+    "bgr16": _Layout(3, "u2"),
+    "rgba16": _Layout(4, "u2"),
+    "bgra16": _Layout(4, "u2"),
     "mono16": _Layout(1, "u2"),
     "16UC1": _Layout(1, "u2"),
     "32FC1": _Layout(1, "f4"),
@@ -127,7 +132,7 @@ def image_to_rgb(message: ImageMessage) -> np.ndarray:
         pixels = (pixels >> 8).astype(np.uint8)
     if pixels.ndim == 2:
         pixels = np.repeat(pixels[..., None], 3, axis=2)
-    elif encoding in ("bgr8", "bgra8", "8UC3"):  # OpenCV's unnamed three channels are BGR
+    elif encoding.startswith("bgr") or encoding in ("8UC3", "8UC4"):  # OpenCV's unnamed are BGR
         pixels = pixels[..., 2::-1]
     return np.ascontiguousarray(pixels[..., :3])
 

@@ -8,6 +8,8 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from PIL import Image as PilImage
 
 from ivlm_core.messages.images import (
@@ -40,6 +42,11 @@ def message(
         ("8UC3", [1, 2, 3, 4, 5, 6], [[3, 2, 1], [6, 5, 4]]),
         ("rgba8", [1, 2, 3, 9, 4, 5, 6, 9], [[1, 2, 3], [4, 5, 6]]),
         ("bgra8", [1, 2, 3, 9, 4, 5, 6, 9], [[3, 2, 1], [6, 5, 4]]),
+        ("8UC4", [1, 2, 3, 9, 4, 5, 6, 9], [[3, 2, 1], [6, 5, 4]]),
+        ("rgb16", [0, 1, 0, 2, 0, 3, 9, 4, 9, 5, 9, 6], [[1, 2, 3], [4, 5, 6]]),
+        ("bgr16", [0, 1, 0, 2, 0, 3, 9, 4, 9, 5, 9, 6], [[3, 2, 1], [6, 5, 4]]),
+        ("rgba16", [0, 1, 0, 2, 0, 3, 0, 9] * 2, [[1, 2, 3], [1, 2, 3]]),
+        ("bgra16", [0, 1, 0, 2, 0, 3, 0, 9] * 2, [[3, 2, 1], [3, 2, 1]]),
         ("mono8", [7, 8], [[7, 7, 7], [8, 8, 8]]),
         ("8UC1", [7, 8], [[7, 7, 7], [8, 8, 8]]),
         ("mono16", [0xFF, 0x07, 0x00, 0x08], [[7, 7, 7], [8, 8, 8]]),
@@ -184,3 +191,31 @@ def test_unusable_compressed_pictures_are_refused() -> None:
         message = SimpleNamespace(format=said, data=array.array("B", data))
         with pytest.raises(ImageFormatError, match=reason):
             compressed_to_rgb(message)
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    st.sampled_from([e for e in ENCODINGS if e not in ("16UC1", "32FC1")]),
+    st.integers(1, 6),
+    st.integers(1, 6),
+    st.integers(0, 5),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
+def test_padding_and_byte_order_change_nothing(
+    encoding: str, height: int, width: int, padding: int, big: bool, seed: int
+) -> None:
+    """Every encoding that shows a picture: the same picture however its rows are laid out."""
+    packed, wide, halved = SimpleNamespace(), "16" in encoding, encoding[0] in "uy"
+    colours = {"rgb": 3, "bgr": 3, "8UC3": 3, "rgba": 4, "bgra": 4, "8UC4": 4}
+    name = encoding if encoding.startswith("8UC") else encoding.rstrip("168")
+    channels = colours.get(name, 2 if halved else 1)
+    width *= 2 if halved else 1
+    rng = np.random.default_rng(seed)
+    shape = (height, width, channels)
+    pixels = rng.integers(0, 2**16 if wide else 2**8, shape, np.uint16 if wide else np.uint8)
+    fill_image(packed, pixels[..., 0] if channels == 1 else pixels, encoding)
+    rows = pixels.astype((">" if big else "<") + ("u2" if wide else "u1")).view(np.uint8)
+    rows = np.pad(rows.reshape(height, -1), ((0, 0), (0, padding)), constant_values=0xEE)
+    spread = message(encoding, height, width, rows.tobytes(), rows.shape[1], int(big))
+    np.testing.assert_array_equal(image_to_rgb(spread), image_to_rgb(packed))

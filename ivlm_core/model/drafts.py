@@ -58,6 +58,32 @@ class AnswerFrame:
                 return self.tail[begun:]
         return (*self._rest_of_details(free), *self.tail)
 
+    def guesses(self, answer: Sequence[int]) -> list[tuple[int, ...]]:
+        """Return what may follow `answer` if it was written after this template, `guess` first."""
+        first = self.guess(answer)
+        start = tuple(answer[: len(self.head)])
+        if start != self.head[: len(start)] or not self.details:
+            return [first] if first else []
+        rest, free = self.head[len(start) :], tuple(answer[len(self.head) :])
+        tails = (n for n in range(len(self.tail), 0, -1) if free[-n:] == self.tail[:n])
+        if self.tail[: next(tails, 0)] not in ((), self.separator):  # a comma may begin either
+            return [first]
+        *named, begun = _split(free, self.separator)
+        left = [d for d in self.details if d not in named]
+        ended: tuple[tuple[int, ...], ...] = ()
+        if begun in self.details:
+            ended = (self.tail,)
+            left.remove(begun)
+            begun, rest = (), (*rest, *self.separator)
+        several = []
+        for detail in (d for d in left if d[: len(begun)] == begun):
+            one = (*rest, *detail[len(begun) :])
+            several.append(one)
+            place = self.details.index(detail)
+            pair = [d for d in left if _siblings(d, detail) and self.details.index(d) > place]
+            several += [(*one, *self.separator, *sibling) for sibling in pair]
+        return [first, *ended, *several, *((*guess, *self.tail) for guess in several)]
+
     def _rest_of_details(self, free: tuple[int, ...]) -> tuple[int, ...]:
         """Complete the detail that `free` ends in, and name its sibling after it.
 
@@ -88,6 +114,17 @@ class TemplateDrafter:
     def __call__(self, answer: Sequence[int]) -> tuple[int, ...]:
         """See `Drafter`."""
         return next((guess for frame in self.frames if (guess := frame.guess(answer))), ())
+
+    def guesses(self, answer: Sequence[int]) -> list[tuple[int, ...]]:
+        """Return the guesses of all templates that an answer agrees with, likelier ones first."""
+        return [guess for frame in self.frames for guess in frame.guesses(answer)]
+
+
+def alternatives(drafter: Drafter) -> Callable[[Sequence[int]], Sequence[Sequence[int]]]:
+    """Return all guesses of a drafter, for passes that read several at once."""
+    if isinstance(drafter, TemplateDrafter):
+        return drafter.guesses
+    return lambda answer: (drafter(answer),)
 
 
 def _siblings(one: tuple[int, ...], other: tuple[int, ...]) -> bool:

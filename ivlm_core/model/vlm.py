@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from ivlm_core.config import LanguageConfig, LoraConfig, VisionConfig
-from ivlm_core.model.drafts import Drafter
+from ivlm_core.model.draft_tree import before_stop, decode
+from ivlm_core.model.drafts import Drafter, alternatives
 from ivlm_core.model.few_rows import use_few_rows
 from ivlm_core.model.graphed import ROWS, GraphStore
 from ivlm_core.model.resampler import QuestionResampler
@@ -216,10 +217,25 @@ class Vlm(nn.Module):
         fresh = [self._embed(p, tokens) for p, tokens in zip(prompts, image_tokens, strict=True)]
         answers: list[list[int]] = [[] for _ in prompts]
         done = [False] * len(answers)
-        cache, recorded = DynamicCache(), None
         if self.graphs is not None and len(prompts) == 1:
             recorded = self.graphs.passes(self.language.model, len(fresh[0]) + max_new_tokens)
-        most = {"cpu": _CPU_DRAFT}.get(device.type, ROWS - 1 if recorded else max_new_tokens)
+            if recorded is not None:
+                try:
+                    found = decode(
+                        recorded,
+                        embed,
+                        self.language.lm_head,
+                        fresh[0],
+                        (lambda _: ()) if drafters is None else alternatives(drafters[0]),
+                        most_new=max_new_tokens,
+                        most_drafted=ROWS - 1,
+                        stop_ids=stop_ids,
+                    )
+                    ids = [*prompts[0], *found.answer]
+                    return Generated([ids], found.hidden[None], found.passes)
+                except RuntimeError as error:
+                    self.graphs.refuse(error)
+        cache = DynamicCache()
         kept = torch.zeros(len(answers), 0, dtype=torch.bool)  # [batch, column of the cache]
         states: list[Tensor] = []
         while not all(done):
@@ -227,27 +243,24 @@ class Vlm(nn.Module):
             for i, answer in enumerate(answers):
                 if drafters is not None and not done[i]:
                     room = max_new_tokens - len(answer) - 1
-                    if states:
-                        room = min(room, most)
-                    drafts[i] = _before_stop(drafters[i](answer)[:room], stop_ids)
+                    if states and device.type == "cpu":
+                        room = min(room, _CPU_DRAFT)
+                    drafts[i] = before_stop(drafters[i](answer), stop_ids)[:room]
             rows = [
                 torch.cat([known, embed(torch.tensor(draft, dtype=torch.long, device=device))])
                 for known, draft in zip(fresh, drafts, strict=True)
             ]
             lengths = [len(row) for row in rows]
             read = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
-            if recorded is not None:
-                state = recorded.read(rows[0][None], kept.shape[1])
-            else:
-                mask = torch.cat([kept, read], dim=1)
-                positions = kept.sum(dim=1, keepdim=True) + torch.arange(max(lengths))
-                state = self.language.model(
-                    inputs_embeds=nn.utils.rnn.pad_sequence(rows, batch_first=True),
-                    attention_mask=None if bool(mask.all()) else mask.to(device),
-                    position_ids=positions.to(device),
-                    past_key_values=cache,
-                    use_cache=True,
-                ).last_hidden_state
+            mask = torch.cat([kept, read], dim=1)
+            positions = kept.sum(dim=1, keepdim=True) + torch.arange(max(lengths))
+            state = self.language.model(
+                inputs_embeds=nn.utils.rnn.pad_sequence(rows, batch_first=True),
+                attention_mask=None if bool(mask.all()) else mask.to(device),
+                position_ids=positions.to(device),
+                past_key_values=cache,
+                use_cache=True,
+            ).last_hidden_state
             predicting = [  # the last known token and every drafted one
                 state[i, length - len(draft) - 1 : length]
                 for i, (length, draft) in enumerate(zip(lengths, drafts, strict=True))
@@ -265,7 +278,7 @@ class Vlm(nn.Module):
                 last = [] if done[i] else tokens[accepted : accepted + 1]
                 fresh[i] = embed(torch.tensor(last, dtype=torch.long, device=device))
             width = int(read.sum(dim=1).max())
-            if width < max(lengths) and recorded is None:
+            if width < max(lengths):
                 cache.crop(width - max(lengths))  # what no row keeps
             kept = torch.cat([kept, read[:, :width]], dim=1)
             states.append(state[:, :width])
@@ -278,11 +291,6 @@ class Vlm(nn.Module):
             ),
             passes=len(states),
         )
-
-
-def _before_stop(draft: Sequence[int], stop_ids: Sequence[int]) -> list[int]:
-    """Cut a draft before its first stop token: nothing after it needs to be read."""
-    return list(itertools.takewhile(lambda token: token not in stop_ids, draft))
 
 
 def _agreeing(draft: Sequence[int], greedy: Sequence[int]) -> int:

@@ -1,6 +1,6 @@
 """Drafts guess the constant part of answers; with any guess the answers are the plain ones."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 import torch
@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ivlm_core.model import prompts
+from ivlm_core.model.draft_tree import DraftTree, decode
 from ivlm_core.model.drafts import AnswerFrame, TemplateDrafter
-from ivlm_core.model.graphed import ROWS, GraphStore
+from ivlm_core.model.graphed import ROWS, GraphedPasses, GraphStore
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.presets import TINY
 from ivlm_core.model.processor import Processor
@@ -21,8 +22,7 @@ VOCABULARY = 12
 PARTS = ("left hand", "right hand", "left foot", "right foot", "head")
 
 
-@pytest.fixture(scope="module")
-def wild() -> Vlm:
+def _wild() -> Vlm:
     """Random weights large enough for answers that repeat, wander and meet stop tokens."""
     torch.manual_seed(3)
     vlm = Vlm(TINY.vision, TINY.language)
@@ -31,6 +31,11 @@ def wild() -> Vlm:
     with torch.no_grad():  # few tokens, so that random drafts are often right for a while
         vlm.language.lm_head.weight[VOCABULARY:] = 0
     return vlm.eval()
+
+
+@pytest.fixture(scope="module")
+def wild() -> Vlm:
+    return _wild()
 
 
 def _plain(
@@ -58,15 +63,15 @@ tokens = st.lists(st.integers(0, VOCABULARY - 1), max_size=6)
 
 
 @pytest.fixture(scope="module", params=["growing cache", "fixed columns"])
-def any_wild(request: pytest.FixtureRequest, wild: Vlm) -> Iterator[Vlm]:
+def any_wild(request: pytest.FixtureRequest) -> Vlm:
     """With the cache of CPUs, and with the passes that a CUDA device records as a graph."""
+    vlm = _wild()
     if request.param == "fixed columns":
-        wild.graphs = GraphStore("cpu")
-    yield wild
-    wild.graphs = None
+        vlm.graphs = GraphStore("cpu")
+    return vlm
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=25, deadline=None, derandomize=True)
 @given(
     questions=st.lists(tokens, min_size=1, max_size=4),
     most=st.integers(1, 12),
@@ -133,6 +138,70 @@ def test_later_passes_read_short_drafts_on_a_cpu(wild: Vlm) -> None:
     found = wild.generate(image, [prompt], 9, [], [silent_at_first])
     _assert_equal(found, [plain])
     assert found.passes == 3  # 1 token, then twice a draft of 3 and the token after it
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    question=tokens,
+    most=st.integers(1, 12),
+    drafted=st.integers(0, 20),
+    stop=st.sets(st.integers(0, VOCABULARY - 1), max_size=2),
+    data=st.data(),
+)
+def test_any_tree_of_guesses_gives_the_plain_answer(
+    wild: Vlm, question: list[int], most: int, drafted: int, stop: set[int], data: st.DataObject
+) -> None:
+    image = torch.randn(1, 3, TINY.language.hidden_size, generator=torch.Generator().manual_seed(1))
+    prompt = [1, IMAGE_PLACEHOLDER, *question]
+    plain, hidden = _plain(wild, image, prompt, most, list(stop))
+    truth = plain[len(prompt) :]
+
+    def guesses(answer: Sequence[int]) -> list[list[int]]:
+        rest = truth[len(answer) :]
+        cuts = data.draw(st.lists(st.integers(0, 6), max_size=4))
+        return [[*rest[:cut], *data.draw(tokens)] for cut in cuts]
+
+    with torch.no_grad():
+        found = decode(
+            GraphedPasses(wild.language.model, 256),
+            wild.language.get_input_embeddings(),
+            wild.language.lm_head,
+            wild._embed(prompt, image[0]),
+            guesses,
+            most_new=most,
+            most_drafted=drafted,
+            stop_ids=list(stop),
+        )
+    assert found.answer == truth
+    torch.testing.assert_close(found.hidden, hidden, atol=2e-5, rtol=1e-4)
+
+
+def test_guesses_that_begin_alike_share_their_beginning() -> None:
+    tree = DraftTree.of([[5, 6, 7], [5, 6, 8], [9], [], [5]], 10)
+    assert (tree.tokens, tree.parents) == ((5, 6, 7, 8, 9), (0, 1, 2, 2, 0))
+    assert tree.child(2, 8) == 4 and tree.child(0, 8) is None
+    sees = tree.lineage()
+    assert sees[4].tolist() == [True, True, True, False, True, False]
+    assert len(DraftTree.of([[1, 2, 3], [4]], 2)) == 2
+    assert len(DraftTree.of([], 5)) == 0 and DraftTree.of([], 5).lineage().tolist() == [[True]]
+
+
+def test_every_order_of_known_details_is_among_the_guesses() -> None:
+    frame = AnswerFrame(
+        head=(1, 2), tail=(9, 7, 8), separator=(9,), details=((3, 5), (4, 5), (3, 6), (4, 6))
+    )
+    assert (1, 2, 3, 6, 9, 4, 6, 9, 7, 8) in frame.guesses([])
+    assert (2, 4, 5, 9, 7, 8) in frame.guesses([1])
+    assert frame.guesses([2]) == []
+    after = frame.guesses([1, 2, 3, 5])
+    assert after[0] == (9, 7, 8) and (9, 4, 5) in after and (9, 3, 6, 9, 4, 6, 9, 7, 8) in after
+    assert not any(guess[1:3] == (3, 5) for guess in after), "named already"
+    assert set(frame.guesses([1, 2, 3, 5, 9, 4])) >= {(5,), (6,), (6, 9, 7, 8)}
+    assert frame.guesses([1, 2, 3, 5, 9, 7]) == [(8,)]
+    comma = frame.guesses([1, 2, 3, 5, 9])  # of the tail, or before another detail
+    assert comma[0] == (7, 8) and {(4, 5), (3, 6, 9, 4, 6)} <= set(comma)
+    both = TemplateDrafter((frame, AnswerFrame(head=(1, 4))))
+    assert both.guesses([1])[-1] == (4,)
 
 
 def test_columns_are_used_again_and_grow_with_the_sequence(wild: Vlm) -> None:

@@ -200,8 +200,12 @@ class PromptConfig:
     """Object labels that training asked about; empty where the model takes any."""
     label_words: Literal["spaces", "underscores"] = "spaces"
     """What stands between the words of a label in the question, as the model learned it."""
-    tasks: tuple[Literal["human_contact", "object_contact", "object_affordance"], ...] = ()
-    """Tasks that the model was trained for, the only ones it takes; empty where it takes all."""
+    tasks: tuple[
+        Literal["human_contact", "object_contact", "object_affordance", "photo_contact"], ...
+    ] = ()
+    """Tasks that the model was trained for, the only ones it takes; empty where it takes all but
+    `photo_contact`: masks on the photograph itself, asked for by the token as it is, since no
+    camera of a rig belongs to a photograph."""
     answers: Literal["single", "published"] = "single"
     """Wordings of the answers it learned: one a task, or all of the published models'. Only guesses
     of how an answer goes on depend on it."""
@@ -258,6 +262,8 @@ class LiftConfig:
     with close-ups), or by predicted mask IoU times the cosine of the viewing angle."""
     human_threshold: float = 0.5
     object_threshold: float = 0.5
+    photo_threshold: float = 0.5
+    """Of pixels of a photograph."""
     pool: int = 1
     """Surfaces are rendered this many times finer for the lift than for the masks, so that small
     masks still reach the dense vertices of hands and face."""
@@ -268,7 +274,8 @@ class LiftConfig:
             self.human_mode == "mean" or self.pool == 1,
             f"lift.human_mode 'votes' needs lift.pool 1, got {self.pool}",
         )
-        for name in ("human_gate", "object_gate", "human_threshold", "object_threshold"):
+        gates, tasks = ("human_gate", "object_gate"), ("human", "object", "photo")
+        for name in (*gates, *(f"{task}_threshold" for task in tasks)):
             value = getattr(self, name)
             _require(
                 value is None or 0 <= value <= 1, f"lift.{name} must be in [0, 1], got {value}"

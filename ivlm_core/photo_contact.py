@@ -1,5 +1,6 @@
-"""Contact as a mask on the photograph itself (published kind `h2dcontact`): nothing is lifted."""
+"""Contact as a mask on the photograph itself: nothing is rendered or lifted."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,15 +8,15 @@ import numpy as np
 import torch
 
 from ivlm_core.model import prompts
+from ivlm_core.model.drafts import Drafter
+from ivlm_core.model.ivlm import ContactPrompt
 from ivlm_core.model.masks import restore_masks
 from ivlm_core.model.processor import check_image
+from ivlm_core.model.prompts import PHOTO_TASK
 from ivlm_core.official.preprocess import sam_input
 from ivlm_core.official.prompts import answer_wordings, demo_question
 from ivlm_core.official.quirks import ReferenceQuirks
-from ivlm_core.pipeline import Pipeline
-
-THRESHOLD = 0.5
-"""Probability from which a pixel counts as in contact."""
+from ivlm_core.pipeline import Pipeline, unique_images
 
 
 @dataclass(frozen=True)
@@ -29,11 +30,15 @@ class PhotoContact:
     """float32 `[height, width]` of the photograph, 0 where the answer has no contact token."""
     iou: float
     """Mask IoU that the decoder predicts; 0 without a contact token."""
+    threshold: float = 0.5
+    """Probability from which a pixel counts as in contact."""
+    label_known: bool = True
+    """False where the model was trained on a list of labels and this is none of them."""
 
     @property
     def contact(self) -> np.ndarray:
         """Bool `[height, width]`."""
-        return self.probabilities >= THRESHOLD
+        return self.probabilities >= self.threshold
 
 
 def check_model(pipeline: Pipeline) -> None:
@@ -47,45 +52,110 @@ def check_model(pipeline: Pipeline) -> None:
     """
     style = pipeline.config.prompt
     human = not style.tasks or "human_contact" in style.tasks
-    if style.answers != "published" or not human:
+    if PHOTO_TASK not in style.tasks and (style.answers != "published" or not human):
         raise ValueError(
             f"model {pipeline.config.name} was not trained to mask contact in photographs; "
             "published h2dcontact checkpoints are"
         )
 
 
-@torch.inference_mode()
 def contact_in_photo(pipeline: Pipeline, image: Any, label: str) -> PhotoContact:
-    """Mask the parts of a person that touch an object, in the photograph.
+    """Mask what touches one object in one photograph; see `contact_in_photos`."""
+    return contact_in_photos(pipeline, [image], [label])[0]
 
-    The photograph takes the place of the rendered views. Published code shows it once per view and
-    decodes the same mask every time, since all view prompts enter every view; here it is decoded
-    once.
+
+@torch.inference_mode()
+def contact_in_photos(
+    pipeline: Pipeline, images: Sequence[Any], labels: Sequence[str]
+) -> list[PhotoContact]:
+    """Mask the parts of persons that touch objects, in the photographs.
+
+    The photograph takes the place of the rendered views. Queries are answered together; those that
+    share an image share its reading.
 
     Args:
-        pipeline: of a published h2dcontact checkpoint.
-        image: uint8 RGB `[height, width, 3]`, a PIL image, or a path.
-        label: the object; `scene` asks for the ground and other support.
+        pipeline: of a model trained for `photo_contact`, or of a published h2dcontact checkpoint.
+        images: one per query: uint8 RGB `[height, width, 3]`, a PIL image, or a path.
+        labels: one per query: the object; `scene` asks for the ground and other support.
 
     Raises:
-        ValueError: the model was not trained for it, or image or label cannot be used.
+        ValueError: the model was not trained for it, an image or label cannot be used, or there
+            are not as many images as labels.
         FileNotFoundError: an image path that does not exist.
     """
     check_model(pipeline)
-    photo, words = check_image(image), prompts.clean_label(label)
-    model, processor, size = pipeline.model, pipeline.processor, pipeline.config.sam.image_size
-    question = demo_question("h2dcontact", words.replace(" ", "_"), ReferenceQuirks())
-    prompt = processor.prompt_ids(question)
-    pixels = processor.pixel_values([photo]).to(pipeline.device)
-    drafter = processor.drafter("human_contact", wordings=answer_wordings("human_contact"))
-    generated = model.answer_features(model.vlm.tower(pixels), [prompt], [drafter])
-    answer = processor.decode(generated.ids[0][len(prompt) :])
-    (asked,) = model.contact_prompts(generated, generated.ids)
-    if asked is None:
-        return PhotoContact(words, answer, np.zeros(photo.shape[:2], np.float32), 0.0)
-    picture, fitted = sam_input(photo, size)
-    embedding = model.embed_views(picture[None].to(pipeline.device))
-    logits, iou = model.localize([asked], embedding, on_object=False)
-    whole = restore_masks(logits, size, fitted, (photo.shape[0], photo.shape[1]))
-    probabilities = whole[0, 0].sigmoid().float().cpu().numpy()
-    return PhotoContact(words, answer, probabilities, float(iou[0, 0]))
+    if len(images) != len(labels):
+        raise ValueError(f"{len(images)} images and {len(labels)} labels; expected one label each")
+    if not images:
+        return []
+    photos, index = unique_images(list(map(check_image, images)))
+    words = [prompts.clean_label(label) for label in labels]
+    model, processor = pipeline.model, pipeline.processor
+    ids = [processor.prompt_ids(_question(pipeline, label)) for label in words]
+    drafters = [_drafter(pipeline, label) for label in words]
+    features = model.vlm.tower(processor.pixel_values(photos).to(pipeline.device))
+    generated = model.answer_features(features[index], ids, drafters)
+    asked = model.contact_prompts(generated, generated.ids)
+    masks = _masks(pipeline, photos, index, asked)
+    return [
+        PhotoContact(
+            label=label,
+            answer=processor.decode(written[len(prompt) :]),
+            probabilities=mask,
+            iou=iou,
+            threshold=pipeline.config.lift.photo_threshold,
+            label_known=pipeline.asked_label(label) is not None,
+        )
+        for label, written, prompt, (mask, iou) in zip(
+            words, generated.ids, ids, masks, strict=True
+        )
+    ]
+
+
+def _question(pipeline: Pipeline, label: str) -> str:
+    """Return what the model learned to be asked with: published ones have words of their own."""
+    style = pipeline.config.prompt
+    if PHOTO_TASK not in style.tasks:
+        return demo_question("h2dcontact", label.replace(" ", "_"), ReferenceQuirks())
+    word = pipeline.asked_label(label) or label
+    return prompts.question("human_contact", word, label_words=style.label_words)
+
+
+def _drafter(pipeline: Pipeline, label: str) -> Drafter:
+    """Return what guesses the answer, without the part names of a body that needs its own file."""
+    if pipeline.config.prompt.answers == "published":
+        return pipeline.processor.drafter(
+            "human_contact", wordings=answer_wordings("human_contact")
+        )
+    return pipeline.drafter("human_contact", label)
+
+
+def _masks(
+    pipeline: Pipeline,
+    photos: Sequence[np.ndarray],
+    index: Sequence[int],
+    asked: Sequence[ContactPrompt | None],
+) -> list[tuple[np.ndarray, float]]:
+    """Return probabilities `[height, width]` and predicted IoU of every query.
+
+    Args:
+        pipeline: of the model.
+        photos: distinct photographs.
+        index: the photograph of every query.
+        asked: what every query's answer asks for.
+    """
+    model, size = pipeline.model, pipeline.config.sam.image_size
+    found = [(np.zeros(photos[i].shape[:2], np.float32), 0.0) for i in index]
+    rows = [row for row, prompt in enumerate(asked) if prompt is not None]
+    if not rows:
+        return found
+    shown = sorted({index[row] for row in rows})
+    inputs = [sam_input(photos[i], size) for i in shown]
+    embeddings = model.embed_views(torch.stack([p for p, _ in inputs]).to(pipeline.device))
+    places = [shown.index(index[row]) for row in rows]
+    logits, iou = model.localize_photos([p for p in asked if p is not None], embeddings[places])
+    for row, place, low, quality in zip(rows, places, logits, iou.tolist(), strict=True):
+        height, width = photos[index[row]].shape[:2]
+        whole = restore_masks(low[None, None], size, inputs[place][1], (height, width))[0, 0]
+        found[row] = whole.sigmoid().cpu().numpy(), quality
+    return found

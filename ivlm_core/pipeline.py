@@ -233,7 +233,7 @@ class Pipeline:
         watch = _Stopwatch(self.device)
         with watch.stage("prepare"):
             checked = [self._check_query(q) for q in queries]
-            images, image_index = _unique_images([q.image for q in checked])
+            images, image_index = unique_images([q.image for q in checked])
             pixels = self.processor.pixel_values(images).to(self.device)
             ids = [self._prompt(q) for q in checked]
         with watch.stage("surfaces"):
@@ -468,7 +468,7 @@ def check_device(device: str | None) -> torch.device:
     return target
 
 
-def _unique_images(images: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[int]]:
+def unique_images(images: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[int]]:
     """Return distinct image objects and, for each input, its index among them."""
     order = list({id(image): image for image in images}.values())
     rank = {id(image): i for i, image in enumerate(order)}

@@ -28,9 +28,11 @@ Dataset = Literal[
 class Evaluate(EvaluateConfig):
     """Answer a split's questions as a user would, and judge the answers.
 
+    --tasks photo_contact judges masks on the pictures by gIoU, cIoU and F1 of their pixels.
     With --dataset, --data is the data root of a published dataset (for damon-raw, its npz file),
     and contact on the body is scored as DECO defines it; for damon-2d, masks on the photographs by
-    gIoU, cIoU, KLD, SIM and NSS; for piad, affordance on point clouds by aIoU, AUC, SIM and MAE.
+    gIoU, cIoU, F1, KLD, SIM and NSS; for piad, affordance on point clouds by aIoU, AUC, SIM and
+    MAE.
     Exit code: 0 done, 2 model or data cannot be used.
     """
 

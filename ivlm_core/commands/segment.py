@@ -1,7 +1,8 @@
-"""`ivlm segment`: contact as a mask on the photograph, for published h2dcontact checkpoints."""
+"""`ivlm segment`: contact as a mask on the photograph."""
 
 import json
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,14 +14,16 @@ from ivlm_core.model.prompts import clean_label
 
 if TYPE_CHECKING:
     from ivlm_core.photo_contact import PhotoContact
+    from ivlm_core.pipeline import Pipeline
 
 
 @dataclass(frozen=True)
 class Segment:
     """Mask the parts of a person that touch an object, in the photograph (2D contact).
 
-    Needs a published h2dcontact checkpoint (guide 'Using the official weights'). Writes per image
-    NAME.png (overlay), NAME.npz (probabilities, contact) and NAME.json.
+    Needs a model trained for it: one that `ivlm train` made, or a published h2dcontact checkpoint
+    (guide 'Using the official weights'). Writes per image NAME.png (overlay), NAME.npz
+    (probabilities, contact) and NAME.json.
     Exit code: 0 all done, 1 some inputs failed (each is named), 2 wrong usage.
     """
 
@@ -29,11 +32,13 @@ class Segment:
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder for the results; it is made."""
     model: Annotated[str, tyro.conf.arg(metavar="MODEL")]
-    """Folder of the checkpoint, published or converted."""
+    """Folder of the model; of a checkpoint published or converted."""
     label: Annotated[str | None, tyro.conf.arg(metavar="LABEL")] = None
     """The object asked about; left out, it comes from the file names."""
     clip: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder of the CLIP model that a published checkpoint names."""
+    batch: int = 4
+    """Images answered together; more take more memory."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the weights."""
     device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
@@ -45,13 +50,15 @@ class Segment:
         """Refuse what no image could make right."""
         if not self.images:
             raise ValueError("give at least one IMAGE: an image file, a folder or a video")
+        if self.batch < 1:
+            raise ValueError(f"--batch must be 1 or more, got {self.batch}")
         if self.label is not None:
             clean_label(self.label)
 
     def run(self) -> int:
         """Segment everything; return the exit code."""
         from ivlm_core.inputs import find_samples, read_images
-        from ivlm_core.photo_contact import check_model, contact_in_photo
+        from ivlm_core.photo_contact import check_model
         from ivlm_core.pipeline import Pipeline
 
         samples, problems = find_samples(self.images, self.label)
@@ -65,17 +72,26 @@ class Segment:
         except (ValueError, OSError) as error:
             raise UsageError(str(error)) from error
         results = []
-        for sample, image in read_images(samples):
-            try:
-                if isinstance(image, ValueError):
-                    raise image
-                found = contact_in_photo(pipeline, image, sample.label)
-                results.append(_write(found, image, self.out, sample.name))
-            except (ValueError, OSError) as error:  # named, then on to the next input
-                failures.append((sample.title, str(error)))
-                continue
-            share = results[-1]["contact_share"]
-            say(f"{sample.title}: {found.label}: {share:.1%} of the photograph -> {self.out}")
+        images = read_images(samples)
+        while batch := list(islice(images, self.batch)):
+            failures += [(s.title, str(e)) for s, e in batch if isinstance(e, ValueError)]
+            read = [(s, image) for s, image in batch if not isinstance(image, ValueError)]
+            answers = _answers(pipeline, [i for _, i in read], [s.label for s, _ in read])
+            for (sample, image), found in zip(read, answers, strict=True):
+                try:
+                    if isinstance(found, ValueError):
+                        raise found
+                    results.append(_write(found, image, self.out, sample.name))
+                except (ValueError, OSError) as error:  # named, then on to the next input
+                    failures.append((sample.title, str(error)))
+                    continue
+                if not found.label_known:
+                    complain(
+                        f"note: {sample.title}: model {self.model} was not trained on "
+                        f"'{found.label}'; the answer is a guess"
+                    )
+                share = results[-1]["contact_share"]
+                say(f"{sample.title}: {found.label}: {share:.1%} of the photograph -> {self.out}")
         for source, reason in failures:
             complain(f"failed: {source}: {reason}")
         if self.json:
@@ -84,16 +100,30 @@ class Segment:
         return FAILED if failures else OK
 
 
+def _answers(
+    pipeline: "Pipeline", images: list[np.ndarray], labels: list[str]
+) -> "list[PhotoContact | ValueError]":
+    """Answer a batch; where one image cannot be used, each alone, to know which."""
+    from ivlm_core.photo_contact import contact_in_photos
+
+    try:
+        return [*contact_in_photos(pipeline, images, labels)]
+    except ValueError as error:
+        if len(images) == 1:
+            return [error]
+    return [_answers(pipeline, [i], [w])[0] for i, w in zip(images, labels, strict=True)]
+
+
 def _write(found: "PhotoContact", photo: np.ndarray, folder: Path, name: str) -> dict[str, Any]:
     from PIL import Image
 
-    from ivlm_core.photo_contact import THRESHOLD
     from ivlm_core.visualize.overlay import photo_overlay
 
     report = {
         "label": found.label,
+        "label_known": found.label_known,
         "answer": found.answer,
-        "threshold": THRESHOLD,
+        "threshold": found.threshold,
         "contact_share": round(float(found.contact.mean()), 6),
         "predicted_iou": round(found.iou, 4),
         "files": {kind: f"{name}.{kind}" for kind in ("json", "npz", "png")},
@@ -101,7 +131,7 @@ def _write(found: "PhotoContact", photo: np.ndarray, folder: Path, name: str) ->
     np.savez_compressed(
         folder / f"{name}.npz", probabilities=found.probabilities, contact=found.contact
     )
-    picture = photo_overlay(photo, found.probabilities, THRESHOLD)
+    picture = photo_overlay(photo, found.probabilities, found.threshold)
     Image.fromarray(picture).save(folder / f"{name}.png")
     text = json.dumps(report, indent=2, ensure_ascii=False)
     (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")

@@ -9,7 +9,10 @@ import numpy as np
 from ivlm_core.geometry.body import BODY_PARTS
 from ivlm_core.geometry.camera import Camera
 from ivlm_core.geometry.mesh import Mesh
-from ivlm_core.model.prompts import Task
+from ivlm_core.model.prompts import SCENE_LABEL, Task
+
+GROUND_BIT = 7
+"""Bit of `ImageRecord.contact_map` that stands for the ground."""
 
 Side = Literal["left", "right", "both", "none"]
 
@@ -69,6 +72,13 @@ class Target:
     def instance(self) -> str | None:
         """Name of the object's mesh, None where no object is asked about."""
         return self.object.instance if self.object is not None else None
+
+    @property
+    def contact_bit(self) -> int | None:
+        """Bit of `ImageRecord.contact_map` asked about; None for an object that is not there."""
+        if self.label == SCENE_LABEL:
+            return GROUND_BIT
+        return self.slot if self.slot >= 0 else None
 
     @property
     def details(self) -> tuple[str, ...]:
@@ -158,7 +168,7 @@ class ImageRecord:
     """uint8 `[height, width]`: 0 none, slot + 1 of the object seen there."""
     contact_map: np.ndarray
     """uint8 bit field `[height, width]` on visible body pixels: bit k touches the object of slot
-    k, bit 7 touches the ground."""
+    k, bit `GROUND_BIT` the ground."""
     depth: np.ndarray
     """float16 `[height, width]`, metres along the camera's z; 0 where nothing is."""
     joint_names: tuple[str, ...]

@@ -18,10 +18,11 @@ from ivlm_core.evaluation.figures import LABEL_ONLY, NEAREST, TRUE_SIDE, TRUE_TE
 from ivlm_core.evaluation.metrics import THRESHOLD
 from ivlm_core.evaluation.nearest import NearestImage
 from ivlm_core.evaluation.outcomes import Judge, PairOutcome, TwoLabels
+from ivlm_core.evaluation.photo_masks import evaluate_masks
 from ivlm_core.evaluation.report import Report
 from ivlm_core.geometry.body import BODY_PARTS, Body
 from ivlm_core.geometry.mesh import Mesh
-from ivlm_core.model.prompts import TASKS, Task
+from ivlm_core.model.prompts import PHOTO_TASK, TASKS, PhotoTask, Task
 
 if TYPE_CHECKING:
     from ivlm_core.pipeline import Pipeline
@@ -43,7 +44,7 @@ class EvaluateConfig:
     """Number of images, evenly spread over the split; None takes all."""
     batch_size: int = 16
     """Questions answered together."""
-    tasks: tuple[Task, ...] = TASKS
+    tasks: tuple[Task | PhotoTask, ...] = TASKS
     cases: int = 4
     """Best, worst and random cases of each task that report.html shows, of each kind so many."""
     threshold: float | None = None
@@ -69,12 +70,13 @@ def main(config: EvaluateConfig) -> Report:
     """
     from ivlm_core.evaluation.cases import answer_cases, choose_cases
     from ivlm_core.evaluation.report_page import save_report_page
+    from ivlm_core.photo_contact import check_model
     from ivlm_core.pipeline import Pipeline
 
     dataset = SyntheticDataset(config.data, config.split)
     pipeline = Pipeline.from_pretrained(config.model, config.device, config.cache_dir)
     for task in config.tasks:
-        pipeline.check_task(task)
+        check_model(pipeline) if task == PHOTO_TASK else pipeline.check_task(task)
     report = evaluate(
         pipeline,
         dataset,
@@ -98,7 +100,7 @@ def evaluate(
     dataset: SyntheticDataset,
     limit: int | None = None,
     batch_size: int = 16,
-    tasks: Sequence[Task] = TASKS,
+    tasks: Sequence[Task | PhotoTask] = TASKS,
     threshold: float | None = None,
     baselines: Mapping[str, Baseline] | None = None,
     progress: bool = False,
@@ -109,12 +111,12 @@ def evaluate(
     The text is generated, not given; questions about one image go in one batch.
 
     Args:
-        pipeline: only its `predict_batch` is called.
+        pipeline: only its `predict_batch` is called, but for `photo_contact`.
         dataset: the split.
         limit: number of images, evenly spread over the split; None takes all.
         batch_size: least number of questions answered together; whole images are taken.
-        tasks: only these.
-        threshold: score from which a vertex is in contact; None takes the model's own.
+        tasks: only these; `photo_contact` asks about the body's questions once more.
+        threshold: score from which a vertex or pixel is in contact; None takes the model's own.
         baselines: fitted ones; None takes those of `fit_baselines`.
         progress: shows a bar.
         about: what else the report should say of itself.
@@ -124,14 +126,17 @@ def evaluate(
     """
     from ivlm_core.pipeline import Query
 
-    judge = Judge(dataset.body, fit_baselines(dataset) if baselines is None else baselines)
+    on_surfaces: list[Task] = [task for task in tasks if task != PHOTO_TASK]
+    if baselines is None and on_surfaces:
+        baselines = fit_baselines(dataset)
+    judge = Judge(dataset.body, baselines)
     indices = spread(len(dataset), limit)
     vocabularies = _vocabularies(dataset)
     pairs: list[PairOutcome] = []
     doubles: list[TwoLabels] = []
     seconds = 0.0
     bar = tqdm(total=len(indices), desc="evaluate", unit="image", disable=not progress)
-    for samples in _batches(dataset, indices, batch_size, tasks):
+    for samples in _batches(dataset, indices, batch_size, on_surfaces):
         queries = [Query(s.image, s.label, s.task, s.mesh) for s in samples]
         started = time.perf_counter()
         predictions = pipeline.predict_batch(queries)
@@ -151,7 +156,7 @@ def evaluate(
             doubles += judge.two_labels(targets, guessed)
         bar.update(len({s.target.image_index for s in samples}))
     bar.close()
-    return Report.of(
+    report = Report.of(
         pairs,
         doubles,
         {
@@ -163,6 +168,11 @@ def evaluate(
             "ms_per_question": round(1000 * seconds / max(1, len(pairs)), 1),
         },
     )
+    if PHOTO_TASK not in tasks:
+        return report
+    train = training_split(dataset)
+    masks = evaluate_masks(pipeline, dataset, train, indices, batch_size, threshold, progress)
+    return replace(report, photos=masks)
 
 
 def evaluate_scores(
@@ -206,13 +216,18 @@ def evaluate_scores(
 
 def fit_baselines(dataset: SyntheticDataset) -> dict[str, Baseline]:
     """Fit the baselines: on the training split, but `TrueTemplate` on the dataset itself."""
-    train = dataset if dataset.split == "train" else SyntheticDataset(dataset.folder, "train")
+    train = training_split(dataset)
     return {
         LABEL_ONLY: LabelOnly.fit(train),
         TRUE_SIDE: TrueSide.fit(train),
         TRUE_TEMPLATE: TrueTemplate.fit(dataset),
         NEAREST: NearestImage.fit(train, dataset),
     }
+
+
+def training_split(dataset: SyntheticDataset) -> SyntheticDataset:
+    """Return the training split beside a split."""
+    return dataset if dataset.split == "train" else SyntheticDataset(dataset.folder, "train")
 
 
 def spread(count: int, limit: int | None) -> list[int]:

@@ -1,4 +1,4 @@
-"""Contact masks on photographs against labelled ones (DAMON 2D)."""
+"""Contact masks on photographs against true ones: how masks are scored, and DAMON 2D."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from ivlm_core.datasets.published.labelled import LabelledImage
 from ivlm_core.evaluation.heat_maps import fitted, kld, nss, sim
-from ivlm_core.evaluation.metrics import nan_mean
+from ivlm_core.evaluation.metrics import THRESHOLD, f1_score, nan_mean
 from ivlm_core.evaluation.report_files import plain_json, save_report, text_of
 from ivlm_core.evaluation.segmentation import MaskMeter, mask_overlap
 
@@ -29,6 +29,8 @@ class PhotoScores:
     """Mean of the masks' IoU."""
     ciou: float
     """All intersections over all unions."""
+    f1: float
+    """Mean F1 of the pixels, over the masks that have any."""
     kld: float
     sim: float
     nss: float
@@ -44,9 +46,9 @@ class PhotoReport:
 
     def text(self) -> str:
         """Return a table."""
-        rows: list[tuple[str, ...]] = [("", "samples", "gIoU", "cIoU", "KLD", "SIM", "NSS")]
+        rows: list[tuple[str, ...]] = [("", "samples", "gIoU", "cIoU", "F1", "KLD", "SIM", "NSS")]
         for name, s in {"all": self.all, **self.per_object}.items():
-            figures = (f"{v:.3f}" for v in (s.giou, s.ciou, s.kld, s.sim, s.nss))
+            figures = (f"{v:.3f}" for v in (s.giou, s.ciou, s.f1, s.kld, s.sim, s.nss))
             rows.append((name, str(s.samples), *figures))
         return text_of(self.about, rows)
 
@@ -61,21 +63,41 @@ class PhotoReport:
         save_report(folder, self.to_json(), self.text())
 
 
-class _Meter:
+class PhotoMeter:
     """Adds up the scores of photographs."""
 
     def __init__(self) -> None:
         self.masks = MaskMeter()
+        self.f1: list[float] = []
+        """Of every photograph; NaN where the true mask is empty."""
         self.maps: list[tuple[float, float, float]] = []
 
-    def add(self, truth: np.ndarray, probabilities: np.ndarray) -> None:
-        self.masks.add(mask_overlap(probabilities[None], truth[None], heat_map=True))
+    def add(self, truth: np.ndarray, probabilities: np.ndarray, threshold: float) -> None:
+        """Take in a photograph.
+
+        Args:
+            truth: float `[height, width]`, 1 in contact and 0 elsewhere.
+            probabilities: float `[height, width]`.
+            threshold: of contact.
+        """
+        contact = (probabilities >= threshold).astype(np.float32)
+        self.masks.add(mask_overlap(contact[None], truth[None], heat_map=True))
+        self.f1.append(mask_f1(truth, contact))
         true, found = fitted(truth), fitted(probabilities)
         self.maps.append((kld(true, found), sim(true, found), nss(true, found)))
 
     def scores(self) -> PhotoScores:
+        """Return the means so far."""
         means = map(nan_mean, np.array(self.maps).T)
-        return PhotoScores(len(self.maps), self.masks.giou(), self.masks.ciou(), *means)
+        f1 = nan_mean(np.array(self.f1))
+        return PhotoScores(len(self.maps), self.masks.giou(), self.masks.ciou(), f1, *means)
+
+
+def mask_f1(truth: np.ndarray, scores: np.ndarray, threshold: float = THRESHOLD) -> float:
+    """Return the F1 of pixels `[height, width]`; NaN where the truth is empty."""
+    if not truth.any():
+        return np.nan
+    return float(f1_score(truth.reshape(1, -1), scores.reshape(1, -1), threshold)[0])
 
 
 def evaluate_photos(
@@ -87,7 +109,7 @@ def evaluate_photos(
     """Mask every photograph as a user would, and compare with its labelled mask.
 
     Args:
-        pipeline: of a published h2dcontact checkpoint.
+        pipeline: of a published h2dcontact checkpoint, or of a model trained for `photo_contact`.
         items: of kind `h2dcontact`, each with its mask.
         progress: shows a bar.
         about: what else the report should say of itself.
@@ -101,15 +123,16 @@ def evaluate_photos(
     check_model(pipeline)
     if not items:
         raise ValueError("there is nothing to evaluate: the dataset gave no items")
-    whole = _Meter()
-    objects: dict[str, _Meter] = defaultdict(_Meter)
+    whole = PhotoMeter()
+    objects: dict[str, PhotoMeter] = defaultdict(PhotoMeter)
     for item in tqdm(items, desc="evaluate", unit="question", disable=not progress):
         if item.kind != "h2dcontact" or len(item.masks) != 1:
             raise ValueError(
                 f"{item.dataset} {item.name} is of kind {item.kind} with {len(item.masks)} masks; "
                 "expected contact in a photograph with one mask"
             )
-        found = contact_in_photo(pipeline, item.image, item.label).probabilities
+        answer = contact_in_photo(pipeline, item.image, item.label)
+        found = answer.probabilities
         truth = np.asarray(Image.open(item.masks[0]).convert("L")) > 127
         if truth.shape != found.shape:
             raise ValueError(
@@ -117,7 +140,7 @@ def evaluate_photos(
                 f"{found.shape[1]}x{found.shape[0]}"
             )
         for meter in (whole, objects[item.label]):
-            meter.add(truth.astype(np.float32), found)
+            meter.add(truth.astype(np.float32), found, answer.threshold)
     images = len({item.image for item in items})
     return PhotoReport(
         {**(about or {}), "images": images, "questions": len(items)},

@@ -23,6 +23,7 @@ from ivlm_core.evaluation.figures import (
     two_label_figures,
 )
 from ivlm_core.evaluation.outcomes import MODEL, PairOutcome, TwoLabels
+from ivlm_core.evaluation.photo_masks import PhotoFigures
 from ivlm_core.text_table import table
 
 GOALS = {"all": 0.03, "side_undecided": 0.10}
@@ -49,6 +50,7 @@ class Report:
         two_labels: `all`, and `side_undecided`.
         texts: by task.
         pairs: every question's outcome.
+        photos: masks on the pictures, where those were asked for.
     """
 
     about: dict[str, Any]
@@ -57,6 +59,7 @@ class Report:
     two_labels: dict[str, TwoLabelFigures]
     texts: dict[str, TextFigures]
     pairs: tuple[PairOutcome, ...] = field(repr=False, default=())
+    photos: PhotoFigures | None = None
 
     @classmethod
     def of(
@@ -97,6 +100,7 @@ class Report:
             "empty": {name: asdict(figures) for name, figures in self.empty.items()},
             "two_labels": {name: asdict(figures) for name, figures in self.two_labels.items()},
             "texts": {name: asdict(figures) for name, figures in self.texts.items()},
+            "photos": None if self.photos is None else asdict(self.photos),
         }
 
     def about_line(self) -> str:
@@ -148,6 +152,8 @@ class Report:
             tables.append(("Contact that is not there", _empty_rows(self.empty)))
         if self.texts:
             tables.append(("Text of the answers", _text_rows(self.texts)))
+        if self.photos is not None:
+            tables += self.photos.tables()
         return tables
 
 

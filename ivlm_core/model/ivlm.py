@@ -10,7 +10,7 @@ from ivlm_core.config import IvlmConfig
 from ivlm_core.geometry.view_rig import get_rig
 from ivlm_core.model.drafts import Drafter
 from ivlm_core.model.localize import Localizer, PromptKind
-from ivlm_core.model.prompts import Task
+from ivlm_core.model.prompts import PHOTO_TASK, Task
 from ivlm_core.model.sam import build_image_encoder
 from ivlm_core.model.tokens import ContactTokens, locate_contact_token
 from ivlm_core.model.view_encoder import TokenSplitter, build_view_encoder
@@ -110,7 +110,10 @@ class IvlmModel(nn.Module):
             cameras: `[view, 5]` normalised parameters (`ViewRig.normalised_parameters`).
         """
         embeddings = torch.stack([p.embedding for p in prompts])
-        per_view = self.view_encoder(embeddings, cameras.to(embeddings.dtype))
+        return self._split(prompts, self.view_encoder(embeddings, cameras.to(embeddings.dtype)))
+
+    def _split(self, prompts: Sequence[ContactPrompt], per_view: Tensor) -> Tensor:
+        """Make prompts `[query, view, embed_dim]` the human's or the object's."""
         if self.splitter is None:
             return per_view
         rows = [
@@ -147,6 +150,35 @@ class IvlmModel(nn.Module):
         decoded = [
             self.localizer(row, view_embeddings, kind)
             for row, kind in zip(per_view.split(1), kinds, strict=True)
+        ]
+        return torch.cat([m for m, _ in decoded]), torch.cat([i for _, i in decoded])
+
+    def localize_photos(
+        self, prompts: Sequence[ContactPrompt], embeddings: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Decode masks on photographs, each asked for by one query.
+
+        Models trained for `photo_contact` are asked by the token alone. Published ones are asked
+        by all prompts of the body's views: their code shows the photograph once per view and
+        decodes the same mask every time, since all prompts enter every view.
+
+        Args:
+            prompts: one per query.
+            embeddings: `[query, embed_dim, grid, grid]` of the photograph of every query.
+
+        Returns:
+            Low-resolution mask logits `[query, 4 grid, 4 grid]` and predicted mask IoU `[query]`.
+        """
+        if PHOTO_TASK in self.config.prompt.tasks:
+            asked = self._split(prompts, torch.stack([p.embedding for p in prompts])[:, None])
+        else:
+            asked = self.view_prompts(prompts, self.cameras("human_contact"))
+        kinds = [self._kind(p) for p in prompts]
+        if len(set(kinds)) == 1:
+            return self.localizer.each(asked, embeddings, kinds[0])
+        decoded = [
+            self.localizer.each(row, picture, kind)
+            for row, picture, kind in zip(asked.split(1), embeddings.split(1), kinds, strict=True)
         ]
         return torch.cat([m for m, _ in decoded]), torch.cat([i for _, i in decoded])
 

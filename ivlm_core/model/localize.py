@@ -46,47 +46,60 @@ class Localizer(nn.Module):
             Low-resolution mask logits `[batch, view, 4 grid, 4 grid]` and predicted mask IoU
             `[batch, view]`.
         """
-        own = {"human": self.human_mask_decoder, "object": self.object_mask_decoder}.get(kind)
-        decoder = self.mask_decoder if own is None else own
-        encoder: Any = self.prompt_encoder  # SAM's own class, which has no types
-        dense = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
-        positions = encoder.get_dense_pe().to(view_embeddings.dtype)  # made in float32
-        at_once = max(1, _CELLS // (len(prompts) * view_embeddings[0, 0].numel()))
-        found = [
-            _decode(decoder, prompts, some + dense, positions)
-            for some in view_embeddings.split(at_once)
-        ]
+        batch = len(prompts)
+        at_once = max(1, _CELLS // (batch * view_embeddings[0, 0].numel()))
+        found = []
+        for some in view_embeddings.split(at_once):
+            repeated = prompts.repeat_interleave(len(some), dim=0)
+            masks, iou = self._decode(repeated, some.repeat(batch, 1, 1, 1), kind)
+            found.append((masks.unflatten(0, (batch, -1)), iou.unflatten(0, (batch, -1))))
         return torch.cat([mask for mask, _ in found], dim=1), torch.cat(
             [i for _, i in found], dim=1
         )
 
+    def each(
+        self, prompts: Tensor, embeddings: Tensor, kind: PromptKind = "generic"
+    ) -> tuple[Tensor, Tensor]:
+        """Decode one mask of each picture, by prompts of its own.
 
-def _decode(
-    decoder: Any, prompts: Tensor, views: Tensor, positions: Tensor
-) -> tuple[Tensor, Tensor]:
-    """Run SAM's mask decoder on several views at once; its own `forward` takes one image.
+        Args:
+            prompts: `[picture, prompt, embed_dim]`.
+            embeddings: `[picture, embed_dim, grid, grid]`.
+            kind: which decoder to use where there are several.
 
-    Of the four masks it can give only the first is asked for, and only that is made.
+        Returns:
+            Low-resolution mask logits `[picture, 4 grid, 4 grid]` and predicted mask IoU
+            `[picture]`.
+        """
+        at_once = max(1, _CELLS // embeddings[0, 0].numel())
+        found = [
+            self._decode(asked, some, kind)
+            for asked, some in zip(prompts.split(at_once), embeddings.split(at_once), strict=True)
+        ]
+        return torch.cat([mask for mask, _ in found]), torch.cat([i for _, i in found])
 
-    Args:
-        decoder: SAM's own class, which has no types.
-        prompts: `[batch, prompt, embed_dim]`.
-        views: `[view, embed_dim, grid, grid]`, the dense prompt added.
-        positions: `[1, embed_dim, grid, grid]`.
+    def _decode(
+        self, prompts: Tensor, embeddings: Tensor, kind: PromptKind
+    ) -> tuple[Tensor, Tensor]:
+        """Run SAM's mask decoder on several pictures at once; its own `forward` takes one.
 
-    Returns:
-        `[batch, view, 4 grid, 4 grid]` and `[batch, view]`.
-    """
-    batch, count = len(prompts), len(views)
-    own = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
-    tokens = torch.cat([own.expand(batch, -1, -1), prompts], dim=1)
-    states, cells = decoder.transformer(
-        views.repeat(batch, 1, 1, 1),
-        positions.expand(batch * count, -1, -1, -1),
-        tokens.repeat_interleave(count, dim=0),
-    )
-    fine = decoder.output_upscaling(cells.transpose(1, 2).unflatten(2, views.shape[2:]))
-    weights = decoder.output_hypernetworks_mlps[0](states[:, 1])
-    masks = torch.einsum("bc,bchw->bhw", weights, fine)
-    iou = decoder.iou_prediction_head(states[:, 0])[:, 0]
-    return masks.unflatten(0, (batch, count)), iou.unflatten(0, (batch, count))
+        Of the four masks it can give only the first is asked for, and only that is made. See
+        `each` for arguments and result.
+        """
+        own = {"human": self.human_mask_decoder, "object": self.object_mask_decoder}.get(kind)
+        # SAM's own classes, which have no types
+        decoder: Any = self.mask_decoder if own is None else own
+        encoder: Any = self.prompt_encoder
+        count = len(prompts)
+        dense = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
+        positions = encoder.get_dense_pe().to(embeddings.dtype)  # made in float32
+        tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
+        states, cells = decoder.transformer(
+            embeddings + dense,
+            positions.expand(count, -1, -1, -1),
+            torch.cat([tokens.expand(count, -1, -1), prompts], dim=1),
+        )
+        fine = decoder.output_upscaling(cells.transpose(1, 2).unflatten(2, embeddings.shape[2:]))
+        weights = decoder.output_hypernetworks_mlps[0](states[:, 1])
+        masks = torch.einsum("bc,bchw->bhw", weights, fine)
+        return masks, decoder.iou_prediction_head(states[:, 0])[:, 0]

@@ -85,6 +85,22 @@ def dice(
     return torch.where(target.sum(dim=dims) > 0, loss, torch.zeros_like(loss))
 
 
+def iou_error(probabilities: Tensor, masks: Tensor, valid: Tensor, iou: Tensor) -> Tensor:
+    """Return the squared error of the predicted mask IoU `[batch, view]`, per sample.
+
+    Args:
+        probabilities: `[batch, view, height, width]`; contact above one half.
+        masks: same shape, the target.
+        valid: bool, broadcastable: pixels that count.
+        iou: predicted; where both masks are empty, 1 is right.
+    """
+    predicted, wanted = (probabilities > 0.5) & valid, (masks > 0.5) & valid
+    overlap = (predicted & wanted).sum(dim=(-2, -1))
+    union = (predicted | wanted).sum(dim=(-2, -1))
+    actual = torch.where(union > 0, overlap / union.clamp(min=1), torch.ones_like(iou))
+    return (iou - actual).square().mean(dim=1)
+
+
 def vertex_bce(scores: Tensor, target: Tensor, seen: Tensor) -> Tensor:
     """Return the cross-entropy of scores `[batch, vertex]` over the seen vertices, per sample."""
     clamped = scores.clamp(_EPS, 1 - _EPS)

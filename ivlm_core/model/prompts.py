@@ -10,6 +10,11 @@ from typing import Literal
 Task = Literal["human_contact", "object_contact", "object_affordance"]
 TASKS: tuple[Task, ...] = ("human_contact", "object_contact", "object_affordance")
 
+PhotoTask = Literal["photo_contact"]
+PHOTO_TASK: PhotoTask = "photo_contact"
+"""Contact as a mask on the photograph itself: question, answer and token are those of
+`human_contact`, nothing is rendered or lifted."""
+
 SCENE_LABEL = "scene"
 """Label that asks for contact with the ground and any other unnamed support."""
 

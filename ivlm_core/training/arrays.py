@@ -7,13 +7,11 @@ import torch
 from torch import Tensor
 
 from ivlm_core.datasets.mirror import mirrored_joints
-from ivlm_core.datasets.sample import Target
+from ivlm_core.datasets.sample import GROUND_BIT, Target
 from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.model.prompts import SCENE_LABEL
 from ivlm_core.training.augment import Affine, warp_map
 from ivlm_core.training.dense import IGNORE, DenseTargets
-
-GROUND_BIT = 7
 
 HOLDERS = ("nobody", "left", "right", "both", "none")
 """Which side of the body touches an object; `none` is neither, as for a chair."""

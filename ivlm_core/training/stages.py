@@ -17,7 +17,7 @@ from ivlm_core.geometry.body import BODY_PARTS, Body
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.model import prompts
 from ivlm_core.model.ivlm import IvlmModel
-from ivlm_core.model.losses import dice, focal_bce, vertex_bce
+from ivlm_core.model.losses import dice, focal_bce, iou_error, vertex_bce
 from ivlm_core.model.processor import Processor, normalise_images
 from ivlm_core.model.resampler import QuestionResampler
 from ivlm_core.model.vlm import Vlm, text_loss
@@ -31,6 +31,7 @@ from ivlm_core.training.dense import (
     QuestionHeads,
     QuestionTargets,
 )
+from ivlm_core.training.photo_masks import PhotoMasks
 from ivlm_core.training.regions import BodyRegions
 from ivlm_core.training.surfaces import TrainingSurface
 
@@ -49,6 +50,11 @@ class LossWeights:
     vertex_bce: float = 2.0
     vertex_dice: float = 3.0
     mask_iou: float = 0.1
+    """Of the IoU that the decoder predicts of its own masks, on photographs too."""
+    photo_bce: float = 2.0
+    """Of masks on the photograph, which nothing is lifted from: they are the answer."""
+    photo_dice: float = 1.0
+    """Of the same, those of what is not in sight or not there included."""
     known: float = 0.3
     """Of the losses of stage 1, which go on."""
 
@@ -65,6 +71,9 @@ class ContactBatch:
     """Object instances a step asks about."""
     object_images: int = 6
     """Pictures of each instance, one question about the object each."""
+    photo_images: int = 4
+    """Of `images`, those on which contact is masked itself; 0 does not teach it. SAM's encoder
+    reads them beside the views, which is most of what they cost."""
     views: int = 4
     """Views of a surface whose masks are decoded, drawn anew for every step."""
 
@@ -305,6 +314,7 @@ class ContactStage(nn.Module):
         self.surfaces: dict[str, TrainingSurface] = {}
         self.surface = TrainingSurface.body(questions.body.mesh, model.config, lift_size)
         self.batch, self.weights, self.seed = batch, weights, seed
+        self.photos = PhotoMasks(model, arrays, batch.photo_images, weights)
         self.human = ImageQuestions(arrays.targets, images, "human")
         objects = ImageQuestions(arrays.targets, images, "object")
         self.by_instance: dict[str, list[Target]] = defaultdict(list)
@@ -343,6 +353,10 @@ class ContactStage(nn.Module):
         scored = self.model.vlm.score(tokens, ids, [len(prompt) for prompt in asked])
         parts["text"] = self.weights.text * text_loss(scored.logits, scored.labels)
         contact = self.model.contact_prompts(scored, ids)
+        on_photos = [p for p in contact[:on_body] if p is not None]
+        parts |= self.photos.losses(
+            pictures, index, affine, queries[:on_body], rows[:on_body], on_photos
+        )
 
         surfaces = [self.surface, *(self._object(g[0]) for g in groups[1:])]
         surfaces = [surface.to(device) for surface in surfaces]
@@ -420,17 +434,8 @@ class ContactStage(nn.Module):
             "mask_dice": w.mask_dice * dice(probabilities, masks, valid),
             "vertex_bce": w.vertex_bce * vertex_bce(scores, target, seen),
             "vertex_dice": w.vertex_dice * dice(scores, target, seen),
-            "mask_iou": w.mask_iou * _iou_error(probabilities.detach(), masks, valid, iou),
+            "mask_iou": w.mask_iou * iou_error(probabilities.detach(), masks, valid, iou),
         }
-
-
-def _iou_error(probabilities: Tensor, masks: Tensor, valid: Tensor, iou: Tensor) -> Tensor:
-    """Return the squared error of the predicted mask IoU `[batch, view]`, per sample."""
-    predicted, wanted = (probabilities > 0.5) & valid, (masks > 0.5) & valid
-    overlap = (predicted & wanted).sum(dim=(-2, -1))
-    union = (predicted | wanted).sum(dim=(-2, -1))
-    actual = torch.where(union > 0, overlap / union.clamp(min=1), torch.ones_like(iou))
-    return (iou - actual).square().mean(dim=1)
 
 
 def split_validation(count: int, fraction: float = 0.04) -> tuple[list[int], list[int]]:

@@ -1,4 +1,7 @@
-"""The last stage: masks of the body, decoded on all views and lifted as they are in use."""
+"""The last stage: masks of the body, decoded on all views and lifted as they are in use.
+
+Masks on photographs go on beside them, or encoder and decoder would forget them.
+"""
 
 import random
 
@@ -45,4 +48,6 @@ class SurfaceStage(ContactStage):
         target = surface.vertex_targets([q.vertices for q in queries])
         every = range(surface.num_views)
         parts = self._contact(logits, iou, target, surface, every)
-        return {key: value.mean() for key, value in parts.items()}
+        return {key: value.mean() for key, value in parts.items()} | self.photos.losses(
+            pictures, index, affine, queries, rows, found
+        )

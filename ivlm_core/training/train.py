@@ -16,6 +16,7 @@ from ivlm_core.model.build import build
 from ivlm_core.model.checkpoint import save_checkpoint
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.presets import NANO
+from ivlm_core.model.prompts import PHOTO_TASK, TASKS
 from ivlm_core.training.arrays import TrainingArrays
 from ivlm_core.training.regions import body_regions
 from ivlm_core.training.run import Pictures, Precision, Schedule, StageRun, Trained
@@ -106,7 +107,8 @@ def train(config: TrainConfig) -> Path:
     training, validation = split_validation(len(arrays.images))
     LOG.info("%d images, %d questions", len(arrays.images), len(arrays.targets))
 
-    asks = replace(config.model.prompt, labels=arrays.labels)
+    tasks = (*TASKS, PHOTO_TASK) if config.contact_batch.photo_images else TASKS
+    asks = replace(config.model.prompt, labels=arrays.labels, tasks=tasks)
     sizes = replace(config.model, prompt=asks)
     model, processor = build(sizes, arrays.labels, _details(arrays))
     model.vlm.tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]

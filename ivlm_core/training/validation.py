@@ -1,7 +1,7 @@
 """Held-out figures while training, and the score from which a vertex counts as in contact."""
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -9,15 +9,22 @@ from ivlm_core.cache import ArtifactCache
 from ivlm_core.config import LiftConfig
 from ivlm_core.datasets.sample import Target
 from ivlm_core.evaluation.metrics import contact_scores
+from ivlm_core.evaluation.photos import mask_f1
+from ivlm_core.evaluation.segmentation import MaskMeter, mask_overlap
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.processor import Processor
+from ivlm_core.model.prompts import PHOTO_TASK
+from ivlm_core.photo_contact import PhotoContact, contact_in_photos
 from ivlm_core.pipeline import Pipeline, Prediction, Query
 from ivlm_core.training.arrays import TrainingArrays
+from ivlm_core.visualize.overlay import photo_overlay
 from ivlm_core.visualize.overview import overview
 
 _BATCH = 25
 _PICTURES = 3
+_PHOTOS = 50
+"""Most questions whose masks on the photograph are judged while training."""
 _THRESHOLDS = np.arange(0.2, 0.71, 0.05)
 
 
@@ -65,7 +72,12 @@ class Validation:
             if len(pictures) < _PICTURES and target.vertices.size:
                 photo = self.arrays.images[target.image_index].cpu().numpy()
                 pictures[f"{len(pictures)}_{target.label}"] = overview(prediction, photo)
-        return {"f1": float(np.mean(f1)), "answers_right": float(np.mean(right))}, pictures
+        figures = {"f1": float(np.mean(f1)), "answers_right": float(np.mean(right))}
+        if PHOTO_TASK in model.config.prompt.tasks:
+            masks = self._masks(model, processor, self.human[:: max(1, len(self.human) // _PHOTOS)])
+            figures |= _mask_figures(masks)
+            pictures |= self._mask_picture(masks)
+        return figures, pictures
 
     def thresholds(self, model: IvlmModel, processor: Processor) -> LiftConfig:
         """Return the model's lift settings with the thresholds that give the best mean F1."""
@@ -75,12 +87,44 @@ class Validation:
                 [_f1(target, prediction, t) for t in _THRESHOLDS]
                 for target, prediction in self._answers(model, processor, targets)
             ]
-            best.append(float(_THRESHOLDS[np.mean(curves, axis=0).argmax()]) if curves else 0.5)
-        return replace(
-            model.config.lift,
-            human_threshold=round(best[0], 2),
-            object_threshold=round(best[1], 2),
-        )
+            best.append(_best_threshold(curves))
+        lift = replace(model.config.lift, human_threshold=best[0], object_threshold=best[1])
+        if PHOTO_TASK not in model.config.prompt.tasks:
+            return lift
+        masks = self._masks(model, processor, self.human)
+        curves = [
+            [mask_f1(m.truth, m.found.probabilities, t) for t in _THRESHOLDS]
+            for m in masks
+            if m.truth.any()
+        ]
+        return replace(lift, photo_threshold=_best_threshold(curves))
+
+    def _masks(
+        self, model: IvlmModel, processor: Processor, targets: Sequence[Target]
+    ) -> list["_Mask"]:
+        """Ask where on the photographs the body touches what questions are about."""
+        model.eval()
+        pipeline = Pipeline(model, processor, ArtifactCache(max_bytes=0))
+        masks = []
+        for start in range(0, len(targets), _BATCH):
+            batch = targets[start : start + _BATCH]
+            photos = [self.arrays.images[t.image_index].numpy() for t in batch]
+            found = contact_in_photos(pipeline, photos, [t.label for t in batch])
+            for target, photo, answer in zip(batch, photos, found, strict=True):
+                rank = self.arrays.labels.index(target.label) + 1
+                truth = self.arrays.contacts[target.image_index].numpy() == rank
+                masks.append(_Mask(photo, truth.astype(np.float32), answer))
+        model.train()
+        return masks
+
+    def _mask_picture(self, masks: Sequence["_Mask"]) -> dict[str, np.ndarray]:
+        """Return one photograph with the mask found and the true one beside each other."""
+        shown = next((m for m in masks if m.truth.any()), None)
+        if shown is None:
+            return {}
+        found = shown.found
+        pair = (found.probabilities, found.threshold), (shown.truth, 0.5)
+        return {"photograph": np.hstack([photo_overlay(shown.photo, *mask) for mask in pair])}
 
     def _answers(
         self, model: IvlmModel, processor: Processor, targets: Sequence[Target]
@@ -102,6 +146,33 @@ class Validation:
             )
             for t in targets
         ]
+
+
+@dataclass(frozen=True)
+class _Mask:
+    """Contact on one photograph."""
+
+    photo: np.ndarray
+    """uint8 RGB `[side, side, 3]`."""
+    truth: np.ndarray
+    """float32 `[side, side]`, 1 in contact."""
+    found: PhotoContact
+
+
+def _mask_figures(masks: Sequence[_Mask]) -> dict[str, float]:
+    """Return gIoU and F1 of the masks that are not empty."""
+    ious, f1 = MaskMeter(), []
+    for m in masks:
+        if m.truth.any():
+            contact = m.found.contact.astype(np.float32)
+            ious.add(mask_overlap(contact[None], m.truth[None], heat_map=True))
+            f1.append(mask_f1(m.truth, contact))
+    return {"photo_giou": ious.giou(), "photo_f1": float(np.mean(f1))} if f1 else {}
+
+
+def _best_threshold(curves: Sequence[Sequence[float]]) -> float:
+    """Return which of `_THRESHOLDS` has the best mean F1; one half without questions."""
+    return round(float(_THRESHOLDS[np.mean(curves, axis=0).argmax()]), 2) if curves else 0.5
 
 
 def _f1(target: Target, prediction: Prediction, threshold: float) -> float:

@@ -18,7 +18,9 @@ from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.geometry.body import BODY_PARTS
 from ivlm_core.model.positions import resized_places
 from ivlm_core.model.presets import TINY
+from ivlm_core.model.prompts import PHOTO_TASK, TASKS
 from ivlm_core.model.vision import VisionTower
+from ivlm_core.photo_contact import contact_in_photo
 from ivlm_core.pipeline import Pipeline
 from ivlm_core.training.arrays import TrainingArrays
 from ivlm_core.training.augment import Affine
@@ -52,7 +54,9 @@ def test_train_gives_a_model_the_pipeline_loads(data: Path, tmp_path: Path) -> N
     image = SyntheticDataset(data, "test").image(0)
     assert pipeline.predict(image, "bottle", "human_contact").scores.shape == (13718,)
     figures = [e["validation"] for e in _log(tmp_path / "run", "contact") if "validation" in e]
-    assert set(figures[-1]) == {"f1", "answers_right"}
+    assert set(figures[-1]) == {"f1", "answers_right", "photo_giou", "photo_f1"}
+    assert pipeline.config.prompt.tasks == (*TASKS, PHOTO_TASK)
+    assert contact_in_photo(pipeline, image, "bottle").probabilities.shape == image.shape[:2]
     provenance = json.loads((folder / "provenance.json").read_text())
     assert provenance["data"]["images"] == 12
     recipe = provenance["recipe"]

@@ -1,0 +1,170 @@
+"""Contact on the photograph itself, for models of our own: masks, sizes, refusals, the commands."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from ivlm_core.cache import ArtifactCache
+from ivlm_core.cli import main
+from ivlm_core.model import prompts
+from ivlm_core.model.checkpoint import load_checkpoint, save_checkpoint
+from ivlm_core.model.prompts import PHOTO_TASK, TASKS
+from ivlm_core.official.preprocess import sam_input
+from ivlm_core.photo_contact import contact_in_photo, contact_in_photos
+from ivlm_core.pipeline import Pipeline
+from tests.datasets.fixtures import write_tiny_dataset
+
+
+@pytest.fixture(scope="module")
+def folder(answering_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The answering model, said to be trained for photographs and to know two labels."""
+    model, processor = load_checkpoint(answering_model)
+    prompt = replace(
+        model.config.prompt, tasks=(*TASKS, PHOTO_TASK), labels=("bottle", "chair", "scene")
+    )
+    lift = replace(model.config.lift, photo_threshold=0.3)
+    model.config = replace(model.config, prompt=prompt, lift=lift)
+    out = tmp_path_factory.mktemp("photo") / "model"
+    save_checkpoint(out, model, processor, {"note": "untrained, for tests"})
+    return out
+
+
+@pytest.fixture(scope="module")
+def pipeline(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    model, processor = load_checkpoint(folder)
+    return Pipeline(model, processor, ArtifactCache(tmp_path_factory.mktemp("cache")))
+
+
+def _photo(height: int, width: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 255, (height, width, 3), dtype=np.uint8)
+
+
+def test_a_mask_is_what_the_decoder_gives_for_the_token(pipeline: Pipeline) -> None:
+    """On a square picture of SAM's size, with SAM's own decoder and the token as only prompt."""
+    model, size = pipeline.model, pipeline.config.sam.image_size
+    photo = _photo(size, size)
+    found = contact_in_photo(pipeline, photo, "bottle")
+    ids = pipeline.processor.prompt_ids(prompts.question("human_contact", "bottle"))
+    with torch.inference_mode():
+        generated = model.answer(pipeline.processor.pixel_values([photo]), [ids])
+        (asked,) = model.contact_prompts(generated, generated.ids)
+        assert asked is not None
+        encoder = model.localizer.prompt_encoder
+        low, iou = model.localizer.mask_decoder(
+            image_embeddings=model.embed_views(sam_input(photo, size)[0][None]),
+            image_pe=encoder.get_dense_pe(),
+            sparse_prompt_embeddings=asked.embedding[None, None],
+            dense_prompt_embeddings=encoder.no_mask_embed.weight.reshape(1, -1, 1, 1),
+            multimask_output=False,
+        )
+        fine = torch.nn.functional.interpolate(low, (size, size), mode="bilinear")
+    np.testing.assert_allclose(found.probabilities, fine[0, 0].sigmoid().numpy(), atol=1e-5)
+    assert found.iou == pytest.approx(float(iou), abs=1e-5)
+    assert found.answer == pipeline.predict(photo, "bottle").answer
+    assert found.threshold == 0.3
+
+
+def test_queries_together_are_queries_one_by_one(pipeline: Pipeline) -> None:
+    wide, tall = _photo(30, 64), _photo(50, 20, seed=1)
+    images, labels = [wide, tall, wide], ["bottle", "scene", "Chair"]
+    together = contact_in_photos(pipeline, images, labels)
+    for image, label, found in zip(images, labels, together, strict=True):
+        alone = contact_in_photo(pipeline, image, label)
+        assert found.probabilities.shape == image.shape[:2]
+        np.testing.assert_allclose(found.probabilities, alone.probabilities, atol=1e-5)
+        assert (found.answer, found.label) == (alone.answer, alone.label)
+    assert [found.label_known for found in together] == [True, True, True]
+    assert not contact_in_photo(pipeline, wide, "zebra").label_known
+    assert contact_in_photos(pipeline, [], []) == []
+    with pytest.raises(ValueError, match="1 images and 2 labels"):
+        contact_in_photos(pipeline, [wide], ["bottle", "chair"])
+
+
+def test_an_answer_without_a_token_gives_an_empty_mask(folder: Path, tmp_path: Path) -> None:
+    model, processor = load_checkpoint(folder)
+    with torch.no_grad():
+        head = model.vlm.language.lm_head.weight
+        head.zero_()  # the first token of the vocabulary, for ever
+    pipeline = Pipeline(model, processor, ArtifactCache(tmp_path))
+    found = contact_in_photo(pipeline, _photo(20, 30), "bottle")
+    assert found.probabilities.shape == (20, 30)
+    assert not found.probabilities.any() and found.iou == 0
+
+
+def test_what_is_seen_decides(pipeline: Pipeline) -> None:
+    """Another photograph under the same token gives another mask: the encoder reads it."""
+    one, other = (contact_in_photo(pipeline, _photo(64, 64, seed), "bottle") for seed in (0, 1))
+    assert np.abs(one.probabilities - other.probabilities).max() > 1e-4
+
+
+def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, shape in (("bottle__1", (30, 50)), ("bottle__2", (8, 2000)), ("zebra__3", (40, 40))):
+        Image.fromarray(_photo(*shape)).save(tmp_path / f"{name}.png")
+    (tmp_path / "bottle__4.png").write_bytes(b"no picture")
+    out = tmp_path / "out"
+    images = [str(path) for path in sorted(tmp_path.glob("*.png"))]
+    options = ["--out", str(out), "--model", str(folder), "--device", "cpu", "--json"]
+    assert main(["segment", *images, *options]) == 1
+    printed = capsys.readouterr()
+    report = json.loads(printed.out.splitlines()[-1])
+    assert [r["label"] for r in report["results"]] == ["bottle", "zebra"]
+    assert [r["label_known"] for r in report["results"]] == [True, False]
+    failed = {Path(f["input"]).name: f["reason"] for f in report["failed"]}
+    assert set(failed) == {"bottle__2.png", "bottle__4.png"}
+    assert "no pixel left" in failed["bottle__2.png"]
+    assert "not trained on 'zebra'" in printed.err
+    for name, size in (("bottle__1", (50, 30)), ("zebra__3", (40, 40))):
+        with np.load(out / f"{name}.npz") as arrays:
+            assert arrays["probabilities"].shape == size[::-1]
+            np.testing.assert_array_equal(arrays["contact"], arrays["probabilities"] >= 0.3)
+        assert Image.open(out / f"{name}.png").size == size
+        assert json.loads((out / f"{name}.json").read_text())["threshold"] == 0.3
+    assert main(["segment", images[0], *options, "--batch", "0"]) == 2
+
+
+def test_a_model_that_never_learned_it_is_refused(
+    answering_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    untrained = Pipeline.from_pretrained(answering_model, "cpu", tmp_path / "cache")
+    with pytest.raises(ValueError, match="was not trained to mask contact in photographs"):
+        contact_in_photo(untrained, _photo(8, 8), "bottle")
+    Image.fromarray(_photo(30, 50)).save(tmp_path / "bottle__1.png")
+    data = write_tiny_dataset(tmp_path / "data", train=3, test=2)
+    model = ["--model", str(answering_model)]
+    for arguments in (
+        ["segment", str(tmp_path / "bottle__1.png"), "--out", str(tmp_path / "out"), *model],
+        ["evaluate", "--data", str(data), "--tasks", PHOTO_TASK, *model],
+    ):
+        assert main(arguments) == 2
+        assert "was not trained to mask contact in photographs" in capsys.readouterr().err
+
+
+def test_photographs_are_no_task_of_surfaces(pipeline: Pipeline) -> None:
+    with pytest.raises(ValueError, match="unknown task 'photo_contact'"):
+        pipeline.predict(_photo(30, 30), "bottle", PHOTO_TASK)  # type: ignore[arg-type]
+
+
+def test_the_command_judges_pictures(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = write_tiny_dataset(tmp_path / "data", train=6, test=4)
+    arguments = ["evaluate", "--data", data, "--model", folder, "--tasks", PHOTO_TASK]
+    arguments += ["--out", tmp_path / "out", "--cache-dir", tmp_path / "cache", "--device", "cpu"]
+    assert main([str(a) for a in [*arguments, "--json"]]) == 0
+    printed = capsys.readouterr().out
+    report = json.loads(printed.splitlines()[-1])
+    figures = report["photos"]["groups"]["all"]
+    assert set(figures["by"]) == {"model", "label_on_parts"}
+    assert set(figures["by"]["model"]) == {"giou", "ciou", "f1"}
+    assert report["photos"]["empty"]["questions"] == 4, "one absent object a picture"
+    assert report["groups"] == {}, "nothing was asked about surfaces"
+    saved = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert saved["photos"] == report["photos"]
+    for name in ("report.txt", "report.md", "report.html"):
+        text = (tmp_path / "out" / name).read_text()
+        assert "Contact on the photograph" in text and "true body parts told" in text

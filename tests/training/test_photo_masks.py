@@ -1,0 +1,170 @@
+"""Masks on the photographs of a training batch: what is shown, what is to be found, learning."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from ivlm_core.datasets.synthetic import SyntheticDataset
+from ivlm_core.geometry.body import load_body
+from ivlm_core.model.build import build
+from ivlm_core.model.checkpoint import load_checkpoint
+from ivlm_core.model.presets import TINY
+from ivlm_core.model.processor import normalise_images
+from ivlm_core.model.prompts import PHOTO_TASK, TASKS
+from ivlm_core.official.preprocess import sam_input
+from ivlm_core.training.arrays import TrainingArrays
+from ivlm_core.training.augment import Affine
+from ivlm_core.training.photo_masks import first, photographs, touched
+from ivlm_core.training.regions import body_regions
+from ivlm_core.training.stages import (
+    ContactBatch,
+    ContactStage,
+    LossWeights,
+    Questions,
+    StageHeads,
+)
+from ivlm_core.training.surface_stage import SurfaceStage
+from ivlm_core.training.train import train
+from tests.datasets.fixtures import SIZE, write_tiny_dataset
+from tests.training.tiny_run import tiny_config
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_tiny_dataset(tmp_path_factory.mktemp("data") / "tiny", train=12, test=4)
+
+
+@pytest.fixture(scope="module")
+def dataset(data: Path) -> SyntheticDataset:
+    return SyntheticDataset(data, "train")
+
+
+@pytest.fixture(scope="module")
+def arrays(dataset: SyntheticDataset) -> TrainingArrays:
+    return TrainingArrays.load(dataset)
+
+
+def _still(count: int, mirrored: bool = False) -> Affine:
+    return Affine(torch.ones(count), torch.zeros(count, 2), torch.full((count,), mirrored))
+
+
+def _masks(arrays: TrainingArrays, affine: Affine) -> torch.Tensor:
+    """Masks of all questions about the body."""
+    asked = [t for t in arrays.targets if t.task == "human_contact"]
+    labels = [arrays.labels.index(t.label) for t in asked]
+    return touched(arrays.contacts, affine, labels, [t.image_index for t in asked], SIZE)
+
+
+def test_a_mask_is_the_bit_of_the_question(
+    arrays: TrainingArrays, dataset: SyntheticDataset
+) -> None:
+    asked = [t for t in arrays.targets if t.task == "human_contact"]
+    absent = 0
+    for target, mask in zip(asked, _masks(arrays, _still(len(dataset))), strict=True):
+        contact = dataset.record(target.image_index).contact_map
+        bit = target.contact_bit
+        if bit is None:
+            absent += 1
+            assert not mask.any(), "an object that is not there"
+        else:
+            np.testing.assert_array_equal(mask.numpy(), contact >> bit & 1)
+    assert absent == len(dataset)
+
+
+def test_a_mirrored_picture_has_a_mirrored_mask(arrays: TrainingArrays) -> None:
+    count = len(arrays.images)
+    plain, turned = (_masks(arrays, _still(count, mirrored)) for mirrored in (False, True))
+    assert plain.any()
+    assert torch.equal(plain.flip(2), turned)
+
+
+def test_a_shifted_picture_has_a_shifted_mask(arrays: TrainingArrays) -> None:
+    count = len(arrays.images)
+    right = replace(_still(count), shift=torch.tensor([[0.25, 0.0]]).repeat(count, 1))
+    plain, moved = _masks(arrays, _still(count)), _masks(arrays, right)
+    step = SIZE // 8
+    assert torch.equal(plain[:, :, :-step], moved[:, :, step:])
+    assert not moved[:, :, :step].any(), "nothing is touched outside of the picture"
+
+
+def test_photographs_are_what_use_makes_of_them(arrays: TrainingArrays) -> None:
+    size = TINY.sam.image_size
+    shown = photographs(normalise_images(arrays.images[:2]), size)
+    for picture, got in zip(arrays.images[:2], shown, strict=True):
+        expected, _ = sam_input(picture.numpy(), size)
+        assert (got - expected).abs().max() < 1.1 / 57, "one step of 255, of PIL's rounding"
+    bright = photographs(torch.full((1, 3, 8, 8), 9.0), 8)
+    white, _ = sam_input(np.full((8, 8, 3), 255, np.uint8), 8)
+    torch.testing.assert_close(bright[0], white, atol=1e-3, rtol=0)
+
+
+def test_first_pictures() -> None:
+    affine = first(Affine(torch.arange(3.0), torch.zeros(3, 2), torch.zeros(3).bool()), 2)
+    assert affine.scale.tolist() == [0, 1] and len(affine.shift) == len(affine.mirrored) == 2
+
+
+def _stage(
+    kind: type[ContactStage], dataset: SyntheticDataset, arrays: TrainingArrays, images: int
+) -> ContactStage:
+    torch.manual_seed(0)
+    config = replace(TINY, prompt=replace(TINY.prompt, tasks=(*TASKS, PHOTO_TASK)))
+    model, processor = build(config, arrays.labels, arrays.part_names)
+    regions = body_regions("anny")
+    questions = Questions(processor, arrays, load_body("anny"), regions)
+    heads = StageHeads(model, arrays, len(regions))
+    return kind(
+        model,
+        processor,
+        heads,
+        questions,
+        arrays,
+        range(len(dataset)),
+        dataset.object_mesh,
+        batch=ContactBatch(images=3, questions=2, object_images=1, photo_images=images, views=1),
+        known_instances=3,
+        lift_size=32,
+        weights=LossWeights(),
+        seed=0,
+    )
+
+
+@pytest.mark.parametrize("kind", [ContactStage, SurfaceStage])
+def test_steps_lower_the_loss_of_a_batch(
+    kind: type[ContactStage], dataset: SyntheticDataset, arrays: TrainingArrays
+) -> None:
+    stage = _stage(kind, dataset, arrays, images=2)
+    model = stage.model
+    learned = [*model.projection.parameters(), *model.image_encoder.parameters()]
+    learned += [p for p in model.localizer.parameters() if p.requires_grad]
+    optimizer = torch.optim.Adam(learned, lr=3e-3)
+    seen = []
+    for _ in range(25):
+        parts = stage(0)
+        assert {"photo_bce", "photo_dice", "photo_iou"} <= set(parts)
+        loss = torch.stack([v for key, v in parts.items() if key.startswith("photo")]).sum()
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        seen.append(float(loss.detach()))
+    assert seen[-1] < 0.6 * seen[0]
+    assert model.image_encoder.patch_embed.proj.weight.grad.abs().sum() > 0
+
+
+def test_every_question_about_the_body_may_be_asked(
+    dataset: SyntheticDataset, arrays: TrainingArrays
+) -> None:
+    """More photographs than pictures of bodies: those there are."""
+    parts = _stage(ContactStage, dataset, arrays, images=50)(0)
+    assert all(torch.isfinite(value) for value in parts.values())
+    parts = _stage(ContactStage, dataset, arrays, images=0)(0)
+    assert not any(key.startswith("photo") for key in parts)
+
+
+def test_a_run_says_what_it_taught(data: Path, tmp_path: Path) -> None:
+    config = tiny_config(data, tmp_path / "without", dense=1, contact=1)
+    config = replace(config, contact_batch=replace(config.contact_batch, photo_images=0))
+    model, _ = load_checkpoint(train(config))
+    assert model.config.prompt.tasks == TASKS

@@ -124,7 +124,9 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
             np.testing.assert_array_equal(arrays["contact"], arrays["probabilities"] >= 0.3)
         assert Image.open(out / f"{name}.png").size == size
         assert json.loads((out / f"{name}.json").read_text())["threshold"] == 0.3
-    assert main(["segment", images[0], *options, "--batch", "0"]) == 2
+    with pytest.raises(SystemExit):
+        main(["segment", images[0], *options, "--batch", "0"])
+    assert "--batch must be 1 or more" in capsys.readouterr().err
 
 
 def test_a_model_that_never_learned_it_is_refused(

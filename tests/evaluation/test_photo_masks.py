@@ -1,0 +1,125 @@
+"""Masks on pictures judged: a model that sees, one that sees nothing, and the guess beside them."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ivlm_core import photo_contact
+from ivlm_core.datasets.synthetic import SyntheticDataset
+from ivlm_core.evaluation.outcomes import MODEL
+from ivlm_core.evaluation.photo_masks import (
+    LABEL_ON_PARTS,
+    LabelOnParts,
+    PhotoFigures,
+    evaluate_masks,
+)
+from ivlm_core.evaluation.photos import mask_f1
+from ivlm_core.geometry.body import BODY_PARTS
+from ivlm_core.photo_contact import PhotoContact
+from tests.datasets.fixtures import write_tiny_dataset
+
+
+@pytest.fixture(scope="module")
+def splits(tmp_path_factory: pytest.TempPathFactory) -> tuple[SyntheticDataset, SyntheticDataset]:
+    folder = write_tiny_dataset(tmp_path_factory.mktemp("data") / "tiny", train=8, test=8)
+    return SyntheticDataset(folder, "test"), SyntheticDataset(folder, "train")
+
+
+def _judged(
+    splits: tuple[SyntheticDataset, SyntheticDataset],
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Any,
+    **options: Any,
+) -> PhotoFigures:
+    """Judge a model that answers with a function of the true mask."""
+    test, train = splits
+    known = {
+        (test.image(i).tobytes(), t.label): (test.record(i).contact_map, t.contact_bit)
+        for i in range(len(test))
+        for t in test.targets(i)
+        if t.task == "human_contact"
+    }
+
+    def masks(_: Any, images: Sequence[np.ndarray], labels: Sequence[str]) -> list[PhotoContact]:
+        found = []
+        for image, label in zip(images, labels, strict=True):
+            contact, bit = known[image.tobytes(), label]
+            truth = np.zeros(contact.shape) if bit is None else contact >> bit & 1
+            found.append(PhotoContact(label, "", answer(truth.astype(np.float32)), 0.5, 0.4))
+        return found
+
+    monkeypatch.setattr(photo_contact, "check_model", lambda _: None)
+    monkeypatch.setattr(photo_contact, "contact_in_photos", masks)
+    everything = range(len(test))
+    return evaluate_masks(None, test, train, everything, batch_size=3, **options)  # type: ignore[arg-type]
+
+
+def test_a_model_that_sees_beats_the_guess(
+    splits: tuple[SyntheticDataset, SyntheticDataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    figures = _judged(splits, monkeypatch, lambda truth: 0.45 * truth)
+    for group in figures.groups.values():
+        scores = group.by[MODEL]
+        assert scores.giou == scores.ciou == scores.f1 == 1
+    assert set(figures.groups) == {"all", "side_undecided", "bottle", "chair", "phone", "scene"}
+    undecided = figures.groups["side_undecided"]
+    blind = undecided.by[LABEL_ON_PARTS]
+    assert undecided.questions == 8, "what is held, in one hand or the other: the guess takes both"
+    assert blind.f1 == pytest.approx(2 / 3) and blind.giou == pytest.approx(1 / 2)
+    assert undecided.gain == pytest.approx(1 / 3)
+    assert figures.groups["scene"].by[LABEL_ON_PARTS].f1 == 1, "always both feet"
+    assert figures.empty is not None and figures.empty.questions == 8
+    assert figures.empty.false_positive_rate[MODEL] == 0
+    assert figures.empty.false_positive_rate[LABEL_ON_PARTS] == 1
+    titles = [title for title, _ in figures.tables()]
+    assert titles == ["Contact on the photograph", "Contact on the photograph that is not there"]
+    assert all(len({len(row) for row in rows}) == 1 for _, rows in figures.tables())
+
+
+def test_a_model_that_sees_nothing(
+    splits: tuple[SyntheticDataset, SyntheticDataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    blank = _judged(splits, monkeypatch, np.zeros_like)
+    assert blank.groups["all"].by[MODEL].f1 == blank.groups["all"].by[MODEL].ciou == 0
+    assert blank.groups["all"].gain < 0
+    strict = _judged(splits, monkeypatch, lambda truth: 0.45 * truth, threshold=0.5)
+    assert strict.groups["all"].by[MODEL].f1 == 0
+    everywhere = _judged(splits, monkeypatch, np.ones_like)
+    assert everywhere.empty is not None
+    assert everywhere.empty.mean_pixels[MODEL] == 32 * 32
+
+
+def test_the_guess(splits: tuple[SyntheticDataset, SyntheticDataset]) -> None:
+    guess = LabelOnParts.fit(splits[1])
+    names = {k + 1: name for k, name in enumerate(BODY_PARTS)}
+    parts = splits[0].record(0).part_map
+
+    def told(label: str) -> set[str]:
+        return {names[k] for k in np.unique(parts[guess.contact(label, parts)])}
+
+    assert told("scene") == {"left foot", "right foot"}
+    assert told("chair") == {"hips"}
+    assert told("bottle") == {"left hand", "right hand"}
+    assert not guess.contact("zebra", parts).any()
+    assert not guess.contact("scene", np.zeros((4, 4), np.uint8)).any(), "no body, no contact"
+
+
+def test_f1_of_pixels() -> None:
+    truth = np.zeros((4, 4), np.float32)
+    assert math.isnan(mask_f1(truth, truth))
+    truth[0, :2] = 1
+    assert mask_f1(truth, np.eye(4)) == pytest.approx(2 / 6)
+
+
+def test_a_split_without_empty_questions(
+    splits: tuple[SyntheticDataset, SyntheticDataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for split in splits:
+        for index in range(len(split)):
+            kept = tuple(t for t in split.targets(index) if t.contact_bit is not None)
+            monkeypatch.setitem(split._targets, index, kept)
+    figures = _judged(splits, monkeypatch, lambda truth: truth)
+    assert figures.empty is None and len(figures.tables()) == 1

@@ -58,7 +58,8 @@ class PhotoMasks:
         """Return the mean losses of the questions about the first photographs.
 
         Args:
-            pictures: float `[image, 3, side, side]`, augmented, as CLIP reads them.
+            pictures: float `[image, 3, side, side]`, augmented, as CLIP reads them, where the
+                arrays and the model are.
             index: `[image]`, which they are.
             affine: how they were moved.
             queries: questions about the body.
@@ -70,15 +71,15 @@ class PhotoMasks:
             return {}
         size, places = self.model.config.sam, [rows[i] for i in chosen]
         prompts = [asked[i] for i in chosen]
-        device = prompts[0].embedding.device
-        shown = photographs(pictures[: self.images].to(device), size.image_size)
+        shown = photographs(pictures[: self.images], size.image_size)
         embeddings = self.model.embed_views(shown)[places]
         logits, iou = self.model.localize_photos(prompts, embeddings)
         side = pictures.shape[-1]
-        contact = self.arrays.contacts[index[: self.images]]
-        moved = first(affine, self.images)
+        maps = self.arrays.contacts
+        contact = maps[index[: self.images].to(maps.device)]
+        moved = first(affine, self.images).to(maps.device)
         labels = [self.arrays.labels.index(queries[i].label) for i in chosen]
-        masks = touched(contact, moved, labels, places, side).to(device)[:, None]
+        masks = touched(contact, moved, labels, places, side)[:, None]
 
         square = (size.image_size, size.image_size)
         logits = restore_masks(logits[:, None], size.image_size, square, (side, side))

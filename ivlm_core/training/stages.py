@@ -336,7 +336,8 @@ class ContactStage(nn.Module):
         affine = Affine.draw(len(index), generator, torch.arange(len(index)) < self.batch.images)
         device = device_of(self)
         arrays = self.arrays.to(device)
-        features = self.model.vlm.tower(augmented(arrays, index, affine, generator))
+        pictures = augmented(arrays, index, affine, generator)
+        features = self.model.vlm.tower(pictures)
         targets = arrays.dense_targets(index, affine, self.heads.cells)
         known = self.heads.dense.losses(features, targets)
 

@@ -38,7 +38,8 @@ class SurfaceStage(ContactStage):
         ]
         device, vlm = device_of(self), self.model.vlm
         with torch.no_grad():
-            features = vlm.tower(augmented(self.arrays.to(device), index, affine, generator))
+            pictures = augmented(self.arrays.to(device), index, affine, generator)
+            features = vlm.tower(pictures)
             tokens, _ = image_tokens(vlm, features[rows], prompts)
             scored = vlm.score(tokens, ids, [len(prompt) for prompt in prompts])
         found = [p for p in self.model.contact_prompts(scored, ids) if p is not None]

@@ -108,11 +108,11 @@ class Validation:
         masks = []
         for start in range(0, len(targets), _BATCH):
             batch = targets[start : start + _BATCH]
-            photos = [self.arrays.images[t.image_index].numpy() for t in batch]
+            photos = [self.arrays.images[t.image_index].cpu().numpy() for t in batch]
             found = contact_in_photos(pipeline, photos, [t.label for t in batch])
             for target, photo, answer in zip(batch, photos, found, strict=True):
                 rank = self.arrays.labels.index(target.label) + 1
-                truth = self.arrays.contacts[target.image_index].numpy() == rank
+                truth = self.arrays.contacts[target.image_index].cpu().numpy() == rank
                 masks.append(_Mask(photo, truth.astype(np.float32), answer))
         model.train()
         return masks

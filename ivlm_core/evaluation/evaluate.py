@@ -48,7 +48,7 @@ class EvaluateConfig:
     cases: int = 4
     """Best, worst and random cases of each task that report.html shows, of each kind so many."""
     threshold: float | None = None
-    """Score from which a vertex counts as in contact; None takes the model's own."""
+    """Score from which a vertex or pixel counts as in contact; None takes the model's own."""
     device: str | None = None
     cache_dir: Path | None = None
     progress: bool = True

@@ -51,10 +51,11 @@ class LossWeights:
     vertex_dice: float = 3.0
     mask_iou: float = 0.1
     """Of the IoU that the decoder predicts of its own masks, on photographs too."""
-    photo_bce: float = 2.0
-    """Of masks on the photograph, which nothing is lifted from: they are the answer."""
+    photo_bce: float = 10.0
+    """Of masks on the photograph, which nothing is lifted from: they are the answer. It is a mean
+    over all pixels, of which a few in ten thousand are in contact, and alone says that nothing is
+    to be found where the object is not there."""
     photo_dice: float = 1.0
-    """Of the same, those of what is not in sight or not there included."""
     known: float = 0.3
     """Of the losses of stage 1, which go on."""
 

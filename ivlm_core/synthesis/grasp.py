@@ -87,7 +87,7 @@ def hold(
             points along the fingers on both sides; "fingers": +y mostly along the fingers.
         tilt: rotation of the item in the palm, radians, from the thumb towards the fingers.
         noise: see `Person.natural`.
-        exact: bend the wrist so that the thumb's side points exactly as asked.
+        exact: bend the wrist so that the thumb's side points, or the palm faces, exactly as asked.
 
     Raises:
         UnsuitableError: out of reach, or the hand cannot close without going too deep.
@@ -97,6 +97,10 @@ def hold(
     target = person.natural(side, point, thumb, palm, reach, noise)
     if exact and thumb is not None:
         target = frame(target[:3, 3], basis(thumb, target[:3, 2]))
+    elif exact and palm is not None:
+        facing = unit(palm)
+        across = target[:3, 1] - facing * (facing @ target[:3, 1])
+        target = frame(target[:3, 3], basis(across, facing))
     person.reach(side, target, reach)
     hand = person.hands[side]
     world = hand.world @ hand.palm(reach)

@@ -75,6 +75,8 @@ def hold(person: Person, item: Item, side: str, options: dict[str, Any]) -> None
     grip = options.pop("grip", "grip")
     if side == "left" and f"{grip}_left_hand" in item.instance.frames:
         grip = f"{grip}_left_hand"
+    if grip not in item.instance.frames:
+        raise UnsuitableError("no such grip")
     point = person.region(side, options.pop("region"))
     upright = options.pop("upright", False) or (
         options.get("thumb") == "up" and rng.uniform() < 0.4

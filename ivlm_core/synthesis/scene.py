@@ -47,6 +47,8 @@ STANDING_AROUND = (
     "umbrella",
     "racket",
     "hammer",
+    "bowl",
+    "vase",
 )
 """What may stand or lie on the floor without being used."""
 

@@ -18,6 +18,7 @@ from ivlm_core.synthesis.objects import (
     handheld,
     hat,
     tools,
+    vessels,
 )
 from ivlm_core.synthesis.objects.instance import Assembly, ObjectInstance
 from ivlm_core.synthesis.objects.meshing import Array
@@ -83,6 +84,9 @@ _ALL = (
         tools.racket,
         ("tennis racket", "tennisracket", "racquet"),
     ),
+    Category("wine glass", vessels.WINE_GLASS_AFFORDANCES, vessels.wine_glass, ("wineglass",)),
+    Category("bowl", vessels.BOWL_AFFORDANCES, vessels.bowl),
+    Category("vase", vessels.VASE_AFFORDANCES, vessels.vase),
 )
 
 _DEFAULT_SEEDS = {

@@ -24,6 +24,7 @@ PHASES: dict[str, int] = {
     "wear_backpack": 2,
     "wear_hat": 2,
     "between_hands": 3,
+    "hold_with_both": 3,
 }
 """Order of the actions; what is not named comes last."""
 
@@ -97,6 +98,15 @@ def hold(person: Person, item: Item, side: str, options: dict[str, Any]) -> None
         **options,
     )
     person.busy.add(side)
+
+
+def hold_with_both(person: Person, item: Item, side: str, options: dict[str, Any]) -> None:
+    """Hold an item as `hold` does and put the other hand on its second grip."""
+    hold(person, item, side, options)
+    other = "right" if side == "left" else "left"
+    pole = person.chest @ np.array([SIGN[other] * person.rng.uniform(0.3, 1.0), -0.8, -0.5])
+    grasp.take(person, other, item, "grip_second", align="thumb", pole=pole, roll=True, noise=0.1)
+    person.busy.add(other)
 
 
 @lru_cache(maxsize=4)
@@ -374,6 +384,7 @@ def kick(person: Person, item: Item, side: str, options: dict[str, Any]) -> None
 
 ACTIONS: dict[str, Callable[[Person, Item, str, dict[str, Any]], None]] = {
     "hold": hold,
+    "hold_with_both": hold_with_both,
     "at_mouth": at_mouth,
     "at_ear": at_ear,
     "between_hands": between_hands,

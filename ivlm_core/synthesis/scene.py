@@ -210,7 +210,15 @@ def _attempt(
     _check_self(person)
     vertices = person.pose.vertices()
     low = float(vertices[:, 1].min())
-    carried = {"hold", "between_hands", "at_mouth", "at_ear", "wear_backpack", "wear_hat"}
+    carried = {
+        "hold",
+        "hold_with_both",
+        "between_hands",
+        "at_mouth",
+        "at_ear",
+        "wear_backpack",
+        "wear_hat",
+    }
     standing = [i for i, t in zip(items, templates, strict=True) if t.action not in carried]
     lows = [float(i.vertices()[:, 1].min()) for i in items]
     floor = min([low] + [float(i.vertices()[:, 1].min()) for i in standing])

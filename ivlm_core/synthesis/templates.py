@@ -55,6 +55,26 @@ def _hold(
     )
 
 
+def _both(
+    category: str,
+    name: str,
+    region: str,
+    affordances: tuple[str, ...],
+    test: bool = False,
+    **options: Any,
+) -> Template:
+    """A row for something held with both hands, the first one in the region."""
+    return Template(
+        category,
+        name,
+        "hold_with_both",
+        ("hands",),
+        affordances,
+        {"region": region, **options},
+        test,
+    )
+
+
 def _pair(
     category: str,
     name: str,
@@ -380,6 +400,100 @@ TEMPLATES: tuple[Template, ...] = (
     ),
     _pair("vase", "held_up", (0.35, 0.45), _WRAP),
     _pair("vase", "held_away", (-0.35, 0.68), ("lift",)),
+    _hold("scissors", "cut", "front_mid", ("cut", "grasp"), thumb=AHEAD),
+    _hold("scissors", "cut_low", "front_low", ("cut", "grasp"), thumb=AHEAD),
+    _hold("scissors", "raised", "side_high", ("stab", "grasp"), thumb=UP),
+    _hold("scissors", "hang", "hang", _GRASP, thumb=AHEAD),
+    _hold("scissors", "across", "cross_body", ("cut", "grasp"), True, thumb=AHEAD),
+    _hold("scissors", "show", "front_high", _GRASP, True, thumb=UP),
+    *_anywhere(
+        "scissors",
+        ("side_low", "side_mid", "front_far", "cross_high", "overhead", "hang_out"),
+        _GRASP,
+        thumb=UP,
+    ),
+    Template("spoon", "eat", "at_mouth", ("hand",), _GRASP, {"grip": "grip"}),
+    _hold("spoon", "front", "front_mid", _GRASP, thumb=UP),
+    _hold("spoon", "stir", "front_low", _GRASP, thumb=DOWN),
+    _hold("spoon", "side", "side_mid", _GRASP, thumb=UP),
+    _hold("spoon", "feed", "front_far", _GRASP, True, thumb=AHEAD),
+    _hold("spoon", "across", "cross_body", _GRASP, True, thumb=INWARDS),
+    *_anywhere(
+        "spoon",
+        ("hang", "side_low", "side_high", "front_high", "cross_high", "overhead"),
+        _GRASP,
+        thumb=UP,
+    ),
+    Template("banana", "eat", "at_mouth", ("hand",), _WRAP, {"grip": "grip"}),
+    _hold("banana", "front", "front_mid", _WRAP, thumb=UP),
+    _hold("banana", "low", "front_low", _WRAP, thumb=AHEAD),
+    _hold("banana", "hang", "hang", _WRAP, thumb=AHEAD),
+    _hold("banana", "offer", "front_far", _WRAP, True, thumb=UP),
+    _hold("banana", "across", "cross_body", _WRAP, True, thumb=UP),
+    *_anywhere(
+        "banana",
+        ("side_low", "side_mid", "side_high", "front_high", "cross_high", "overhead"),
+        _WRAP,
+        thumb=UP,
+    ),
+    Template("apple", "eat", "at_mouth", ("hand",), _WRAP, {"grip": "grip"}),
+    _hold("apple", "front", "front_mid", _WRAP, thumb=UP),
+    _hold("apple", "on_palm", "front_low", ("lift",), palm=UP),
+    _hold("apple", "pick", "overhead", _WRAP, thumb=UP),
+    _hold("apple", "offer", "front_far", ("lift",), True, palm=UP),
+    _hold("apple", "across", "cross_body", _WRAP, True, thumb=UP),
+    *_anywhere(
+        "apple",
+        ("hang", "side_low", "side_mid", "side_high", "front_high", "cross_high"),
+        _WRAP,
+        thumb=UP,
+    ),
+    _both("baseball bat", "stance", "cross_high", ("hit", "grasp"), thumb=UP),
+    _both("baseball bat", "swing", "front_mid", ("hit", "grasp"), thumb=OUTWARDS),
+    _both("baseball bat", "low", "front_low", ("hit", "grasp"), thumb=AHEAD),
+    _hold("baseball bat", "hang", "hang", ("carry",), thumb=DOWN),
+    _hold("baseball bat", "carry", "hang_out", ("carry",), thumb=AHEAD, grip="grip_barrel"),
+    _hold("baseball bat", "one_hand", "side_mid", ("hit", "grasp"), thumb=UP),
+    _both("baseball bat", "ready", "cross_body", ("hit", "grasp"), True, thumb=UP),
+    _hold("baseball bat", "raised", "overhead", ("hit", "grasp"), True, thumb=UP),
+    _hold("baseball bat", "point", "front_far", ("hit", "grasp"), True, thumb=UP),
+    _both("baseball bat", "both_high", "front_high", ("hit", "grasp"), thumb=UP),
+    *_anywhere(
+        "baseball bat",
+        ("front_low", "front_mid", "side_low", "side_high", "front_high", "cross_high"),
+        ("hit", "grasp"),
+        thumb=UP,
+    ),
+    _hold("frisbee", "throw", "side_mid", ("throw",), palm=INWARDS, axis="edge", grip="carry"),
+    _hold("frisbee", "hang", "hang", _GRASP, palm=INWARDS, axis="edge", grip="carry"),
+    _hold("frisbee", "catch", "front_high", _GRASP, palm=AHEAD, axis="edge", grip="carry"),
+    _pair("frisbee", "both", (-0.45, 0.50), _GRASP),
+    _hold(
+        "frisbee", "backhand", "cross_body", ("throw",), True, palm=DOWN, axis="edge", grip="carry"
+    ),
+    _pair("frisbee", "catch_high", (0.60, 0.40), _GRASP, True),
+    _hold("frisbee", "reach", "overhead", _GRASP, True, palm=AHEAD, axis="edge", grip="carry"),
+    *_anywhere(
+        "frisbee",
+        ("front_low", "front_mid", "front_far", "side_low", "side_high", "cross_high"),
+        ("throw",),
+        palm=INWARDS,
+        axis="edge",
+        grip="carry",
+    ),
+    _pair("frisbee", "held_chest", (-0.15, 0.60), _GRASP),
+    _hold("dumbbell", "curl", "front_mid", ("lift",), palm=UP),
+    _hold("dumbbell", "hang", "hang", ("carry",), thumb=AHEAD),
+    _hold("dumbbell", "raise", "side_mid", ("lift",), palm=DOWN),
+    _hold("dumbbell", "shoulder", "side_high", ("lift",), palm=AHEAD),
+    _hold("dumbbell", "press", "overhead", ("lift",), True, palm=AHEAD),
+    _hold("dumbbell", "front_raise", "front_far", ("lift",), True, palm=DOWN),
+    *_anywhere(
+        "dumbbell",
+        ("front_low", "side_low", "front_high", "cross_body", "cross_high", "hang_out"),
+        ("lift",),
+        thumb=UP,
+    ),
 )
 """All interactions."""
 

@@ -55,6 +55,13 @@ LONGEST = {
     "wine glass": (0.13, 0.27),
     "bowl": (0.10, 0.28),
     "vase": (0.13, 0.65),
+    "scissors": (0.10, 0.28),
+    "spoon": (0.12, 0.35),
+    "banana": (0.12, 0.24),
+    "apple": (0.06, 0.11),
+    "baseball bat": (0.62, 0.92),
+    "frisbee": (0.19, 0.31),
+    "dumbbell": (0.18, 0.45),
 }
 NEEDED_FRAMES = {
     "bottle": {"grip", "grip_neck", "mouth"},
@@ -78,6 +85,13 @@ NEEDED_FRAMES = {
     "wine glass": {"grip", "grip_bowl", "mouth"},
     "bowl": {"grip", "palm_left", "palm_right", "mouth"},
     "vase": {"palm_left", "palm_right"},
+    "scissors": {"grip", "tip"},
+    "spoon": {"grip", "mouth"},
+    "banana": {"grip", "mouth"},
+    "apple": {"grip", "mouth"},
+    "baseball bat": {"grip", "grip_second", "grip_barrel"},
+    "frisbee": {"carry", "palm_left", "palm_right"},
+    "dumbbell": {"grip"},
 }
 # Frames that lie on the surface, with the axis that points out of it (+1) or into it (-1).
 SURFACE_FRAMES = {
@@ -98,7 +112,7 @@ SURFACE_FRAMES = {
 
 STANDING = (
     *("bottle", "mug", "chair", "stool", "bench", "bicycle", "skateboard", "box"),
-    *("wine glass", "bowl", "vase"),
+    *("wine glass", "bowl", "vase", "apple"),
 )
 
 _CACHE: dict[tuple[str, int], ObjectInstance] = {}

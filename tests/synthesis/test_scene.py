@@ -116,7 +116,8 @@ def test_places_of_held_out_interactions_are_held_out() -> None:
     """Training holds things in many places, but never where the test split holds them."""
 
     def places(test: bool) -> set[tuple[str, object]]:
-        rows = [t for t in TEMPLATES if t.action in ("hold", "between_hands") and t.test == test]
+        actions = ("hold", "hold_with_both", "between_hands")
+        rows = [t for t in TEMPLATES if t.action in actions and t.test == test]
         return {(t.category, t.options.get("region") or t.options["place"]) for t in rows}
 
     kept, trained = places(True), places(False)

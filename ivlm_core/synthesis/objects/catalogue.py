@@ -14,9 +14,12 @@ from ivlm_core.synthesis.objects import (
     boards,
     carried,
     chair,
+    cutlery,
+    fruit,
     furniture,
     handheld,
     hat,
+    sports,
     tools,
     vessels,
 )
@@ -87,6 +90,18 @@ _ALL = (
     Category("wine glass", vessels.WINE_GLASS_AFFORDANCES, vessels.wine_glass, ("wineglass",)),
     Category("bowl", vessels.BOWL_AFFORDANCES, vessels.bowl),
     Category("vase", vessels.VASE_AFFORDANCES, vessels.vase),
+    Category("scissors", cutlery.SCISSORS_AFFORDANCES, cutlery.scissors),
+    Category("spoon", cutlery.SPOON_AFFORDANCES, cutlery.spoon),
+    Category("banana", fruit.BANANA_AFFORDANCES, fruit.banana),
+    Category("apple", fruit.APPLE_AFFORDANCES, fruit.apple),
+    Category(
+        "baseball bat",
+        sports.BASEBALL_BAT_AFFORDANCES,
+        sports.baseball_bat,
+        ("baseballbat", "bat"),
+    ),
+    Category("frisbee", sports.FRISBEE_AFFORDANCES, sports.frisbee, ("flying disc",)),
+    Category("dumbbell", sports.DUMBBELL_AFFORDANCES, sports.dumbbell),
 )
 
 _DEFAULT_SEEDS = {
@@ -105,6 +120,15 @@ _DEFAULT_SEEDS = {
     "bicycle": 3,
     "skateboard": 1,
     "surfboard": 1,
+    "bowl": 1,
+    "vase": 2,
+    "scissors": 8,
+    "spoon": 4,
+    "banana": 14,
+    "apple": 1,
+    "baseball bat": 3,
+    "frisbee": 5,
+    "dumbbell": 1,
 }
 
 CATEGORIES: dict[str, Category] = {category.name: category for category in _ALL}

@@ -212,7 +212,7 @@ def vase(rng: np.random.Generator) -> Assembly:
     smooth = np.convolve(np.pad(wave, 1, mode="edge"), (0.25, 0.5, 0.25), mode="valid")
     smooth = np.maximum(smooth, 0.016)
     outer = np.concatenate([[(0, 0)], np.stack([smooth, height * s], 1)])
-    floor = 0.4 * height
+    floor = 0.65 * height
     slim = int(np.argmin(smooth[7:-3])) + 7
     neck = height * (s[slim] - 0.05 if slim > 12 else 0.8)
 

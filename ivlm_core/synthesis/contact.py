@@ -26,8 +26,9 @@ LIMIT = {
     "stool": 0.014,
     "bench": 0.014,
     "bicycle": 0.016,
+    "headphones": 0.016,
 }
-"""Deepest penetration per category (soft straps, flesh on seats), metres."""
+"""Deepest penetration per category (soft straps and pads, flesh on seats), metres."""
 HARD_LIMIT = 0.010
 _BROAD_PARTS = ("hips", "thigh", "back", "foot", "shoulder", "chest", "belly", "head", "shin")
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ivlm_core.synthesis import grasp, support, worn
+from ivlm_core.synthesis import grasp, slung, support, worn
 from ivlm_core.synthesis.item import Item
 from ivlm_core.synthesis.limbs import LETTER, SIDES, SIGN, arm_length, leg_length
 from ivlm_core.synthesis.objects.primitives import Array
 from ivlm_core.synthesis.person import Person, UnsuitableError, part_vertices
-from ivlm_core.synthesis.rotations import about, frame, unit, yaw
+from ivlm_core.synthesis.rotations import about, basis, frame, unit, yaw
 from ivlm_core.synthesis.templates import Template
 
 LEGS = ("sit", "ride", "board", "kick")
@@ -25,6 +25,10 @@ PHASES: dict[str, int] = {
     "wear_hat": 2,
     "between_hands": 3,
     "hold_with_both": 3,
+    "wear_headphones": 2,
+    "over_shoulder": 3,
+    "over_forearm": 3,
+    "pole_on_floor": 3,
 }
 """Order of the actions; what is not named comes last."""
 
@@ -334,6 +338,44 @@ def wear_hat(person: Person, item: Item, side: str, options: dict[str, Any]) -> 
     worn.wear_hat(person, item, style=options.get("style", "straight"))
 
 
+def wear_headphones(person: Person, item: Item, side: str, options: dict[str, Any]) -> None:
+    """Wear headphones."""
+    worn.wear_headphones(person, item, **options)
+
+
+def over_shoulder(person: Person, item: Item, side: str, options: dict[str, Any]) -> None:
+    """Carry a handbag by its strap over one shoulder."""
+    slung.over_shoulder(person, item, side, **options)
+
+
+def over_forearm(person: Person, item: Item, side: str, options: dict[str, Any]) -> None:
+    """Carry a handbag over one forearm."""
+    slung.over_forearm(person, item, side, **options)
+
+
+def pole_on_floor(person: Person, item: Item, side: str, options: dict[str, Any]) -> None:
+    """Put a broom on the floor and take its pole with one or both hands."""
+    rng, sign = person.rng, SIGN[side]
+    out, ahead = options["place"]
+    foot = np.array([sign * (out + rng.normal(0, 0.06)), 0.0, ahead + rng.normal(0, 0.06)])
+    upper = person.place(side, options["hand"], 0.05)
+    axis = unit(upper - foot)
+    item.pose = frame(foot, basis(axis, person.chest @ np.array([0, 0, 1.0])))
+    item.move(np.array([0, 0.002 - float(item.vertices()[:, 1].min()), 0]))
+    lengths = item.instance.sizes
+    reach = min(float(np.linalg.norm(upper - foot)), lengths["length"] - rng.uniform(0.06, 0.15))
+    middle = float(item.instance.frames["grip"][1, 3])
+    places = {side: reach}
+    if item.side == "both":
+        places["right" if side == "left" else "left"] = reach - rng.uniform(0.18, 0.28)
+    if min(places.values()) < lengths["free"] + 0.06:
+        raise UnsuitableError("pole too short")
+    for s, place in places.items():
+        pole = person.chest @ np.array([SIGN[s] * rng.uniform(0.4, 1.0), -0.7, -0.5])
+        grasp.take(person, s, item, "grip", shift=place - middle, pole=pole, roll=True, noise=0.1)
+        person.busy.add(s)
+
+
 def kick(person: Person, item: Item, side: str, options: dict[str, Any]) -> None:
     """Touch a ball on the floor with one foot."""
     rng, pose, sign = person.rng, person.pose, SIGN[side]
@@ -396,6 +438,10 @@ ACTIONS: dict[str, Callable[[Person, Item, str, dict[str, Any]], None]] = {
     "upright_board": upright_board,
     "wear_backpack": wear_backpack,
     "wear_hat": wear_hat,
+    "wear_headphones": wear_headphones,
+    "over_shoulder": over_shoulder,
+    "over_forearm": over_forearm,
+    "pole_on_floor": pole_on_floor,
     "kick": kick,
 }
 """Actions by name."""

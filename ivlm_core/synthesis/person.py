@@ -158,7 +158,11 @@ class Person:
 
     def region(self, side: str, name: str, jitter: float = 0.07) -> Array:
         """Draw a point [3] near a named region of one side."""
-        outwards, up, forwards = REGIONS[name]
+        return self.place(side, REGIONS[name], jitter)
+
+    def place(self, side: str, where: tuple[float, float, float], jitter: float = 0.07) -> Array:
+        """Draw a point [3] near a place as in `REGIONS`, within reach of that arm."""
+        outwards, up, forwards = where
         vector = np.array([SIGN[side] * outwards, up, forwards])
         vector = vector + self.rng.normal(0, jitter, 3)
         length = arm_length(self.pose, side)

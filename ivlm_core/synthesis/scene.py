@@ -29,6 +29,11 @@ SECOND_OBJECT = 0.40
 """How often a second object in contact is tried."""
 MATCHED_ARM = 0.7
 """How often, in training, an empty hand is where the other could hold its thing as well."""
+CARRIED = {
+    *("hold", "hold_with_both", "between_hands", "at_mouth", "at_ear"),
+    *("wear_backpack", "wear_hat", "wear_headphones", "over_shoulder", "over_forearm"),
+}
+"""Actions whose object does not stand on the floor."""
 BYSTANDER = 0.20
 NOTHING = 0.05
 STANDING_AROUND = (
@@ -49,6 +54,7 @@ STANDING_AROUND = (
     "hammer",
     "bowl",
     "vase",
+    "handbag",
 )
 """What may stand or lie on the floor without being used."""
 
@@ -116,7 +122,10 @@ def _free(template: Template, used: set[str], hands: int) -> bool:
     needs = set(template.uses)
     if "hands" in needs and hands < 2 or "hand" in needs and hands < 1:
         return False
-    if template.action in ("beside", "bike_beside", "upright_board") and "legs" in used:
+    if (
+        template.action in ("beside", "bike_beside", "upright_board", "pole_on_floor")
+        and "legs" in used
+    ):
         return False
     return not (needs - {"hand", "hands"}) & used
 
@@ -210,16 +219,7 @@ def _attempt(
     _check_self(person)
     vertices = person.pose.vertices()
     low = float(vertices[:, 1].min())
-    carried = {
-        "hold",
-        "hold_with_both",
-        "between_hands",
-        "at_mouth",
-        "at_ear",
-        "wear_backpack",
-        "wear_hat",
-    }
-    standing = [i for i, t in zip(items, templates, strict=True) if t.action not in carried]
+    standing = [i for i, t in zip(items, templates, strict=True) if t.action not in CARRIED]
     lows = [float(i.vertices()[:, 1].min()) for i in items]
     floor = min([low] + [float(i.vertices()[:, 1].min()) for i in standing])
     if min([low, *lows]) < floor - 0.012:

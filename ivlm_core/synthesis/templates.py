@@ -95,7 +95,37 @@ def _sit(
     return Template(category, name, "sit", ("legs",), (affordance,), options, test)
 
 
+def _forearm(name: str, place: tuple[float, float, float], test: bool = False) -> Template:
+    """A row for a handbag over the forearm; `place` is the hand's, see `slung.over_forearm`."""
+    return Template("handbag", name, "over_forearm", ("hand",), ("carry",), {"place": place}, test)
+
+
+def _shoulder(name: str, region: str, test: bool = False, **options: Any) -> Template:
+    """A row for a handbag over the shoulder, the hand of that side in a region."""
+    options["region"] = region
+    return Template("handbag", name, "over_shoulder", ("hand",), ("carry",), options, test)
+
+
+def _broom(
+    name: str,
+    hands: str,
+    hand: tuple[float, float, float],
+    place: tuple[float, float],
+    affordances: tuple[str, ...],
+    test: bool = False,
+) -> Template:
+    """A row for a broom on the floor.
+
+    `hand` is where the upper hand is, as in `person.REGIONS`, `place` where the bristles are
+    (outwards, ahead), metres.
+    """
+    options = {"hand": hand, "place": place}
+    return Template("broom", name, "pole_on_floor", (hands,), affordances, options, test)
+
+
 _GRASP, _WRAP = ("grasp",), ("wrapgrasp",)
+_EDGE = {"axis": "edge", "grip": "grip_spine"}
+_OPEN = {"palm": "face", "grip": "grip_open"}
 
 
 def _anywhere(
@@ -493,6 +523,91 @@ TEMPLATES: tuple[Template, ...] = (
         ("front_low", "side_low", "front_high", "cross_body", "cross_high", "hang_out"),
         ("lift",),
         thumb=UP,
+    ),
+    _shoulder("shoulder", "front_mid"),
+    _shoulder("shoulder_down", "front_low"),
+    _shoulder("shoulder_across", "cross_body"),
+    _forearm("forearm", (0.40, -0.42, 0.52)),
+    _forearm("forearm_ahead", (0.22, -0.40, 0.68)),
+    _hold("handbag", "hang", "hang_out", ("lift", "grasp"), thumb=AHEAD, axis="hanging"),
+    _hold("handbag", "lift", "front_low", ("lift", "grasp"), thumb=INWARDS, axis="hanging"),
+    _shoulder("shoulder_low", "hang_out", True, low=0.08),
+    _forearm("forearm_out", (0.65, -0.40, 0.28), True),
+    _hold("handbag", "show", "front_high", ("lift", "grasp"), True, thumb=INWARDS, axis="hanging"),
+    *_anywhere(
+        "handbag",
+        ("side_low", "side_mid", "front_mid", "front_far"),
+        ("lift", "grasp"),
+        thumb=AHEAD,
+        axis="hanging",
+    ),
+    Template("headphones", "straight", "wear_headphones", ("head",), ("listen", "wear")),
+    Template("headphones", "ahead", "wear_headphones", ("head",), ("listen",), {"pitch": 0.25}),
+    _hold("headphones", "front", "front_mid", _GRASP, palm=DOWN, axis="hanging"),
+    _hold("headphones", "hang", "hang", _GRASP, palm=INWARDS),
+    Template(
+        "headphones", "back", "wear_headphones", ("head",), ("listen",), {"pitch": -0.4}, True
+    ),
+    _hold("headphones", "offer", "front_far", _GRASP, True, palm=DOWN, axis="hanging"),
+    *_anywhere(
+        "headphones",
+        ("front_low", "front_high", "side_low", "side_mid", "side_high", "cross_body"),
+        _GRASP,
+        palm=INWARDS,
+    ),
+    _pair("book", "read", (-0.35, 0.50), ("display", "grasp")),
+    _pair("book", "read_low", (-0.60, 0.45), ("display", "grasp")),
+    _hold("book", "read_one", "front_mid", ("display", "grasp"), **_OPEN),
+    _hold("book", "hang", "hang", ("carry",), palm=INWARDS, **_EDGE),
+    _hold("book", "carry", "front_low", ("carry",), palm=INWARDS, **_EDGE),
+    _pair("book", "read_high", (-0.05, 0.58), ("display", "grasp"), True),
+    _hold("book", "read_far", "front_far", ("display", "grasp"), True, **_OPEN),
+    _hold("book", "across", "cross_body", ("carry",), True, palm=INWARDS, **_EDGE),
+    *_anywhere(
+        "book",
+        ("side_low", "side_mid", "side_high", "front_high", "cross_high", "hang_out"),
+        ("carry",),
+        palm=INWARDS,
+        **_EDGE,
+    ),
+    Template("toothbrush", "brush", "at_mouth", ("hand",), _GRASP, {"grip": "grip"}),
+    _hold("toothbrush", "front", "front_mid", _GRASP, thumb=UP),
+    _hold("toothbrush", "low", "front_low", _GRASP, thumb=AHEAD),
+    _hold("toothbrush", "side", "side_mid", _GRASP, thumb=UP),
+    _hold("toothbrush", "show", "front_far", _GRASP, True, thumb=UP),
+    _hold("toothbrush", "across", "cross_body", _GRASP, True, thumb=INWARDS),
+    *_anywhere(
+        "toothbrush",
+        ("hang", "side_low", "side_high", "front_high", "cross_high", "overhead"),
+        _GRASP,
+        thumb=UP,
+    ),
+    _broom("sweep", "hands", (-0.42, -0.22, 0.36), (-0.15, 0.40), ("grasp", "move")),
+    _broom("sweep_in", "hands", (-0.35, -0.34, 0.42), (-0.42, 0.36), ("grasp", "move")),
+    _broom("push", "hands", (-0.36, -0.28, 0.32), (-0.28, 0.52), ("grasp", "push")),
+    _broom("rest", "hand", (0.65, -0.25, 0.35), (0.40, 0.25), _GRASP),
+    _broom("sweep_wide", "hands", (-0.25, -0.34, 0.45), (-0.62, 0.30), ("grasp", "move"), True),
+    _broom("rest_ahead", "hand", (0.02, -0.22, 0.82), (0.10, 0.60), _GRASP, True),
+    _hold("broom", "carry", "hang", _GRASP, thumb=AHEAD, grip="grip_second"),
+    *_anywhere(
+        "broom",
+        ("side_low", "side_mid", "side_high", "front_high", "cross_body", "hang_out"),
+        _GRASP,
+        thumb=AHEAD,
+        grip="grip_second",
+    ),
+    _hold("remote", "point", "front_mid", ("press", "grasp"), palm="face", tilt=0.9),
+    _hold("remote", "low", "front_low", ("press", "grasp"), palm=UP, tilt=1.1),
+    _hold("remote", "hang", "hang", _GRASP, palm=INWARDS, tilt=0.9),
+    _hold("remote", "side", "side_mid", ("press", "grasp"), palm=INWARDS, tilt=0.9),
+    _hold("remote", "point_far", "front_far", ("press", "grasp"), True, palm=UP, tilt=1.1),
+    _hold("remote", "across", "cross_body", ("press", "grasp"), True, palm="face", tilt=0.9),
+    *_anywhere(
+        "remote",
+        ("side_low", "side_high", "front_high", "cross_high", "hang_out"),
+        ("press", "grasp"),
+        palm="face",
+        tilt=0.9,
     ),
 )
 """All interactions."""

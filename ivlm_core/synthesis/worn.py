@@ -1,4 +1,4 @@
-"""Backpacks with straps fitted to the body, and hats on heads."""
+"""Backpacks with straps fitted to the body, and hats and headphones on heads."""
 
 import numpy as np
 import open3d as o3d
@@ -62,7 +62,7 @@ def _strap(person: Person, item: Item, side: str, bag_side: str, facing: Array) 
     """Centre line [K, 3] of a strap in the bag's frame, around the shoulder of a side."""
     pose, bag = person.pose, item.instance
     radius = bag.sizes["strap_radius"] + 0.003
-    scene = _trunk_scene(person)
+    scene = trunk_scene(person)
     top = item.frame(f"strap_{bag_side}_top")[:3, 3]
     bottom = item.frame(f"strap_{bag_side}_bottom")[:3, 3]
     joint = pose.head(f"upperarm01.{LETTER[side]}")
@@ -93,7 +93,7 @@ def _strap(person: Person, item: Item, side: str, bag_side: str, facing: Array) 
     return item.to_local(line)
 
 
-def _trunk_scene(person: Person) -> o3d.t.geometry.RaycastingScene:
+def trunk_scene(person: Person) -> o3d.t.geometry.RaycastingScene:
     """The trunk without arms and head, for rays."""
     faces = person.pose.rig.faces
     trunk = part_vertices(*_TRUNK)
@@ -159,3 +159,31 @@ def wear_hat(person: Person, item: Item, *, style: str = "straight") -> None:
         if least > -0.006:
             break
         item.move(up * min(0.02, -least - 0.004))
+
+
+def wear_headphones(person: Person, item: Item, *, pitch: float = 0.0) -> None:
+    """Put headphones on the ears, stretched to fit the head.
+
+    Args:
+        person: the head's pose is used.
+        item: the headphones; placed and stretched.
+        pitch: turn of the band to the forehead, radians; some noise is added.
+    """
+    rng, pose = person.rng, person.pose
+    head = pose.turn_of("head")
+    local = (pose.vertices(part_vertices("head")) - pose.head("head")) @ head
+    low, top = float(local[:, 1].min()), float(local[:, 1].max())
+    level = local[np.abs(local[:, 1] - (low + 0.55 * (top - low))) < 0.04]
+    left, right = level[level[:, 0].argmax()], level[level[:, 0].argmin()]
+    middle = (left + right) / 2
+    half = (left[0] - right[0]) / 2 - rng.uniform(0.004, 0.007)
+    sizes = item.instance.sizes
+    crown = local[np.abs(local[:, 0] - middle[0]) < 0.03]
+    turn = about((1, 0, 0), pitch + rng.normal(0, 0.06)) @ about((0, 0, 1), rng.normal(0, 0.02))
+    # The band passes over the highest point of the head in its own, turned plane.
+    turned = (crown - middle) @ turn
+    height = float(turned[np.abs(turned[:, 2]) < 0.02, 1].max())
+    item.scale = np.array([half / sizes["half_width"], (height + 0.003) / sizes["height"], 1.0])
+    if not 0.75 < item.scale[1] < 1.35:
+        raise UnsuitableError("headphones do not fit the head")
+    item.pose = frame(pose.head("head") + head @ middle, head @ turn)

@@ -62,6 +62,12 @@ LONGEST = {
     "baseball bat": (0.62, 0.92),
     "frisbee": (0.19, 0.31),
     "dumbbell": (0.18, 0.45),
+    "handbag": (0.28, 0.55),
+    "headphones": (0.18, 0.26),
+    "book": (0.16, 0.50),
+    "toothbrush": (0.15, 0.25),
+    "broom": (1.1, 1.45),
+    "remote": (0.13, 0.24),
 }
 NEEDED_FRAMES = {
     "bottle": {"grip", "grip_neck", "mouth"},
@@ -92,6 +98,12 @@ NEEDED_FRAMES = {
     "baseball bat": {"grip", "grip_second", "grip_barrel"},
     "frisbee": {"carry", "palm_left", "palm_right"},
     "dumbbell": {"grip"},
+    "handbag": {"grip", "loop"},
+    "headphones": {"ear_left", "ear_right", "grip"},
+    "book": {"palm_left", "palm_right"},
+    "toothbrush": {"grip", "mouth"},
+    "broom": {"grip", "grip_second"},
+    "remote": {"grip"},
 }
 # Frames that lie on the surface, with the axis that points out of it (+1) or into it (-1).
 SURFACE_FRAMES = {
@@ -108,11 +120,13 @@ SURFACE_FRAMES = {
     "under_left": (2, -1),
     "footrest": (1, 1),
     "armrest_left": (1, 1),
+    "ear_left": (2, 1),
+    "ear_right": (2, 1),
 }
 
 STANDING = (
     *("bottle", "mug", "chair", "stool", "bench", "bicycle", "skateboard", "box"),
-    *("wine glass", "bowl", "vase", "apple"),
+    *("wine glass", "bowl", "vase", "apple", "handbag", "broom"),
 )
 
 _CACHE: dict[tuple[str, int], ObjectInstance] = {}

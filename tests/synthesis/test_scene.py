@@ -14,13 +14,15 @@ from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.geometry.body import BODY_PARTS, load_body
 from ivlm_core.geometry.camera import Camera, look_at
 from ivlm_core.synthesis import SynthesisConfig, generate
+from ivlm_core.synthesis.contact import LIMIT, body_contact, instance_contact, parts_of
 from ivlm_core.synthesis.grasp import hold
+from ivlm_core.synthesis.interact import perform
 from ivlm_core.synthesis.item import Item
 from ivlm_core.synthesis.objects import CATEGORIES, make_object
 from ivlm_core.synthesis.person import Person, UnsuitableError
 from ivlm_core.synthesis.pool import ObjectPool
 from ivlm_core.synthesis.rig import JOINT_NAMES, Bodies, Pose
-from ivlm_core.synthesis.scene import free_place, make_scene
+from ivlm_core.synthesis.scene import free_place, make_scene, vertex_normals
 from ivlm_core.synthesis.templates import FREE_ARMS, TEMPLATES, of_split, places_held
 
 SMALL = dict(
@@ -91,6 +93,76 @@ def test_fingers_touch_without_going_in(bodies: Bodies, category: str, side: str
     assert all(item.distance(person.pose.vertices(f)).min() < 0.006 for f in fingers)
 
 
+def used(bodies: Bodies, name: str) -> tuple[Person, Item]:
+    """A person and an item after the interaction of a full name, with the left hand if one."""
+    template = next(t for t in TEMPLATES if t.full_name == name)
+    for seed in range(80):
+        person = Person(bodies.rig, bodies.shape(seed % 3), np.random.default_rng(seed))
+        person.stand()
+        item = Item(make_object(template.category, seed))
+        try:
+            perform(person, item, template, "left")
+        except UnsuitableError:
+            continue
+        return person, item
+    raise AssertionError(f"none of 80 draws of {name} works out")
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("headphones/straight", {"head"}),
+        ("handbag/shoulder", {"left shoulder", "back"}),
+        ("handbag/forearm", {"left forearm"}),
+        ("broom/sweep_wide", {"left hand", "right hand"}),
+        ("baseball bat/low", {"left hand", "right hand"}),
+        ("bowl/both", {"left hand", "right hand"}),
+        ("bowl/serve", {"left hand"}),
+        ("spoon/eat", {"left hand"}),
+    ],
+)
+def test_what_is_worn_or_held_touches_the_right_parts(
+    bodies: Bodies, name: str, parts: set[str]
+) -> None:
+    person, item = used(bodies, name)
+    touched, _ = body_contact(item, person.pose.vertices())
+    assert parts <= set(parts_of(touched))
+
+
+def test_headphones_press_on_both_ears(bodies: Bodies) -> None:
+    person, item = used(bodies, "headphones/straight")
+    touched, depth = body_contact(item, person.pose.vertices())
+    local = item.to_local(person.pose.vertices()[touched])
+    assert local[:, 0].min() < -0.05 and local[:, 0].max() > 0.05 and local[:, 1].max() > 0.1
+    assert depth < LIMIT["headphones"]
+
+
+def test_a_shoulder_bag_keeps_its_seed_and_gets_a_strap_that_lies_on_the_shoulder(
+    bodies: Bodies,
+) -> None:
+    person, item = used(bodies, "handbag/shoulder")
+    assert item.shipped is not None and item.shipped.seed == item.instance.seed
+    body = [i.mesh.vertices[i.mesh.parts["body"]] for i in (item.shipped, item.instance)]
+    np.testing.assert_array_equal(*body)
+    strap = item.vertices()[item.instance.mesh.parts["strap"]]
+    assert strap[:, 1].max() > person.pose.head("upperarm01.L")[1]
+    assert len(instance_contact(item, *skin(person))) > 0
+
+
+def test_what_hangs_or_stands_is_upright(bodies: Bodies) -> None:
+    for name in ("bowl/serve", "handbag/forearm"):
+        _, item = used(bodies, name)
+        assert item.pose[1, 1] > 0.93, name
+    _, broom = used(bodies, "broom/sweep_wide")
+    assert broom.vertices()[:, 1].min() == pytest.approx(0.0, abs=0.01)
+
+
+def skin(person: Person) -> tuple[np.ndarray, np.ndarray]:
+    """Vertices and normals of a posed body."""
+    vertices = person.pose.vertices()
+    return vertices, vertex_normals(vertices, person.pose.rig.faces)
+
+
 def test_splits_share_nothing(folder: Path) -> None:
     train, test = (
         [
@@ -122,7 +194,9 @@ def test_places_of_held_out_interactions_are_held_out() -> None:
 
     kept, trained = places(True), places(False)
     assert not kept & trained
-    for category in ("bottle", "mug", "phone", "hammer", "knife", "umbrella", "racket"):
+    held = ("bottle", "mug", "phone", "hammer", "knife", "umbrella", "racket", "wine glass")
+    held += ("scissors", "spoon", "banana", "apple", "baseball bat", "frisbee", "dumbbell")
+    for category in (*held, "headphones", "book", "toothbrush", "remote"):
         assert len({region for name, region in trained if name == category}) >= 8, category
 
 

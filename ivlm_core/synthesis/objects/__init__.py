@@ -8,6 +8,7 @@ from ivlm_core.synthesis.objects.catalogue import (
     category_of,
     default_object,
     make_backpack,
+    make_handbag,
     make_hat,
     make_object,
 )
@@ -23,6 +24,7 @@ __all__ = [
     "category_of",
     "default_object",
     "make_backpack",
+    "make_handbag",
     "make_hat",
     "make_object",
     "tube_mesh",

@@ -12,13 +12,17 @@ from ivlm_core.synthesis.objects import (
     bags,
     bicycle,
     boards,
+    brushes,
     carried,
     chair,
     cutlery,
+    desk,
     fruit,
     furniture,
+    handbag,
     handheld,
     hat,
+    headphones,
     sports,
     tools,
     vessels,
@@ -102,6 +106,17 @@ _ALL = (
     ),
     Category("frisbee", sports.FRISBEE_AFFORDANCES, sports.frisbee, ("flying disc",)),
     Category("dumbbell", sports.DUMBBELL_AFFORDANCES, sports.dumbbell),
+    Category("handbag", handbag.HANDBAG_AFFORDANCES, handbag.handbag, ("bag", "purse")),
+    Category(
+        "headphones",
+        headphones.HEADPHONES_AFFORDANCES,
+        headphones.headphones,
+        ("earphone", "earphones", "headset"),
+    ),
+    Category("book", desk.BOOK_AFFORDANCES, desk.book),
+    Category("toothbrush", brushes.TOOTHBRUSH_AFFORDANCES, brushes.toothbrush),
+    Category("broom", brushes.BROOM_AFFORDANCES, brushes.broom),
+    Category("remote", desk.REMOTE_AFFORDANCES, desk.remote, ("remote control", "tv remote")),
 )
 
 _DEFAULT_SEEDS = {
@@ -129,6 +144,12 @@ _DEFAULT_SEEDS = {
     "baseball bat": 3,
     "frisbee": 5,
     "dumbbell": 1,
+    "handbag": 8,
+    "headphones": 18,
+    "book": 3,
+    "toothbrush": 4,
+    "broom": 4,
+    "remote": 3,
 }
 
 CATEGORIES: dict[str, Category] = {category.name: category for category in _ALL}
@@ -197,6 +218,17 @@ def make_hat(seed: int, inner: tuple[float, float]) -> ObjectInstance:
         inner: half widths of the opening across (x) and front to back (z), metres.
     """
     return _finish(CATEGORIES["hat"], hat.hat(_generator("hat", seed), inner), seed)
+
+
+def make_handbag(seed: int, line: Array) -> ObjectInstance:
+    """Make the handbag of a seed with its strap along a line.
+
+    Args:
+        seed: as for `make_object`; everything but the strap equals `make_object`'s handbag.
+        line: centre line [K, 3] of the strap in the bag's frame, from its front to its back end.
+    """
+    made = handbag.handbag(_generator("handbag", seed), line)
+    return _finish(CATEGORIES["handbag"], made, seed)
 
 
 def affordance_of(category: str) -> dict[str, tuple[str, ...]]:

@@ -124,8 +124,8 @@ def _broom(
 
 
 _GRASP, _WRAP = ("grasp",), ("wrapgrasp",)
-_EDGE = {"axis": "edge", "grip": "grip_spine"}
-_OPEN = {"palm": "face", "grip": "grip_open"}
+_EDGE: dict[str, Any] = {"axis": "edge", "grip": "grip_spine"}
+_OPEN: dict[str, Any] = {"palm": "face", "grip": "grip_open"}
 
 
 def _anywhere(

@@ -83,13 +83,13 @@ def broom(rng: np.random.Generator) -> Assembly:
         "angle": rng.uniform(0.12, 0.16),
     }[style]
     if style == "corn":
-        low, high = rng.uniform(0.11, 0.16), 0.030
-        bundle = frustum(low, high, tall)
+        spread, tied = rng.uniform(0.11, 0.16), 0.030
         flat = rng.uniform(0.28, 0.45)
-        brush = Revolution(bundle.profile, stretch=(1.0, flat), around=24)
-        made.add("bristles", brush, at=(0, tall / 2, 0), edge=0.03)
+        profile = frustum(spread, tied, tall).profile
+        straw = Revolution(profile, stretch=(1.0, flat), around=24)
+        made.add("bristles", straw, at=(0, tall / 2, 0), edge=0.03)
         for share in (0.72, 0.85):
-            size = low + (high - low) * share
+            size = spread + (tied - spread) * share
             band = Revolution(cylinder(size * 1.06, 0.012).profile, stretch=(1.0, flat), around=24)
             made.add("head", band, at=(0, tall * share, 0), edge=0.03)
         top = tall
@@ -122,11 +122,11 @@ def broom(rng: np.random.Generator) -> Assembly:
     made.frame("grip", (0, length * 0.82, 0), (0, 1, 0), (0, 0, 1), radius)
     made.frame("grip_second", (0, length * 0.55, 0), (0, 1, 0), (0, 0, 1), radius)
     pole = paint(rng, pick(rng, "wood", "wood", "any", "metal"))
-    straw = pick(rng, "wood", "any") if style != "corn" else "wood"
+    fibre = pick(rng, "wood", "any") if style != "corn" else "wood"
     made.colours |= {
         "pole": pole,
         "head": paint(rng, pick(rng, "any", "wood", "dark")),
-        "bristles": paint(rng, straw),
+        "bristles": paint(rng, fibre),
     }
     made.sizes = {"length": length, "free": top}
     return made

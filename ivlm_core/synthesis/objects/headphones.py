@@ -3,6 +3,7 @@
 import numpy as np
 
 from ivlm_core.synthesis.objects.instance import Y_TO_X, Assembly, paint, pick
+from ivlm_core.synthesis.objects.meshing import Solid
 from ivlm_core.synthesis.objects.primitives import Box, Torus, cylinder
 from ivlm_core.synthesis.objects.tube import Tube
 
@@ -45,24 +46,21 @@ def headphones(rng: np.random.Generator) -> Assembly:
         made.colours["cushion"] = paint(rng, pick(rng, "dark", "any"))
         thin *= 1.35
     oval = style == "studio" and rng.uniform() < 0.5
+    shell: Solid = cylinder(cup, deep, 0.005)
+    soft: Solid = cylinder(cup * 0.96, pad + 0.004, pad * 0.4)
+    if oval:
+        shell = Box((2.15 * cup, deep, 1.6 * cup), deep * 0.35)
+        soft = Box((2.1 * cup, pad + 0.004, 1.55 * cup), pad * 0.4)
+    ringed = not oval and rng.uniform() < 0.8
     for name, sign in (("left", 1), ("right", -1)):
-        if oval:
-            shell = Box((deep, 2.15 * cup, 1.6 * cup), deep * 0.35)
-            made.add(f"cup_{name}", shell, at=(sign * out, 0, 0))
-            soft = Box((pad + 0.004, 2.1 * cup, 1.55 * cup), pad * 0.4)
-            made.add(f"pad_{name}", soft, at=(sign * (half + pad / 2 + 0.002), 0, 0))
-        else:
-            shell = cylinder(cup, deep, 0.005)
-            made.add(f"cup_{name}", shell, at=(sign * out, 0, 0), rotation=Y_TO_X)
-            soft = cylinder(cup * 0.96, pad + 0.004, pad * 0.4)
-            at = (sign * (half + pad / 2 + 0.002), 0, 0)
-            made.add(f"pad_{name}", soft, at=at, rotation=Y_TO_X)
-            if rng.uniform() < 0.8:
-                ring = Torus(cup * 0.7, 0.003)
-                at = (sign * (out + deep / 2), 0, 0)
-                made.add("ornament", ring, at=at, rotation=Y_TO_X, edge=0.012)
+        made.add(f"cup_{name}", shell, at=(sign * out, 0, 0), rotation=Y_TO_X)
+        at = (sign * (half + pad / 2 + 0.002), 0, 0)
+        made.add(f"pad_{name}", soft, at=at, rotation=Y_TO_X)
+        if ringed:
+            at = (sign * (out + deep / 2), 0, 0)
+            made.add("ornament", Torus(cup * 0.7, 0.003), at=at, rotation=Y_TO_X, edge=0.012)
         made.frame(f"ear_{name}", (sign * half, 0, 0), (0, 1, 0), (-sign, 0, 0))
-    if "ornament" in {part for placed in made.placed for part in placed.parts}:
+    if ringed:
         made.colours["ornament"] = paint(rng)
     if style == "gaming":
         side = float(rng.choice((-1, 1)))

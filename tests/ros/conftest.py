@@ -48,6 +48,10 @@ def object_prediction(tiny_pipeline: Any, photo: np.ndarray) -> Any:
     return tiny_pipeline.predict(photo, "bottle", "object_affordance")
 
 
+VISUAL = ("MarkerArray", "PointCloud2", "PoseArray", "Image")
+"""Messages that RViz shows: each one that a test receives is checked."""
+
+
 class Listener:
     """A ROS node of the test with its own executor; everything waits by events with a timeout."""
 
@@ -59,6 +63,8 @@ class Listener:
         self.executor = SingleThreadedExecutor()
         for node in (self.node, *others):
             self.executor.add_node(node)
+        self.rviz_problems: list[str] = []
+        """Of the visual messages so far; checked when the listener is closed."""
         self.messages: dict[str, list[Any]] = defaultdict(list)
         self.sent: dict[str, list[int]] = defaultdict(list)
 
@@ -68,8 +74,13 @@ class Listener:
         Raw messages stay bytes, because a mesh takes Python half a second to read.
         """
 
+        from ivlm_ros.rviz_problems import problems_of_bytes, rviz_problems
+
         def keep(message: Any, info: Any) -> None:
             self.messages[topic].append(message)
+            if kind.__name__ in VISUAL:
+                found = problems_of_bytes(kind, message) if raw else rviz_problems(message)
+                self.rviz_problems += [f"{topic}: {problem}" for problem in found]
             self.sent[topic].append(info["source_timestamp"])
 
         self.node.create_subscription(kind, topic, keep, profile, raw=raw)
@@ -95,6 +106,7 @@ class Listener:
     def close(self) -> None:
         self.executor.shutdown()
         self.node.destroy_node()
+        assert self.rviz_problems == []
 
 
 @pytest.fixture(scope="session")

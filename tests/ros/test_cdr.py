@@ -22,11 +22,14 @@ from ivlm_core.messages.cdr import (  # noqa: E402
     DELETE_ALL,
     TEXT_VIEW_FACING,
     CloudData,
+    CollisionObjectData,
     ContactMeshData,
     MarkerData,
     Pose,
     Stamp,
     decode_contact_mesh,
+    decode_marker_array,
+    encode_collision_object,
     encode_contact_mesh,
     encode_image,
     encode_marker_array,
@@ -35,6 +38,7 @@ from ivlm_core.messages.cdr import (  # noqa: E402
 )
 from ivlm_core.messages.images import fill_image  # noqa: E402
 from ivlm_msgs.msg import ContactMesh  # noqa: E402
+from ivlm_ros.rviz_problems import problems_of_bytes, rviz_problems  # noqa: E402
 
 
 def header_message(stamp: Stamp) -> Header:
@@ -78,6 +82,8 @@ def contact_message(data: ContactMeshData) -> ContactMesh:
     )
 
 
+ARRAYS = ("points", "colors")
+
 text = st.text(st.characters(blacklist_characters="\0", blacklist_categories=("Cs",)), max_size=9)
 stamps = st.builds(Stamp, st.integers(-(2**31), 2**31 - 1), st.integers(0, 2**32 - 1), text)
 
@@ -106,6 +112,12 @@ def test_marker_arrays_equal_the_object_route(data: list[MarkerData]) -> None:
     read = deserialize_message(encode_marker_array(data), MarkerArray)
     by_objects = MarkerArray(markers=[marker_message(d) for d in data])
     assert read == deserialize_message(serialize_message(by_objects), MarkerArray)
+    for sent in (encode_marker_array(data), serialize_message(by_objects)):
+        for again, meant in zip(decode_marker_array(sent), data, strict=True):
+            for field in dataclasses.fields(meant):
+                one, other = getattr(again, field.name), getattr(meant, field.name)
+                assert np.array_equal(one, other) if field.name in ARRAYS else one == other
+    assert problems_of_bytes(MarkerArray, encode_marker_array(data)) == rviz_problems(read)
 
 
 @settings(deadline=None, max_examples=40)
@@ -177,6 +189,41 @@ def test_contact_meshes_equal_the_object_route(
         again = decode_contact_mesh(sent)
         for field in dataclasses.fields(data):
             np.testing.assert_array_equal(getattr(again, field.name), getattr(data, field.name))
+
+
+def test_markers_that_are_not_ours_are_refused() -> None:
+    lasting = Marker(ns="theirs")
+    lasting.lifetime.sec = 3
+    with pytest.raises(ValueError, match="lifetime"):
+        decode_marker_array(serialize_message(MarkerArray(markers=[lasting])))
+
+
+@settings(deadline=None, max_examples=40)
+@given(stamps, text, st.integers(0, 5), st.lists(text, max_size=3))
+def test_collision_objects_equal_the_object_route(
+    header: Stamp, name: str, vertices: int, frames: list[str]
+) -> None:
+    """Where moveit_msgs is installed; tests/messages reads the same bytes without it."""
+    moveit = pytest.importorskip("moveit_msgs.msg", reason="moveit_msgs is not on PyPI")
+    rng = np.random.default_rng(vertices)
+    points, faces = rng.normal(size=(vertices, 3)), rng.integers(0, 9, (vertices, 3))
+    poses = rng.normal(size=(len(frames), 7))
+    data = CollisionObjectData(
+        header, name, vertices=points, faces=faces, subframe_names=frames, subframe_poses=poses
+    )
+    by_objects = moveit.CollisionObject(
+        header=header_message(header), id=name, operation=b"\0", subframe_names=frames
+    )
+    for x, y, z, a, b, c, d in poses.tolist():
+        turn = Quaternion(x=a, y=b, z=c, w=d)
+        by_objects.subframe_poses.append(PoseMsg(position=Point(x=x, y=y, z=z), orientation=turn))
+    if vertices:
+        triangles = [MeshTriangle(vertex_indices=face) for face in faces.astype(np.uint32)]
+        corners = [Point(x=x, y=y, z=z) for x, y, z in points.tolist()]
+        by_objects.meshes = [MeshMsg(triangles=triangles, vertices=corners)]
+        by_objects.mesh_poses = [PoseMsg()]
+    read = deserialize_message(encode_collision_object(data), moveit.CollisionObject)
+    assert read == by_objects
 
 
 def test_other_byte_orders_are_refused() -> None:

@@ -83,6 +83,8 @@ class Detector:
     `test_over_dds` has the real one.
     """
 
+    topic = "/detections"
+
     def __init__(self, node: Any, callback: Callable[..., None]) -> None:
         self.found = callback
 
@@ -173,6 +175,17 @@ def test_images_without_detections_are_counted_and_nothing_found_asks_nothing(
     assert rig.got("human_contact") == []
     send(rig, photo, Detection("bottle", 0.4, (20.0, 10.0, 70.0, 50.0)))
     rig.listener.until(lambda: rig.got("human_contact"), "an answer")
+
+
+def test_a_silent_detector_is_told(detecting: MakeRig, photo: np.ndarray) -> None:
+    rig = detecting(input_timeout_s=0.1)
+
+    def told() -> bool:
+        statuses = [s for m in rig.listener.messages["/diagnostics"] for s in m.status]
+        text = "no detections on /detections"
+        return any(s.name.endswith(": detections") and text in s.message for s in statuses)
+
+    rig.listener.until(told, "a warning about missing detections")
 
 
 def test_over_dds(make_rig: MakeRig, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,8 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
 
+from geometry_msgs.msg import Pose as PoseMessage  # noqa: E402
+from geometry_msgs.msg import PoseArray  # noqa: E402
 from rclpy.serialization import deserialize_message  # noqa: E402
 from sensor_msgs.msg import Image, PointCloud2  # noqa: E402
 from std_msgs.msg import Header  # noqa: E402
@@ -201,5 +203,11 @@ def test_the_checklist_reads_clouds_and_images(prediction: Any) -> None:
     assert any("field x is missing" in problem for problem in rviz_problems(cloud))
     image = fill_image(Image(), np.zeros((2, 2), np.float32), "32FC1")
     assert any("garbage" in problem for problem in rviz_problems(image))
+    poses = PoseArray(header=Header(frame_id="camera"), poses=[PoseMessage()])
+    assert rviz_problems(poses) == []
+    poses.poses[0].orientation.w = 0.5
+    assert rviz_problems(poses) == ["poses: a quaternion is not of length one"]
+    poses.poses[0].position.x = float("nan")
+    assert rviz_problems(poses) == ["poses: not all numbers are finite"]
     with pytest.raises(TypeError, match="Header"):
         rviz_problems(Header())

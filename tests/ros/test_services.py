@@ -94,6 +94,28 @@ def test_several_labels_of_one_image(make_rig: MakeRig, photo: np.ndarray) -> No
     assert gone == {ns for m in got[0].markers if (ns := m.ns).startswith("bottle/")}
 
 
+def test_all_three_tasks_at_once(make_rig: MakeRig, photo: np.ndarray) -> None:
+    tasks = ["human_contact", "object_contact", "object_affordance"]
+    rig = make_rig(tasks=tasks)
+    clouds = {task: f"/{rig.name}/{task}_cloud" for task in tasks}
+    for topic in clouds.values():
+        rig.listener.listen(topic, PointCloud2, qos.EVENT)
+    rig.listener.listen(f"/{rig.name}/markers", MarkerArray, qos.LATCHED)
+    rig.send(photo)
+    markers = rig.listener.messages[f"/{rig.name}/markers"]
+    rig.listener.until(lambda: markers, "markers, which come last")
+    rig.listener.until(lambda: all(rig.listener.messages[t] for t in clouds.values()), "clouds")
+    names = [m.ns for m in markers[0].markers if not m.ns.endswith("_caption")]
+    assert names == [f"bottle/{task}" for task in tasks]
+    contact, affordance = rig.got("object_contact")[0], rig.got("object_affordance")[0]
+    np.testing.assert_array_equal(vertices_of(contact), vertices_of(affordance))
+    for task, message in (("object_contact", contact), ("object_affordance", affordance)):
+        (cloud,) = rig.listener.messages[clouds[task]]
+        rows = np.frombuffer(cloud.data, POINT)
+        np.testing.assert_allclose(rows["score"], message.scores, atol=1e-6)
+        assert message.task == task and cloud.header == message.header
+
+
 # --- compressed images ---
 
 

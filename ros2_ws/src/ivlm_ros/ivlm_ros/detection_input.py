@@ -46,6 +46,11 @@ class DetectionInput:
             Detection2DArray, "detections", self._on_detections, qos.LABEL
         )
 
+    @property
+    def topic(self) -> str:
+        """Resolved name of the topic."""
+        return str(self._subscription.topic_name)
+
     def destroy(self) -> None:
         """Unsubscribe."""
         self._node.destroy_subscription(self._subscription)

@@ -61,7 +61,7 @@ class Intake:
         self.image_in: ImageInput | None = None
         self._pairing = self._new_pairing()
         self._labels: tuple[str, ...] = ()
-        self._last_image_s = 0.0
+        self._last_image_s = self._last_detections_s = 0.0
         self._next_image_s = 0.0
         self._arrivals_s: deque[float] = deque(maxlen=_ARRIVALS)
         self.newest: Image | CompressedImage | None = None
@@ -76,6 +76,7 @@ class Intake:
         self._pairing = self._new_pairing()
         if settings.use_detections:
             self._detections_in = DetectionInput(self._node, self._on_detections)
+            self._last_detections_s = time.monotonic()
         self.image_in = ImageInput(
             self._node, self._on_image, settings.image_reliability, settings.image_transport
         )
@@ -112,6 +113,15 @@ class Intake:
         health = input_health(topic, publishers, silence, self._settings().input_timeout_s)
         values = {**health.values, "rate Hz": f"{self._rate_hz(silence):.1f}"}
         return replace(health, values=values)
+
+    def detections_health(self) -> Health | None:
+        """Return whether detections come in; None where nobody waits for them."""
+        if self._detections_in is None:
+            return None
+        topic, silence = self._detections_in.topic, time.monotonic() - self._last_detections_s
+        publishers = self._node.count_publishers(topic)
+        limit = self._settings().input_timeout_s
+        return input_health(topic, publishers, silence, limit, what="detections")
 
     def _rate_hz(self, silence_s: float) -> float:
         """Return how many images came a second lately; 0 where they have stopped."""
@@ -150,6 +160,7 @@ class Intake:
             self._ask_pair(self._pairing.first(nanoseconds(message.header.stamp), asked))
 
     def _on_detections(self, stamp_ns: int, found: tuple[Detection, ...]) -> None:
+        self._last_detections_s = time.monotonic()
         self._ask_pair(self._pairing.second(stamp_ns, found))
 
     def _new_pairing(self) -> Pairing[Frame, tuple[Detection, ...]]:

@@ -436,6 +436,8 @@ class IvlmNode(LifecycleNode):
                 "images replaced by newer": str(self._slot.replaced),
                 "waiting": str(self._slot.waiting),
             }
+            found = self._intake.detections_health() if self._intake is not None else None
+            lines |= {"detections": found} if found is not None else {}
             lines |= self._places.health() if self._places is not None else {}
             lines["pipeline"] = Health(done.level, done.message, {**done.values, **queue})
         message = DiagnosticArray()

@@ -5,9 +5,13 @@ Used by the tests on every message they receive, and by the demo.
 """
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from rclpy.serialization import deserialize_message
+
+from ivlm_core.messages.cdr import MarkerData, decode_marker_array
 
 _KNOWN_TYPES = range(12)  # ARROW_STRIP (12) is in the message but not in RViz
 _ADD, _DELETE, _DELETE_ALL = 0, 2, 3
@@ -25,12 +29,14 @@ def rviz_problems(message: Any) -> list[str]:
     """Return everything RViz would stumble over, empty when there is nothing.
 
     Args:
-        message: a MarkerArray, Marker, PointCloud2 or Image.
+        message: a MarkerArray, Marker, PointCloud2, PoseArray or Image.
 
     Raises:
         TypeError: another kind of message.
     """
     kind = type(message).__name__
+    if kind == "PoseArray":
+        return list(_pose_array_problems(message))
     if kind == "MarkerArray":
         return list(_marker_array_problems(message))
     if kind == "Marker":
@@ -39,7 +45,55 @@ def rviz_problems(message: Any) -> list[str]:
         return list(_cloud_problems(message))
     if kind == "Image":
         return list(_image_problems(message))
-    raise TypeError(f"expected MarkerArray, Marker, PointCloud2 or Image, got {kind}")
+    raise TypeError(f"expected MarkerArray, Marker, PointCloud2, PoseArray or Image, got {kind}")
+
+
+def problems_of_bytes(kind: type, data: bytes) -> list[str]:
+    """Return `rviz_problems` of a message as it was sent.
+
+    A marker array that this package packed is read as arrays: a hundred times as fast as objects.
+    """
+    if kind.__name__ != "MarkerArray":
+        return rviz_problems(deserialize_message(data, kind))
+    markers = [_as_message(marker) for marker in decode_marker_array(data)]
+    return list(_marker_array_problems(SimpleNamespace(markers=markers)))
+
+
+def _as_message(data: MarkerData) -> Any:
+    """Return a marker with the message's names; points and colours stay arrays."""
+    x, y, z = data.pose.position
+    a, b, c, d = data.pose.orientation
+    named = SimpleNamespace
+    stamp = named(sec=data.header.sec, nanosec=data.header.nanosec)
+    return named(
+        header=named(stamp=stamp, frame_id=data.header.frame_id),
+        **{name: getattr(data, name) for name in ("ns", "id", "type", "action", "text")},
+        pose=named(position=named(x=x, y=y, z=z), orientation=named(x=a, y=b, z=c, w=d)),
+        scale=named(**dict(zip("xyz", data.scale, strict=True))),
+        color=named(**dict(zip("rgba", data.color, strict=True))),
+        lifetime=named(sec=0, nanosec=0),
+        frame_locked=data.frame_locked,
+        points=data.points,
+        colors=data.colors,
+    )
+
+
+def _numbers(values: Any, names: str) -> np.ndarray:
+    """Return a list of messages with number fields as rows; an array is one already."""
+    if isinstance(values, np.ndarray):
+        return values
+    rows = [[getattr(value, name) for name in names] for value in values]
+    return np.array(rows, np.float64).reshape(-1, len(names))
+
+
+def _pose_array_problems(message: Any) -> Iterator[str]:
+    yield from _frame_problems(message.header, "poses")
+    places = _numbers([pose.position for pose in message.poses], "xyz")
+    turns = _numbers([pose.orientation for pose in message.poses], "xyzw")
+    if not (np.isfinite(places).all() and np.isfinite(turns).all()):
+        yield "poses: not all numbers are finite"
+    elif (np.abs(np.linalg.norm(turns, axis=1) - 1) > 1e-6).any():
+        yield "poses: a quaternion is not of length one"
 
 
 def _marker_array_problems(message: Any) -> Iterator[str]:
@@ -64,8 +118,7 @@ def _marker_problems(marker: Any) -> Iterator[str]:
     if marker.type not in _KNOWN_TYPES:
         yield f"{where}: type {marker.type} is unknown to RViz"
     yield from _pose_problems(marker, where)
-    points = np.array([(p.x, p.y, p.z) for p in marker.points]).reshape(-1, 3)
-    colours = np.array([(c.r, c.g, c.b, c.a) for c in marker.colors]).reshape(-1, 4)
+    points, colours = _numbers(marker.points, "xyz"), _numbers(marker.colors, "rgba")
     if not np.isfinite(points).all():
         yield f"{where}: points that are not finite"
     if not np.isfinite(colours).all() or (colours < 0).any() or (colours > 1).any():

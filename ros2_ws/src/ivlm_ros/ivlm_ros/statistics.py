@@ -86,7 +86,9 @@ class NodeStatistics:
             return Health(0, "ok", values)
 
 
-def input_health(topic: str, publishers: int, silence_s: float, timeout_s: float) -> Health:
+def input_health(
+    topic: str, publishers: int, silence_s: float, timeout_s: float, what: str = "image"
+) -> Health:
     """Return whether images come in.
 
     Args:
@@ -94,9 +96,12 @@ def input_health(topic: str, publishers: int, silence_s: float, timeout_s: float
         publishers: number of publishers there.
         silence_s: seconds since the last image, or since activation.
         timeout_s: silence that is worth a warning, seconds.
+        what: comes in, and is the topic's name before it is remapped.
     """
     values = {"topic": topic, "publishers": str(publishers), "silence s": f"{silence_s:.1f}"}
     if silence_s <= timeout_s:
         return Health(0, "ok", values)
-    hint = "its publisher sends nothing" if publishers else "nobody publishes there; remap 'image'?"
-    return Health(1, f"no image on {topic} for {silence_s:.0f} s: {hint}", values)
+    hint = (
+        "its publisher sends nothing" if publishers else f"nobody publishes there; remap {what!r}?"
+    )
+    return Health(1, f"no {what} on {topic} for {silence_s:.0f} s: {hint}", values)

@@ -90,10 +90,10 @@ def load_body(topology: str = "anny", model_path: str | Path | None = None) -> B
     if topology not in SMPL_TOPOLOGIES:
         known = ", ".join(("anny", *SMPL_TOPOLOGIES))
         raise ValueError(f"Unknown body topology '{topology}'; known: {known}.")
-    return load_smpl_family(topology, Path(model_path or _find_model_file(topology)))
+    return load_smpl_family(topology, Path(model_path or find_model_file(topology)))
 
 
-def _find_model_file(topology: str) -> Path:
+def find_model_file(topology: str) -> Path:
     """The user's neutral model file in the folder that ``BODY_MODELS_VARIABLE`` names."""
     name = f"{topology.upper()}_NEUTRAL"
     stems = (f"{topology}/{name}", f"{topology}/neutral/model", name)

@@ -10,7 +10,7 @@ import torch
 from scipy.sparse import csc_matrix
 
 from ivlm_core.geometry.body import BODY_PARTS, load_body
-from ivlm_core.geometry.smpl_family import NUM_JOINTS
+from ivlm_core.geometry.smpl_family import NUM_JOINTS, PosableSmpl
 from tests.geometry.body_files import PLACES, tiny_model, write_npz, write_pickle
 
 
@@ -148,3 +148,44 @@ def test_the_folder_of_body_models_is_searched(tmp_path: Path, monkeypatch, plac
     (tmp_path / place).parent.mkdir(parents=True)
     write_npz(tmp_path / place, tiny_model("smplh"))
     assert load_body("smplh").topology == "smplh"
+
+
+@pytest.mark.parametrize("topology", list(NUM_JOINTS))
+def test_any_pose_and_shape_is_that_of_smplx(tmp_path: Path, topology: str):
+    from smplx.lbs import lbs
+
+    data = tiny_model(topology)
+    body = PosableSmpl(topology, write_npz(tmp_path / "model.npz", data))
+    rng = np.random.default_rng(1)
+    joints = NUM_JOINTS[topology]
+    rotations = 0.4 * rng.normal(size=(joints, 3)).astype(np.float32)
+    betas, shift = rng.normal(size=10), np.array([0.3, -0.2, 2.5])
+    tensors = {k: torch.from_numpy(np.asarray(v, np.float32)) for k, v in data.items() if k != "f"}
+    parents = torch.from_numpy(data["kintree_table"][0].astype(np.int64))
+    parents[0] = -1
+    expected, _ = lbs(
+        torch.from_numpy(betas).float()[None],
+        torch.from_numpy(rotations).reshape(1, -1),
+        tensors["v_template"][None],
+        tensors["shapedirs"][..., :10],
+        tensors["posedirs"].reshape(-1, tensors["posedirs"].shape[-1]).T,
+        tensors["J_regressor"],
+        parents,
+        tensors["weights"],
+    )
+    posed = body.posed(rotations, betas, shift)
+    assert posed.dtype == np.float32
+    np.testing.assert_allclose(posed, expected[0].numpy() + shift, atol=1e-5)
+    rest = body.posed(np.zeros((0, 3)), np.zeros(0), np.zeros(3))
+    np.testing.assert_allclose(rest, data["v_template"], atol=1e-6)
+    root = body.posed(np.array([[np.pi, 0, 0]]), np.zeros(0), shift)
+    turned = (data["v_template"] - PLACES[0]) * (1, -1, -1) + PLACES[0] + shift
+    np.testing.assert_allclose(root, turned, atol=1e-5)
+
+
+def test_poses_that_do_not_fit_are_refused(tmp_path: Path):
+    body = PosableSmpl("smpl", write_npz(tmp_path / "model.npz", tiny_model("smpl")))
+    with pytest.raises(ValueError, match=r"rotations of shape \(55, 3\).*24 joints"):
+        body.posed(np.zeros((55, 3)), np.zeros(0), np.zeros(3))
+    with pytest.raises(ValueError, match="11 betas; 'model.npz' has 10"):
+        body.posed(np.zeros((1, 3)), np.zeros(11), np.zeros(3))

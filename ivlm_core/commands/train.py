@@ -49,7 +49,7 @@ class Train:
     batch: int | None = None
     """Not for nano: items of a step and process; default: the recipe's 8."""
     init: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Folder of a finished run, to start from its last weights."""
+    """What to start from: the folder of a finished run, or a model (`nano`, or a folder)."""
     dense_steps: int | None = None
     """Steps of stage 1 (vision on dense labels); default: the recipe's."""
     contact_steps: int | None = None

@@ -4,15 +4,22 @@ import json
 import shutil
 from pathlib import Path
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ivlm_core.model.checkpoint import PROVENANCE_FILE, save_checkpoint
+from ivlm_core.model.checkpoint import (
+    CONFIG_FILE,
+    PROVENANCE_FILE,
+    load_checkpoint,
+    save_checkpoint,
+)
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.positions import resized_places
 from ivlm_core.model.processor import Processor
 
 WEIGHTS = "model.safetensors"
+_WORD_TABLES = ("vlm.language.model.embed_tokens.weight", "vlm.language.lm_head.weight")
 
 DENSE, CONTACT, SURFACE = "dense", "contact", "surface"
 """The stages, and what their checkpoints are called; fine-tuning has only the second."""
@@ -35,6 +42,11 @@ def replace_state(written: Path, folder: Path) -> None:
         folder.rename(before)
     written.rename(folder)
     shutil.rmtree(before, ignore_errors=True)
+
+
+def is_model(folder: Path) -> bool:
+    """Whether a folder holds a finished model, not the checkpoints of a run."""
+    return (folder / CONFIG_FILE).is_file()
 
 
 def last_checkpoint(run: Path) -> Path:
@@ -62,6 +74,35 @@ def load_weights(folder: Path, stage: nn.Module) -> None:
             f"{file} is of a network of other parts or sizes; train both with the same "
             f"configuration and categories: {error}"
         ) from error
+
+
+def load_model(folder: Path, model: IvlmModel, processor: Processor) -> None:
+    """Load the weights of a finished model, which may know other words and read smaller pictures.
+
+    Words that both know keep their meaning; new ones start anew. Place embeddings of pictures of
+    another size are interpolated. What only training uses is not there, and starts anew.
+
+    Raises:
+        FileNotFoundError, CheckpointError: there is no such model, or it is damaged.
+        ValueError: its network has other parts or sizes.
+    """
+    known, known_processor = load_checkpoint(folder)
+    weights = _of_this_size(known.state_dict(), model)
+    own, before, after = model.state_dict(), *(_vocabulary(p) for p in (known_processor, processor))
+    rows = torch.tensor([(after[word], before[word]) for word in after.keys() & before.keys()])
+    for name in _WORD_TABLES:
+        table = own[name].clone()
+        if table.shape[1] == weights[name].shape[1]:
+            table[rows[:, 0]] = weights[name][rows[:, 1]]
+            weights[name] = table
+    try:
+        model.load_state_dict(weights)
+    except RuntimeError as error:
+        raise ValueError(f"{folder} is a model of other parts or sizes: {error}") from error
+
+
+def _vocabulary(processor: Processor) -> dict[str, int]:
+    return dict(processor.tokenizer.get_vocab())
 
 
 def _of_this_size(weights: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:

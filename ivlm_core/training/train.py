@@ -17,6 +17,7 @@ from ivlm_core.model.checkpoint import save_checkpoint
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.presets import NANO
 from ivlm_core.model.prompts import PHOTO_TASK, TASKS
+from ivlm_core.pipeline import model_folder
 from ivlm_core.training.arrays import TrainingArrays
 from ivlm_core.training.regions import body_regions
 from ivlm_core.training.run import Pictures, Precision, Schedule, StageRun, Trained
@@ -34,7 +35,9 @@ from ivlm_core.training.state import (
     DENSE,
     SURFACE,
     KeptModels,
+    is_model,
     last_checkpoint,
+    load_model,
     load_weights,
 )
 from ivlm_core.training.surface_stage import SurfaceStage
@@ -53,7 +56,8 @@ class TrainConfig:
     """Where checkpoints, logs and the finished model folder `model/` go; an unfinished run in it
     is continued."""
     init: Path | None = None
-    """A finished run (its `out`) whose last weights this one starts from; None starts anew."""
+    """What this one starts from: a finished run (its `out`), with all of its weights; or a model
+    (`nano`, or a folder), which may know other labels. None starts anew."""
     model: IvlmConfig = NANO
     """Sizes of the network."""
     dense: Schedule = field(default_factory=lambda: Schedule(steps=3000, learning_rate=1e-3))
@@ -122,7 +126,11 @@ def train(config: TrainConfig) -> Path:
     questions = Questions(processor, arrays, load_body(config.model.body), regions)
     stage1 = DenseStage(model, heads, questions, arrays, training, config.dense_batch, config.seed)
     if config.init is not None:
-        load_weights(last_checkpoint(config.init), stage1)
+        start = model_folder(config.init)
+        if is_model(start):
+            load_model(start, model, processor)
+        else:
+            load_weights(last_checkpoint(start), stage1)
     model.train()
     run1 = StageRun(
         DENSE,

@@ -16,6 +16,8 @@ from torch import nn
 
 from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.geometry.body import BODY_PARTS
+from ivlm_core.model.build import build
+from ivlm_core.model.checkpoint import save_checkpoint
 from ivlm_core.model.positions import resized_places
 from ivlm_core.model.presets import TINY
 from ivlm_core.model.prompts import PHOTO_TASK, TASKS
@@ -30,6 +32,7 @@ from ivlm_core.training.state import (
     WEIGHTS,
     existing_state,
     last_checkpoint,
+    load_model,
     load_weights,
     replace_state,
 )
@@ -101,6 +104,26 @@ def test_a_run_starts_from_the_weights_of_another(data: Path, tmp_path: Path) ->
     assert sum(anew.values()) == pytest.approx(sum(learned.values()), rel=0.1)
     provenance = json.loads((second / "model" / "provenance.json").read_text())
     assert provenance["recipe"]["init"] == "first"
+
+
+def test_a_run_starts_from_a_model_that_knows_other_words(data: Path, tmp_path: Path) -> None:
+    old, before = build(TINY, ["bottle", "anvil"], ["left hand", "right hand"])
+    save_checkpoint(tmp_path / "model", old, before, {})
+    larger = replace(TINY, vision=replace(TINY.vision, image_size=64))
+    new, processor = build(larger, ["bottle", "gong"], ["left hand", "right hand", "nose"])
+    load_model(tmp_path / "model", new, processor)
+    vocabularies = [p.tokenizer.get_vocab() for p in (before, processor)]
+    both = vocabularies[0].keys() & vocabularies[1].keys()
+    assert len(both) > 50 and set(vocabularies[1]) - both
+    tables = [m.vlm.language.get_input_embeddings().weight for m in (old, new)]
+    for word in both:
+        assert torch.equal(*(t[v[word]] for t, v in zip(tables, vocabularies, strict=True)))
+    assert torch.equal(old.projection[0].weight, new.projection[0].weight)
+    wider = replace(TINY, language=replace(TINY.language, hidden_size=64))
+    with pytest.raises(ValueError, match="of other parts or sizes"):
+        load_model(tmp_path / "model", *build(wider, ["bottle"], ["left hand"]))
+    folder = train(replace(tiny_config(data, tmp_path / "run", dense=1), init=tmp_path / "model"))
+    assert json.loads((folder / "provenance.json").read_text())["recipe"]["init"] == "model"
 
 
 def test_two_processes_learn_what_one_learns_from_two_batches(data: Path, tmp_path: Path) -> None:

@@ -18,6 +18,7 @@ BROAD_REACH = 0.020
 OTHER_REACH = 0.010
 FLOOR_REACH = 0.020
 BROAD = {"chair", "stool", "bench", "bicycle", "skateboard", "surfboard", "backpack", "hat", "ball"}
+BROAD |= {"table", "sofa", "bed", "motorcycle", "snowboard", "skis"}
 """Categories that touch more than hands."""
 LIMIT = {
     "backpack": 0.028,
@@ -27,6 +28,10 @@ LIMIT = {
     "bench": 0.014,
     "bicycle": 0.016,
     "headphones": 0.016,
+    "motorcycle": 0.016,
+    "table": 0.014,
+    "sofa": 0.025,
+    "bed": 0.025,
 }
 """Deepest penetration per category (soft straps and pads, flesh on seats), metres."""
 HARD_LIMIT = 0.010

@@ -6,21 +6,29 @@ from typing import Any
 
 import numpy as np
 
-from ivlm_core.synthesis import grasp, slung, support, worn
+from ivlm_core.synthesis import grasp, lean, play, slide, slung, support, worn
 from ivlm_core.synthesis.item import Item
+from ivlm_core.synthesis.lie import lie as lie_on
 from ivlm_core.synthesis.limbs import LETTER, SIDES, SIGN, arm_length, leg_length
+from ivlm_core.synthesis.objects import ObjectInstance
 from ivlm_core.synthesis.objects.primitives import Array
 from ivlm_core.synthesis.person import Person, UnsuitableError, part_vertices
 from ivlm_core.synthesis.rotations import about, basis, frame, unit, yaw
 from ivlm_core.synthesis.templates import Template
 
-LEGS = ("sit", "ride", "board", "kick")
+LEGS = ("sit", "ride", "board", "kick", "lie", "ski")
 """Actions that decide how the person stands or sits."""
 PHASES: dict[str, int] = {
     "sit": 0,
     "ride": 0,
     "board": 0,
     "kick": 0,
+    "lie": 0,
+    "ski": 0,
+    "lean_on": 1,
+    "push": 1,
+    "open_door": 1,
+    "push_flat": 1,
     "wear_backpack": 2,
     "wear_hat": 2,
     "between_hands": 3,
@@ -29,6 +37,9 @@ PHASES: dict[str, int] = {
     "over_shoulder": 3,
     "over_forearm": 3,
     "pole_on_floor": 3,
+    "type_on_lap": 3,
+    "type_on_hand": 3,
+    "play_guitar": 3,
 }
 """Order of the actions; what is not named comes last."""
 
@@ -53,6 +64,18 @@ def perform(person: Person, item: Item, template: Template, side: str) -> None:
     ACTIONS[template.action](person, item, side, dict(template.options))
 
 
+def suits(template: Template, instance: ObjectInstance) -> bool:
+    """Whether an instance can be used as a template says: the right kind, with its grip."""
+    options = template.options
+    if instance.category == "umbrella":
+        opened = instance.sizes.get("open", 1.0) > 0.5
+        if opened == bool(options.get("furled", False)):
+            return False
+    if template.action == "beside":
+        return any(grip in instance.frames for grip in options["grips"])
+    return "needs" not in options or options["needs"] in instance.frames
+
+
 def _direction(person: Person, side: str, name: str, point: Array) -> Array:
     """A named direction of a template in the world [3], with some noise."""
     rng = person.rng
@@ -74,9 +97,8 @@ def _direction(person: Person, side: str, name: str, point: Array) -> Array:
 def hold(person: Person, item: Item, side: str, options: dict[str, Any]) -> None:
     """Hold an item in one hand in a region."""
     rng = person.rng
-    opened = item.instance.sizes.get("open", 1.0) > 0.5
-    if options.pop("furled", False) == opened and item.category == "umbrella":
-        raise UnsuitableError("umbrella open or furled")
+    options.pop("furled", None)
+    options.pop("needs", None)
     grip = options.pop("grip", "grip")
     if side == "left" and f"{grip}_left_hand" in item.instance.frames:
         grip = f"{grip}_left_hand"
@@ -224,6 +246,11 @@ def sit(person: Person, item: Item, side: str, options: dict[str, Any]) -> None:
     support.sit(person, item, turn=turn + person.rng.normal(0, 0.05), **options)
 
 
+def lie(person: Person, item: Item, side: str, options: dict[str, Any]) -> None:
+    """Lie on the back."""
+    lie_on(person, item, **options)
+
+
 def ride(person: Person, item: Item, side: str, options: dict[str, Any]) -> None:
     """Ride a bicycle."""
     one = options.pop("one", False)
@@ -261,10 +288,7 @@ def bike_beside(person: Person, item: Item, side: str, options: dict[str, Any]) 
 def beside(person: Person, item: Item, side: str, options: dict[str, Any]) -> None:
     """Stand by an item on the floor with one or both hands on it."""
     rng = person.rng
-    available = [g for g in options["grips"] if g in item.instance.frames]
-    if not available:
-        raise UnsuitableError("no such grip")
-    grip = available[0]
+    grip = next(g for g in options["grips"] if g in item.instance.frames)
     both = item.side == "both"
     ahead = options.get("ahead", 0.10) + rng.uniform(-0.05, 0.08)
     front = item.category == "chair"
@@ -277,7 +301,7 @@ def beside(person: Person, item: Item, side: str, options: dict[str, Any]) -> No
     held = item.frame(grip)[:3, 3]
     item.move(np.array([across - held[0], 0.0, ahead - held[2]]))
     if front:
-        _clear_legs(person, item)
+        lean.keep_clear(person, item, np.array([0, 0, 1.0]))
     for s in SIDES if both else (side,):
         shift = 0.0
         if both:
@@ -286,19 +310,6 @@ def beside(person: Person, item: Item, side: str, options: dict[str, Any]) -> No
         pole = person.chest @ np.array([SIGN[s] * rng.uniform(0.5, 1.0), -0.5, -0.6])
         grasp.take(person, s, item, grip, shift=shift, pole=pole, roll=not front)
         person.busy.add(s)
-
-
-def _clear_legs(person: Person, item: Item) -> None:
-    """Move an item forwards until it no longer meets the body."""
-    points = person.pose.vertices()[::3]
-    for _ in range(6):
-        near = item.near(points)
-        if len(near) == 0:
-            return
-        least = float(item.distance(points[near]).min())
-        if least > 0.01:
-            return
-        item.move(np.array([0, 0, 0.015 - least]))
 
 
 def upright_board(person: Person, item: Item, side: str, options: dict[str, Any]) -> None:
@@ -443,6 +454,15 @@ ACTIONS: dict[str, Callable[[Person, Item, str, dict[str, Any]], None]] = {
     "over_forearm": over_forearm,
     "pole_on_floor": pole_on_floor,
     "kick": kick,
+    "lie": lie,
+    "ski": slide.ski,
+    "lean_on": lean.lean_on,
+    "push": lean.push,
+    "open_door": lean.open_door,
+    "push_flat": lean.push_flat,
+    "type_on_lap": play.type_on_lap,
+    "type_on_hand": play.type_on_hand,
+    "play_guitar": play.play_guitar,
 }
 """Actions by name."""
 

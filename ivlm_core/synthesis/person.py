@@ -87,6 +87,7 @@ class Person:
         self.hands = {side: Hand(self.pose, _topology(self.pose, side)) for side in SIDES}
         self.busy: set[str] = set()
         self.seated = False
+        self.bed: Item | None = None
         self.legs: dict[str, Any] = {}
         self.floor = 0.0
 

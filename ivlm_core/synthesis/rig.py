@@ -137,6 +137,8 @@ class Pose:
     def set(self, bone: str, turn: Array) -> None:
         """Give a bone a world rotation relative to rest [3, 3]; what hangs from it follows."""
         self.rotate(bone, turn @ self.turn_of(bone).T)
+        # As given: what rounding left over would double with every call.
+        self.turns[self.rig.index[bone]] = turn
 
     def restore(self, turns: Array) -> None:
         """Take back the rotations of all bones [B, 3, 3]."""

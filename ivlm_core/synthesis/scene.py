@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivlm_core.synthesis import contact
-from ivlm_core.synthesis.interact import LEGS, PHASES, perform
+from ivlm_core.synthesis.interact import LEGS, PHASES, perform, suits
 from ivlm_core.synthesis.item import Item
+from ivlm_core.synthesis.lie import rest_arm
 from ivlm_core.synthesis.limbs import LETTER, SIDES, SIGN
-from ivlm_core.synthesis.objects import CATEGORIES
+from ivlm_core.synthesis.objects import CATEGORIES, ObjectInstance
 from ivlm_core.synthesis.person import Person, UnsuitableError, part_vertices
 from ivlm_core.synthesis.pool import ObjectPool
 from ivlm_core.synthesis.rig import Bodies
@@ -36,6 +37,8 @@ CARRIED = {
 """Actions whose object does not stand on the floor."""
 BYSTANDER = 0.20
 NOTHING = 0.05
+SEATED = ("sit", "lie")
+BESIDE_SEAT = ("hang", "hang_out", "side_low", "behind")
 STANDING_AROUND = (
     "bottle",
     "mug",
@@ -117,8 +120,10 @@ def _choose(rng: np.random.Generator, choices: list[Template]) -> Template:
     return mine[int(rng.integers(len(mine)))]
 
 
-def _free(template: Template, used: set[str], hands: int) -> bool:
-    """Whether a template can be added to what is used already."""
+def _free(template: Template, chosen: list[Template]) -> bool:
+    """Whether a template can be added to what is chosen already."""
+    used = {use for t in chosen for use in t.uses}
+    hands = 2 - sum(2 if u == "hands" else 1 for t in chosen for u in t.uses if "hand" in u)
     needs = set(template.uses)
     if "hands" in needs and hands < 2 or "hand" in needs and hands < 1:
         return False
@@ -126,6 +131,13 @@ def _free(template: Template, used: set[str], hands: int) -> bool:
         template.action in ("beside", "bike_beside", "upright_board", "pole_on_floor")
         and "legs" in used
     ):
+        return False
+    together = [template, *chosen]
+    # A seat is where a hand beside the body would hang.
+    beside = any(t.options.get("region") in BESIDE_SEAT for t in together)
+    if beside and any(t.action in SEATED for t in together):
+        return False
+    if template.on_seat and not any(t.action == "sit" for t in chosen):
         return False
     return not (needs - {"hand", "hands"}) & used
 
@@ -143,12 +155,12 @@ def draw_templates(rng: np.random.Generator, split: str, first: str | None) -> l
     table = list(of_split(split))
     mine = [t for t in table if t.category == first]
     chosen = [mine[int(rng.integers(len(mine)))]]
+    if chosen[0].on_seat:
+        chosen.append(_choose(rng, [t for t in table if t.action == "sit"]))
     wanted = 1 + int(rng.uniform() < SECOND_OBJECT) + int(rng.uniform() < 0.06)
     while len(chosen) < wanted:
-        used = {use for t in chosen for use in t.uses}
-        hands = 2 - sum(2 if u == "hands" else 1 for t in chosen for u in t.uses if "hand" in u)
         taken = {t.category for t in chosen}
-        able = [t for t in table if t.category not in taken and _free(t, used, hands)]
+        able = [t for t in table if t.category not in taken and _free(t, chosen)]
         if not able:
             break
         chosen.append(_choose(rng, able))
@@ -192,7 +204,7 @@ def _attempt(
     numbers = bodies.of_split(split)
     shape = bodies.shape(numbers[int(rng.integers(len(numbers)))])
     person = Person(bodies.rig, shape, rng)
-    items = [Item(pool.draw(rng, split, t.category)) for t in templates]
+    items = [Item(_suitable(rng, pool, split, t)) for t in templates]
     order = sorted(range(len(templates)), key=lambda k: PHASES.get(templates[k].action, 4))
     posed = False
     sides = list(SIDES)
@@ -237,6 +249,17 @@ def _attempt(
     return Scene(person, items, vertices, normals, contacts, ground, floor, name, attempt + 1)
 
 
+def _suitable(
+    rng: np.random.Generator, pool: ObjectPool, split: str, template: Template
+) -> ObjectInstance:
+    """Draw an instance that can be used as a template says."""
+    for _ in range(12):
+        instance = pool.draw(rng, split, template.category)
+        if suits(template, instance):
+            return instance
+    raise UnsuitableError("no instance of this kind")
+
+
 def _stand(person: Person) -> None:
     """Stand somehow."""
     rng = person.rng
@@ -276,7 +299,9 @@ def _rest_arm(person: Person, side: str, items: list[Item], held: str | None) ->
     for _ in range(8):
         region = free_place(rng, held)
         try:
-            if person.seated and rng.uniform() < 0.6:
+            if person.bed is not None and rng.uniform() < 0.8:
+                rest_arm(person, side)
+            elif person.bed is None and person.seated and rng.uniform() < 0.6:
                 _lap(person, side)
             else:
                 person.free_arm(side, region, curl)

@@ -4,9 +4,10 @@ import numpy as np
 
 from ivlm_core.synthesis.grasp import take
 from ivlm_core.synthesis.item import Item
-from ivlm_core.synthesis.limbs import LETTER, SIDES, SIGN, arm_length, leg_length, sole_drop
+from ivlm_core.synthesis.lean import lean_to
+from ivlm_core.synthesis.limbs import LETTER, SIDES, SIGN, leg_length, sole_drop
 from ivlm_core.synthesis.objects.primitives import Array
-from ivlm_core.synthesis.person import Person, UnsuitableError, part_vertices
+from ivlm_core.synthesis.person import Person, part_vertices
 from ivlm_core.synthesis.rotations import about, frame, yaw
 
 SUNK = 0.009
@@ -54,8 +55,9 @@ def sit(
     under = part_vertices("hips", "thigh")
     behind = part_vertices("hips", "back")
     against = back and "backrest" in item.instance.frames
+    front = item.instance.sizes.get("seat_front")
     for _ in range(4):
-        _sitting_legs(person, facing, legs)
+        _sitting_legs(person, facing, legs, front)
         if against:
             gap = person.depth(item, behind)
             rest = item.frame("backrest")
@@ -71,8 +73,11 @@ def sit(
     person.look(rng.uniform(-0.5, 0.5), rng.uniform(-0.1, 0.35))
 
 
-def _sitting_legs(person: Person, facing: Array, legs: str) -> None:
-    """Put the feet of a sitting person, on the floor where they reach it."""
+def _sitting_legs(person: Person, facing: Array, legs: str, front: float | None) -> None:
+    """Put the feet of a sitting person, on the floor where they reach it.
+
+    `front` is where a seat that reaches down to the floor ends, metres ahead; feet stay before it.
+    """
     pose = person.pose
     length, drop = leg_length(pose), sole_drop(pose)
     state = person.legs
@@ -95,6 +100,8 @@ def _sitting_legs(person: Person, facing: Array, legs: str) -> None:
         if legs == "crossed":
             across = -SIGN[side] * 0.05
         z = local[2] + 0.46 * length + state["ahead"][side]
+        if front is not None:
+            z = max(z, front + 0.09 + max(state["ahead"][side], 0.0))
         if legs == "crossed":
             z += 0.10 + (0.07 if side == "left" else -0.07)
         goal = facing @ np.array([centre[0] + across, 0.0, z])
@@ -149,36 +156,14 @@ def ride(person: Person, item: Item, *, hands: str = "both", shift: float = 0.0)
             break
         pose.move(np.array([0, -(gap + SUNK), 0]))
     holding = SIDES if hands == "both" else (hands,)
-    _lean_to(person, item, [f"grip_{side}" for side in holding])
+    bar = {side: item.frame(f"grip_{side}")[:3, 3] + (0, 0.05, -0.06) for side in holding}
+    lean_to(person, bar, rng.uniform(0.80, 0.92))
     person.look(rng.uniform(-0.4, 0.4), rng.uniform(-0.75, -0.3))
     for side in holding:
         out = np.array([SIGN[side] * 0.9, -0.6, -0.3])
         grip = f"grip_{side}"
         take(person, side, item, grip, pole=out, roll=True)
         person.busy.add(side)
-
-
-def _lean_to(person: Person, item: Item, grips: list[str]) -> None:
-    """Lean the trunk forwards until the hands reach their grips with bent elbows."""
-    pose, rng = person.pose, person.rng
-    want = rng.uniform(0.80, 0.92)
-    start = pose.turns.copy()
-    for lean in np.radians(np.arange(0, 66, 4)):
-        pose.restore(start)
-        person.trunk(float(lean))
-        far = max(
-            float(
-                np.linalg.norm(
-                    item.frame(grip)[:3, 3]
-                    + (0, 0.05, -0.06)
-                    - pose.head(f"upperarm01.{LETTER['left' if 'left' in grip else 'right']}")
-                )
-            )
-            for grip in grips
-        )
-        if far < want * arm_length(pose, "left"):
-            return
-    raise UnsuitableError("handlebar too far")
 
 
 def board(
@@ -230,13 +215,13 @@ def board(
         aside = np.array([0, 0, 1.0]) * rng.uniform(-0.30, -0.2) - nose * rng.uniform(0.0, 0.2)
         places[trail] = np.array([places[trail][0], 0.0, places[trail][2]]) + aside
     person.feet(places, turns, rng.uniform(*crouch))
-    _settle_feet(person, item, [lead] if push else list(SIDES), places, turns)
+    settle_feet(person, item, [lead] if push else list(SIDES), places, turns)
     lean = rng.uniform(0.05, 0.45)
     person.trunk(lean, sign * rng.uniform(0.0, 0.45), rng.uniform(-0.08, 0.08))
     person.look(sign * rng.uniform(0.1, 0.7), -lean * 0.6)
 
 
-def _settle_feet(
+def settle_feet(
     person: Person, item: Item, sides: list[str], places: dict[str, Array], turns: dict[str, Array]
 ) -> None:
     """Lift or lower feet until their soles touch an item."""
@@ -251,4 +236,4 @@ def _settle_feet(
             person.foot(side, places[side], turns[side])
 
 
-__all__ = ["SUNK", "board", "ride", "sit"]
+__all__ = ["SUNK", "board", "ride", "settle_feet", "sit"]

@@ -25,6 +25,7 @@ class Template:
         options: arguments of the action.
         affordances: what the object is used for.
         test: held out for the test split.
+        on_seat: the person sits on something, so a row with the action "sit" goes with it.
     """
 
     category: str
@@ -34,6 +35,7 @@ class Template:
     affordances: tuple[str, ...]
     options: Mapping[str, Any] = field(default_factory=dict)
     test: bool = False
+    on_seat: bool = False
 
     @property
     def full_name(self) -> str:
@@ -140,6 +142,143 @@ def _anywhere(
         _hold(category, f"held_{region}", region, affordances, **options) for region in regions
     )
 
+
+def _stand_at(
+    category: str,
+    name: str,
+    action: str,
+    affordances: tuple[str, ...],
+    test: bool = False,
+    both: bool = False,
+    **options: Any,
+) -> Template:
+    """A row for one or both hands of someone who stands at something large."""
+    uses = ("legs", "hands" if both else "hand")
+    return Template(category, name, action, uses, affordances, options, test)
+
+
+def _lie(category: str, name: str, test: bool = False, **options: Any) -> Template:
+    return Template(category, name, "lie", ("legs", "back", "head"), ("lay",), options, test)
+
+
+def _both(
+    category: str,
+    name: str,
+    action: str,
+    affordances: tuple[str, ...],
+    test: bool = False,
+    on_seat: bool = False,
+    **options: Any,
+) -> Template:
+    """A row for something used with both hands; `on_seat` by a sitting person."""
+    return Template(category, name, action, ("hands",), affordances, options, test, on_seat)
+
+
+_SUPPORT, _PRESS, _PLAY = ("support",), ("press",), ("play",)
+_LARGE = (
+    _stand_at("table", "lean_both", "lean_on", _SUPPORT, both=True),
+    _stand_at("table", "lean_one", "lean_on", _SUPPORT),
+    _stand_at("table", "beside", "lean_on", _SUPPORT, turn=1.1),
+    _sit("table", "edge", affordance="sit"),
+    _stand_at("table", "lean_far", "lean_on", _SUPPORT, True, both=True, inwards=(0.20, 0.28)),
+    _sit("table", "edge_forward", True, lean=(0.2, 0.45)),
+    _stand_at("table", "aslant", "lean_on", _SUPPORT, True, turn=0.6),
+    _sit("sofa", "upright"),
+    _sit("sofa", "back", back=True),
+    _sit("sofa", "end", place="seat_left", back=True),
+    _sit("sofa", "forward", lean=(0.25, 0.5), legs="apart"),
+    _lie("sofa", "lie", legs="bent"),
+    _sit("sofa", "other_end", True, place="seat_right", legs="one_stretched", back=True),
+    _lie("sofa", "lie_tucked", True, legs="tucked"),
+    _lie("bed", "lie"),
+    _lie("bed", "lie_bent", legs="bent"),
+    _sit("bed", "edge"),
+    _sit("bed", "edge_forward", lean=(0.2, 0.45), legs="apart"),
+    _lie("bed", "lie_one_bent", True, legs="one_bent"),
+    _sit("bed", "foot_end", True, place="seat_right", lean=(-0.3, -0.15)),
+    _both("laptop", "type_on_lap", "type_on_lap", _PRESS, on_seat=True),
+    _both("laptop", "type_on_hand", "type_on_hand", _PRESS),
+    _hold("laptop", "carry", "hang", ("carry",), thumb=AHEAD, axis="edge", grip="carry"),
+    _hold("laptop", "held_front", "front_mid", ("carry",), palm=UP, grip="under"),
+    _hold("laptop", "held_low", "front_low", ("carry",), True, palm=UP, grip="under"),
+    _both("laptop", "type_high", "type_on_hand", _PRESS, True, place=(-0.30, 0.62)),
+    _both("keyboard", "type_on_lap", "type_on_lap", _PRESS, on_seat=True),
+    _both("keyboard", "type_on_hand", "type_on_hand", _PRESS),
+    _hold("keyboard", "carry", "hang", ("carry",), thumb=AHEAD, axis="edge", grip="carry"),
+    _hold("keyboard", "held_side", "side_low", ("carry",), thumb=AHEAD, axis="edge", grip="carry"),
+    _hold("keyboard", "show", "front_mid", ("grasp",), True, axis="edge", grip="carry", thumb=UP),
+    _both("keyboard", "type_high", "type_on_hand", _PRESS, True, place=(-0.30, 0.62)),
+    _both("guitar", "play", "play_guitar", _PLAY),
+    _both("guitar", "play_level", "play_guitar", _PLAY, angle=(-0.05, 0.2)),
+    _both("guitar", "play_seated", "play_guitar", _PLAY, on_seat=True),
+    _hold("guitar", "hold_neck", "side_mid", ("grasp", "lift"), thumb=UP, grip="grip_neck"),
+    _both("guitar", "play_steep", "play_guitar", _PLAY, True, angle=(0.65, 0.95)),
+    _both("guitar", "play_low", "play_guitar", _PLAY, True, low=0.10, angle=(0.3, 0.6)),
+    Template("motorcycle", "ride", "ride", ("legs", "hands"), ("ride", "sit")),
+    Template("motorcycle", "ride_one_hand", "ride", ("legs", "hand"), ("ride",), {"one": True}),
+    Template("motorcycle", "push", "bike_beside", ("legs", "hand"), ("push",), {"grip": "grip_"}),
+    Template(
+        "motorcycle",
+        "ride_back",
+        "ride",
+        ("legs", "hands"),
+        ("ride", "sit"),
+        {"shift": 0.08},
+        True,
+    ),
+    Template(
+        "motorcycle",
+        "hold_saddle",
+        "bike_beside",
+        ("legs", "hand"),
+        ("move",),
+        {"grip": "grip_saddle"},
+        True,
+    ),
+    _stand_at("trash can", "push", "push", ("push",), both=True, needs="grip_left"),
+    _stand_at("trash can", "push_one_hand", "push", ("push",), needs="grip_left"),
+    _stand_at("trash can", "press_lid", "lean_on", ("open",), inwards=(0.05, 0.16)),
+    _pair("trash can", "carry", (-0.70, 0.45), ("move",), grips="palm", needs="palm_left"),
+    _stand_at("trash can", "tip", "push", ("pull",), True, both=True, needs="grip_left", tip=True),
+    _stand_at(
+        "trash can", "press_lid_both", "lean_on", ("open",), True, both=True, inwards=(0.05, 0.16)
+    ),
+    _stand_at("shopping cart", "push", "push", ("push",), both=True),
+    _stand_at("shopping cart", "push_near", "push", ("push",), both=True, ahead=(0.30, 0.45)),
+    _stand_at("shopping cart", "push_one_hand", "push", ("push",)),
+    _stand_at("shopping cart", "push_far", "push", ("push",), True, both=True, ahead=(0.8, 0.95)),
+    _stand_at("shopping cart", "one_hand_far", "push", ("push",), True, ahead=(0.8, 0.95)),
+    _stand_at("refrigerator", "open", "open_door", ("open",)),
+    _stand_at("refrigerator", "open_top", "open_door", ("open",), grip="handle_top"),
+    _stand_at("refrigerator", "push_door", "push_flat", ("push",)),
+    _stand_at("refrigerator", "open_aside", "open_door", ("open",), True, turn=0.7),
+    _stand_at("refrigerator", "push_both", "push_flat", ("push",), True, both=True),
+    _stand_at("door", "open", "open_door", ("open",)),
+    _stand_at("door", "open_near", "open_door", ("open", "pull"), reach=(0.42, 0.55)),
+    _stand_at("door", "push", "push_flat", ("push",)),
+    _stand_at("door", "open_aside", "open_door", ("open",), True, turn=0.7),
+    _stand_at("door", "push_both", "push_flat", ("push",), True, both=True),
+    Template("snowboard", "regular", "board", ("legs",), ("ride",), {"regular": True}),
+    Template("snowboard", "goofy", "board", ("legs",), ("ride",), {"regular": False}),
+    _hold("snowboard", "carry", "hang_out", ("carry",), thumb=AHEAD, axis="edge", grip="carry"),
+    Template("snowboard", "crouch", "board", ("legs",), ("ride",), {"crouch": (0.66, 0.78)}, True),
+    Template(
+        "snowboard", "narrow", "board", ("legs",), ("ride",), {"spread": 0.8, "push": False}, True
+    ),
+    Template("skis", "glide", "ski", ("legs",), ("ride",)),
+    Template("skis", "upright", "ski", ("legs",), ("ride",), {"crouch": (0.96, 0.985)}),
+    Template("skis", "lean", "ski", ("legs",), ("ride",), {"lean": (0.4, 0.65)}),
+    Template(
+        "skis",
+        "tuck",
+        "ski",
+        ("legs",),
+        ("ride",),
+        {"crouch": (0.68, 0.78), "lean": (0.6, 0.9)},
+        True,
+    ),
+    Template("skis", "low", "ski", ("legs",), ("ride",), {"crouch": (0.74, 0.83)}, True),
+)
 
 TEMPLATES: tuple[Template, ...] = (
     _hold("bottle", "front", "front_mid", _WRAP, thumb=UP),
@@ -609,6 +748,7 @@ TEMPLATES: tuple[Template, ...] = (
         palm="face",
         tilt=0.9,
     ),
+    *_LARGE,
 )
 """All interactions."""
 

@@ -68,6 +68,20 @@ LONGEST = {
     "toothbrush": (0.15, 0.25),
     "broom": (1.1, 1.45),
     "remote": (0.13, 0.24),
+    # Large things.
+    "table": (0.68, 1.8),
+    "sofa": (1.3, 2.4),
+    "bed": (1.95, 2.3),
+    "laptop": (0.25, 0.40),
+    "keyboard": (0.26, 0.47),
+    "guitar": (0.85, 1.2),
+    "motorcycle": (1.8, 2.3),
+    "trash can": (0.55, 1.2),
+    "shopping cart": (0.9, 1.15),
+    "refrigerator": (1.45, 1.9),
+    "door": (2.0, 2.3),
+    "snowboard": (1.35, 1.7),
+    "skis": (1.45, 1.9),
 }
 NEEDED_FRAMES = {
     "bottle": {"grip", "grip_neck", "mouth"},
@@ -104,6 +118,20 @@ NEEDED_FRAMES = {
     "toothbrush": {"grip", "mouth"},
     "broom": {"grip", "grip_second"},
     "remote": {"grip"},
+    # Large things.
+    "table": {"edge", "seat"},
+    "sofa": {"seat", "seat_left", "seat_right", "backrest", "lie"},
+    "bed": {"seat", "seat_right", "lie", "pillow"},
+    "laptop": {"keys_left", "keys_right", "under", "screen", "carry"},
+    "keyboard": {"keys_left", "keys_right", "under", "carry"},
+    "guitar": {"grip_neck", "strum", "back"},
+    "motorcycle": {"saddle", "grip_left", "grip_right", "pedal_left", "pedal_right"},
+    "trash can": {"edge"},
+    "shopping cart": {"grip_left", "grip_right", "front"},
+    "refrigerator": {"handle", "handle_top", "panel"},
+    "door": {"handle", "panel"},
+    "snowboard": {"deck", "foot_front", "foot_back", "carry"},
+    "skis": {"foot_left", "foot_right"},
 }
 # Frames that lie on the surface, with the axis that points out of it (+1) or into it (-1).
 SURFACE_FRAMES = {
@@ -122,6 +150,14 @@ SURFACE_FRAMES = {
     "armrest_left": (1, 1),
     "ear_left": (2, 1),
     "ear_right": (2, 1),
+    "edge": (1, 1),
+    "lie": (1, 1),
+    "pillow": (1, 1),
+    "keys_left": (2, -1),
+    "keys_right": (2, -1),
+    "under": (2, -1),
+    "panel": (2, 1),
+    "foot_left": (1, 1),
 }
 
 STANDING = (

@@ -15,17 +15,25 @@ from ivlm_core.synthesis.objects import (
     brushes,
     carried,
     chair,
+    computer,
     cutlery,
     desk,
+    doors,
     fruit,
     furniture,
+    guitar,
     handbag,
     handheld,
     hat,
     headphones,
+    lounge,
+    motorcycle,
+    snow,
     sports,
+    table,
     tools,
     vessels,
+    wheeled,
 )
 from ivlm_core.synthesis.objects.instance import Assembly, ObjectInstance
 from ivlm_core.synthesis.objects.meshing import Array
@@ -117,6 +125,32 @@ _ALL = (
     Category("toothbrush", brushes.TOOTHBRUSH_AFFORDANCES, brushes.toothbrush),
     Category("broom", brushes.BROOM_AFFORDANCES, brushes.broom),
     Category("remote", desk.REMOTE_AFFORDANCES, desk.remote, ("remote control", "tv remote")),
+    # Large things: what people lean on, sit and lie on, push, open, ride and play.
+    Category("table", table.TABLE_AFFORDANCES, table.table, ("dining table", "desk")),
+    Category("sofa", lounge.SOFA_AFFORDANCES, lounge.sofa, ("couch", "settee")),
+    Category("bed", lounge.BED_AFFORDANCES, lounge.bed),
+    Category("laptop", computer.LAPTOP_AFFORDANCES, computer.laptop, ("notebook computer",)),
+    Category("keyboard", computer.KEYBOARD_AFFORDANCES, computer.keyboard),
+    Category("guitar", guitar.GUITAR_AFFORDANCES, guitar.guitar),
+    Category(
+        "motorcycle", motorcycle.MOTORCYCLE_AFFORDANCES, motorcycle.motorcycle, ("motorbike",)
+    ),
+    Category(
+        "trash can",
+        wheeled.TRASH_CAN_AFFORDANCES,
+        wheeled.trash_can,
+        ("trashcan", "garbage can", "trash bin", "dustbin"),
+    ),
+    Category(
+        "shopping cart",
+        wheeled.SHOPPING_CART_AFFORDANCES,
+        wheeled.shopping_cart,
+        ("cart", "shopping trolley"),
+    ),
+    Category("refrigerator", doors.REFRIGERATOR_AFFORDANCES, doors.refrigerator, ("fridge",)),
+    Category("door", doors.DOOR_AFFORDANCES, doors.door),
+    Category("snowboard", snow.SNOWBOARD_AFFORDANCES, snow.snowboard),
+    Category("skis", snow.SKIS_AFFORDANCES, snow.skis, ("ski",)),
 )
 
 _DEFAULT_SEEDS = {

@@ -24,8 +24,14 @@ def in_hand_space(hand: Hand, item: Item) -> Distance:
     return distance
 
 
+FLAT_THUMB = -3.0
+"""Opening that brings the thumb, which points half out of a palm at rest, beside a flat hand."""
+
+
 def thumb_opening(radius: float) -> float:
-    """How far the thumb opens for something of a radius (metres): 0 to 1."""
+    """How far the thumb opens for something of a radius (metres, 0 for a flat side): up to 1."""
+    if radius <= 0:
+        return FLAT_THUMB
     return float(np.clip(0.75 + radius * 6, 0.7, 1.0))
 
 
@@ -264,4 +270,4 @@ def _best_turn(person: Person, side: str, contact: Array, align: str, pole: Arra
     return turn if align == "free" else (0.0 if abs(turn) < np.pi / 2 else np.pi)
 
 
-__all__ = ["THUMB", "hold", "settle", "take"]
+__all__ = ["FLAT_THUMB", "THUMB", "hold", "settle", "take"]

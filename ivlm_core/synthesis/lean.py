@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from ivlm_core.synthesis.grasp import take
+from ivlm_core.synthesis.grasp import FLAT_THUMB, take
 from ivlm_core.synthesis.item import Item
 from ivlm_core.synthesis.limbs import LETTER, SIDES, SIGN, arm_length
 from ivlm_core.synthesis.objects.primitives import Array
@@ -14,31 +14,58 @@ from ivlm_core.synthesis.rotations import about, basis, cross, frame, unit, yaw
 _FRONT = ("hips", "thigh", "belly", "shin", "foot", "chest")
 
 
-def lean_to(person: Person, points: dict[str, Array], want: float, most: float = 1.2) -> None:
-    """Lean the trunk forwards until the hands reach points with bent elbows.
+def lean_to(
+    person: Person,
+    points: dict[str, Array],
+    want: float,
+    most: float = 1.2,
+    aside: float = 0.0,
+    hips: bool = False,
+) -> None:
+    """Lean the trunk until the hands reach points with bent elbows.
 
     Args:
         person: changed in place.
         points: place of the palm [3] per side.
         want: longest reach as a share of the arm.
         most: largest lean, radians.
+        aside: direction of the lean, radians from forwards to the left.
+        hips: bend in the hips as well; for someone who stands.
 
     Raises:
         UnsuitableError: too far even so.
     """
     pose = person.pose
-    start = pose.turns.copy()
+    start, root = pose.turns.copy(), pose.root
     for lean in np.arange(0, most, 0.07):
         pose.restore(start)
-        person.trunk(float(lean))
+        pose.move(root - pose.root)
+        if hips:
+            _bow(person, 0.6 * float(lean * np.cos(aside)))
+        person.trunk(float(lean * np.cos(aside)), aside=float(lean * np.sin(aside)))
         far = max(
             float(np.linalg.norm(point - pose.head(f"upperarm01.{LETTER[side]}")))
             for side, point in points.items()
         )
         if far < want * arm_length(pose, "left"):
-            person.look(0.0, -0.5 * float(lean))
+            person.look(0.0, -0.5 * float(lean * np.cos(aside)))
             return
     raise UnsuitableError("too far to lean")
+
+
+def _bow(person: Person, angle: float) -> None:
+    """Tip the pelvis forwards by an angle in radians; legs and feet stay."""
+    pose = person.pose
+    foot = pose.head("foot.L")
+    legs = [pose.rig.below[pose.rig.index[f"upperleg01.{s}"]] for s in LETTER.values()]
+    below = np.concatenate(legs)
+    kept = pose.turns[below].copy()
+    turn = pose.turn_of("root")
+    pose.rotate("root", turn @ about((1, 0, 0), angle) @ turn.T)
+    turns = pose.turns.copy()
+    turns[below] = kept
+    pose.restore(turns)
+    pose.move(foot - pose.head("foot.L"))
 
 
 def palm_on(
@@ -74,7 +101,7 @@ def palm_on(
         "",
         at=frame(point, axes),
         align="thumb",
-        thumb=0.1,
+        thumb=FLAT_THUMB,
         tilt=-SIGN[side] * tilt,
         noise=0.08,
         pole=pole,
@@ -93,11 +120,13 @@ def lean_on(person: Person, item: Item, side: str, options: dict[str, Any]) -> N
     """Stand at a table with one or both hands flat on it.
 
     Options: `turn`, where the table is, radians from straight ahead towards the hand's side;
-    `inwards`, range of the hands' distance from the edge, metres.
+    `inwards`, range of the hands' distance from the edge, metres; `tilt`, range of how much the
+    wrist is lifted, radians.
     """
     rng = person.rng
     sides = SIDES if item.side == "both" else (side,)
-    ahead = yaw(options.get("turn", 0.0) * SIGN[side] + rng.normal(0, 0.08)) @ np.array([0, 0, 1.0])
+    turn = options.get("turn", 0.0) * SIGN[side] + rng.normal(0, 0.08)
+    ahead = yaw(turn) @ np.array([0, 0, 1.0])
     out = cross(np.array([0, 1.0, 0]), ahead)
     item.pose = frame((0, 0, 0), basis((0, 1, 0), -ahead))
     height = item.instance.sizes["height"]
@@ -119,6 +148,8 @@ def lean_on(person: Person, item: Item, side: str, options: dict[str, Any]) -> N
         person,
         {s: p + [0, 0.06, 0] - 0.05 * ahead for s, p in points.items()},
         rng.uniform(0.9, 0.98),
+        aside=turn,
+        hips=True,
     )
     for s, point in points.items():
         inwards = float(rng.uniform(-0.2, 0.5))
@@ -129,7 +160,7 @@ def lean_on(person: Person, item: Item, side: str, options: dict[str, Any]) -> N
             point,
             np.array([0, -1.0, 0]),
             yaw(-SIGN[s] * inwards) @ ahead,
-            tilt=rng.uniform(0.0, 0.3),
+            tilt=rng.uniform(*options.get("tilt", (0.15, 0.5))),
             pole=person.chest @ np.array([SIGN[s] * 0.8, -0.3, -0.6]),
         )
 
@@ -156,7 +187,7 @@ def push(person: Person, item: Item, side: str, options: dict[str, Any]) -> None
         _tip(item, rng.uniform(0.25, 0.5), goal)
     keep_clear(person, item, np.array([0, 0, 1.0]))
     points = {s: item.frame(names[s])[:3, 3] + [0, 0.04, -0.06] for s in sides}
-    lean_to(person, points, rng.uniform(0.82, 0.95))
+    lean_to(person, points, rng.uniform(0.82, 0.95), hips=True)
     for s in sides:
         pole = person.chest @ np.array([SIGN[s] * rng.uniform(0.5, 1.0), -0.6, -0.5])
         take(person, s, item, names[s], pole=pole, roll=True)
@@ -202,9 +233,11 @@ def open_door(person: Person, item: Item, side: str, options: dict[str, Any]) ->
     item.move(shift * np.array([1.0, 0, 1.0]))
     keep_clear(person, item, ahead)
     handle = item.frame(grip)[:3, 3]
-    lean_to(person, {side: handle - 0.06 * ahead}, rng.uniform(0.88, 0.97), 0.7)
+    aside = options.get("turn", 0.0) * SIGN[side]
+    lean_to(person, {side: handle - 0.06 * ahead}, rng.uniform(0.90, 0.98), aside=aside, hips=True)
     pole = person.chest @ np.array([SIGN[side] * rng.uniform(0.4, 1.0), -0.7, -0.3])
-    take(person, side, item, grip, pole=pole, roll=True)
+    knob = bool(item.instance.sizes.get("knob"))
+    take(person, side, item, grip, pole=pole, roll=not knob, align="free" if knob else "flip")
     person.busy.add(side)
 
 
@@ -221,11 +254,11 @@ def push_flat(person: Person, item: Item, side: str, options: dict[str, Any]) ->
     face = options.get("frame", "panel")
     length = arm_length(pose, "left")
     shoulders = 0.5 * (pose.head("upperarm01.L") + pose.head("upperarm01.R"))
-    goal = shoulders + ahead * rng.uniform(0.65, 0.95) * length + out * rng.uniform(-0.08, 0.08)
+    goal = shoulders + ahead * rng.uniform(0.50, 0.78) * length + out * rng.uniform(-0.08, 0.08)
     item.move((goal - item.frame(face)[:3, 3]) * np.array([1.0, 0, 1.0]))
     keep_clear(person, item, ahead)
     surface = item.frame(face)[:3, 3]
-    low, high = options.get("height", (-0.35, 0.15))
+    low, high = options.get("height", (-0.15, 0.25))
     height = shoulders[1] + rng.uniform(low, high) * length
     height = min(height, item.instance.sizes["height"] - 0.12)
     points = {}
@@ -235,11 +268,11 @@ def push_flat(person: Person, item: Item, side: str, options: dict[str, Any]) ->
         point = point + ahead * (ahead @ (surface - point))
         point[1] = height + rng.uniform(-0.05, 0.05)
         points[s] = point
-    lean_to(person, {s: p - 0.08 * ahead for s, p in points.items()}, rng.uniform(0.85, 0.97), 0.7)
+    lean_to(person, {s: p - 0.08 * ahead for s, p in points.items()}, 0.97, 0.7, hips=True)
     for s, point in points.items():
         fingers = np.array([0, 1.0, 0]) - out * (SIGN[s] * rng.uniform(0.0, 0.6))
         pole = person.chest @ np.array([SIGN[s] * rng.uniform(0.3, 0.9), -0.9, -0.2])
-        palm_on(person, s, item, point, ahead, fingers, tilt=rng.uniform(0.0, 0.25), pole=pole)
+        palm_on(person, s, item, point, ahead, fingers, tilt=rng.uniform(0.15, 0.45), pole=pole)
 
 
 def _before(person: Person, item: Item, side: str, options: dict[str, Any]) -> Array:

@@ -35,6 +35,8 @@ def lie(person: Person, item: Item, *, legs: str = "straight") -> None:
     pose.rotate("root", axes)
     person.trunk(rng.uniform(0.0, 0.06), rng.normal(0, 0.04), rng.normal(0, 0.04))
     root = spot[:3, 3] + up * 0.12 + axes[:, 0] * rng.uniform(-0.06, 0.06)
+    if "backrest" in item.instance.frames:
+        root = root + item.frame("backrest")[:3, 2] * rng.uniform(0.03, 0.07)
     pose.move(root - pose.root)
     _place_along(person, item, to_head)
     bent = {side: legs in ("bent", "tucked") for side in SIDES}
@@ -147,7 +149,7 @@ def _on_belly(person: Person, side: str) -> None:
     height = float(((trunk[near] - point) @ turn[:, 2]).max())
     point = point + turn[:, 2] * (height + 0.012)
     palm = person.natural(side, point, palm=-turn[:, 2], noise=0.05)
-    person.reach(side, palm, pole=turn @ np.array([SIGN[side] * 0.6, -0.9, 0.1]))
+    person.reach(side, palm, pole=turn @ np.array([SIGN[side] * 0.35, -0.7, 0.5]))
     person.hands[side].relax(rng, float(rng.uniform(0.1, 0.3)))
     person.hands[side].apply()
 

@@ -163,7 +163,7 @@ def play_guitar(person: Person, item: Item, side: str, options: dict[str, Any]) 
     strum = item.frame("strum")
     point = strum[:3, 3] + strum[:3, 1] * rng.uniform(-0.05, 0.05)
     fingers = left * SIGN[side] * 0.8 - person.chest[:, 1] * rng.uniform(0.3, 0.8)
-    pole = person.chest @ np.array([SIGN[other] * 1.0, rng.uniform(-0.4, 0.0), 0.3])
+    pole = person.chest @ np.array([SIGN[other] * 1.0, rng.uniform(-0.1, 0.3), 0.5])
     if rng.uniform() < 0.5:
         palm_on(person, other, item, point, strum[:3, 2], fingers, tilt=0.25, pole=pole)
     else:

@@ -178,7 +178,7 @@ _SUPPORT, _PRESS, _PLAY = ("support",), ("press",), ("play",)
 _LARGE = (
     _stand_at("table", "lean_both", "lean_on", _SUPPORT, both=True),
     _stand_at("table", "lean_one", "lean_on", _SUPPORT),
-    _stand_at("table", "beside", "lean_on", _SUPPORT, turn=1.1),
+    _stand_at("table", "beside", "lean_on", _SUPPORT, turn=0.9, tilt=(0.3, 0.6)),
     _sit("table", "edge", affordance="sit"),
     _stand_at("table", "lean_far", "lean_on", _SUPPORT, True, both=True, inwards=(0.20, 0.28)),
     _sit("table", "edge_forward", True, lean=(0.2, 0.45)),
@@ -249,7 +249,7 @@ _LARGE = (
     _stand_at("shopping cart", "push_far", "push", ("push",), True, both=True, ahead=(0.8, 0.95)),
     _stand_at("shopping cart", "one_hand_far", "push", ("push",), True, ahead=(0.8, 0.95)),
     _stand_at("refrigerator", "open", "open_door", ("open",)),
-    _stand_at("refrigerator", "open_top", "open_door", ("open",), grip="handle_top"),
+    _stand_at("refrigerator", "open_freezer", "open_door", ("open",), grip="handle_freezer"),
     _stand_at("refrigerator", "push_door", "push_flat", ("push",)),
     _stand_at("refrigerator", "open_aside", "open_door", ("open",), True, turn=0.7),
     _stand_at("refrigerator", "push_both", "push_flat", ("push",), True, both=True),

@@ -128,7 +128,7 @@ NEEDED_FRAMES = {
     "motorcycle": {"saddle", "grip_left", "grip_right", "pedal_left", "pedal_right"},
     "trash can": {"edge"},
     "shopping cart": {"grip_left", "grip_right", "front"},
-    "refrigerator": {"handle", "handle_top", "panel"},
+    "refrigerator": {"handle", "handle_freezer", "panel"},
     "door": {"handle", "panel"},
     "snowboard": {"deck", "foot_front", "foot_back", "carry"},
     "skis": {"foot_left", "foot_right"},

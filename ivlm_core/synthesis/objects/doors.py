@@ -36,10 +36,9 @@ def _upright_bar(
 def refrigerator(rng: np.random.Generator) -> Assembly:
     """Stand on y = 0, the doors at +z.
 
-    Frames: handle (the lower door's), handle_top (the upper one's), both +y up and palm in front;
-    panel (on the front of the door at the height of a chest, +y up, +z out of it).
+    Frames: handle (the larger door's), handle_freezer, both +y up and palm in front; panel (on the front of the door at the height of a chest, +y up, +z out of it).
     """
-    made = Assembly(edge=0.085)
+    made = Assembly(edge=0.055)
     width, depth = rng.uniform(0.55, 0.75), rng.uniform(0.52, 0.66)
     height = rng.uniform(1.45, 1.85)
     made.add("body", Box((width, height - 0.03, depth), 0.012), at=(0, height / 2 + 0.015, 0))
@@ -56,9 +55,12 @@ def refrigerator(rng: np.random.Generator) -> Assembly:
     x = float(side) * (width / 2 - 0.06)
     thick = rng.uniform(0.010, 0.014)
     reach = rng.uniform(0.20, 0.34)
-    _upright_bar(made, "handle", x, front, (max(split - 0.06 - reach, 0.3), split - 0.06), thick)
-    upper = min(split + 0.06 + reach * 0.9, height - 0.05)
-    _upright_bar(made, "handle_top", x, front, (split + 0.06, upper), thick)
+    below = (max(split - 0.06 - reach, 0.3), split - 0.06)
+    upper_low = split + 0.06 if freezer_on_top else max(split + 0.06, 0.80)
+    above = (upper_low, min(upper_low + reach, height - 0.05))
+    names = ("handle", "handle_freezer") if freezer_on_top else ("handle_freezer", "handle")
+    for name, span in zip(names, (below, above), strict=True):
+        _upright_bar(made, name, x, front, span, thick)
     panel = split - 0.12 if freezer_on_top else split + 0.2
     made.frame("panel", (-float(side) * width * 0.05, panel, front), (0, 1, 0), (0, 0, 1))
     main = paint(rng, pick(rng, "light", "light", "metal", "any"))
@@ -78,7 +80,7 @@ def door(rng: np.random.Generator) -> Assembly:
     Frames: handle (palm in front; +y up on a bar, along x on a lever, any way on a knob), panel
     (on the front at the height of a chest, +y up, +z out of it).
     """
-    made = Assembly(edge=0.085)
+    made = Assembly(edge=0.055)
     width, height = rng.uniform(0.74, 0.95), rng.uniform(1.95, 2.10)
     thick = rng.uniform(0.035, 0.05)
     made.add("panel", Box((width, height, thick), 0.004), at=(0, height / 2 + 0.005, 0))
@@ -96,6 +98,7 @@ def door(rng: np.random.Generator) -> Assembly:
     made.add("frame", Box((width + 2 * jamb, jamb, deep), 0.005), at=lintel)
     side = float(rng.choice((-1.0, 1.0)))
     x, y = side * (width / 2 - 0.075), rng.uniform(0.95, 1.08)
+    knob = 0.0
     style = pick(rng, "lever", "lever", "knob", "bar")
     if style == "bar":
         _upright_bar(made, "handle", x, front, (y - 0.15, y + 0.20), rng.uniform(0.011, 0.016))
@@ -106,7 +109,7 @@ def door(rng: np.random.Generator) -> Assembly:
         stud = np.array([(x, y, front), (x, y, ahead)])
         made.add("handle", Tube(stud, 0.009, sides=6), edge=0.02)
         if style == "knob":
-            ball = rng.uniform(0.026, 0.031)
+            ball = knob = rng.uniform(0.026, 0.031)
             made.add("handle", Ellipsoid((ball, ball, ball)), at=(x, y, ahead + 0.01), edge=0.012)
             made.frame("handle", (x, y, ahead + 0.01), (0, 1, 0), (0, 0, -1), ball)
         else:
@@ -126,5 +129,5 @@ def door(rng: np.random.Generator) -> Assembly:
         "frame": paint(rng, pick(rng, "light", "wood", "dark")),
         "handle": paint(rng, pick(rng, "metal", "dark")),
     }
-    made.sizes = {"height": height, "width": width}
+    made.sizes = {"height": height, "width": width, "knob": knob}
     return made

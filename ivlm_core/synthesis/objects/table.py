@@ -21,7 +21,7 @@ def table(rng: np.random.Generator) -> Assembly:
     Frames: edge (on the top at its +z edge, +y up, +z outwards), seat (on the top where one sits
     on that edge, +y up, +z outwards).
     """
-    made = Assembly(edge=0.055)
+    made = Assembly(edge=0.047)
     height = rng.uniform(0.68, 0.78) if rng.uniform() < 0.75 else rng.uniform(0.85, 0.95)
     width, depth = rng.uniform(0.85, 1.7), rng.uniform(0.55, 0.90)
     thick = rng.uniform(0.022, 0.05)

@@ -52,11 +52,11 @@ def trash_can(rng: np.random.Generator) -> Assembly:
         at = (width / 2 + 0.028, radius, -depth / 2 + 0.03)
         made.add("wheels", Mirrored(wheel, at=at, rotation=Y_TO_X), edge=0.035)
         made.add("wheels", Mirrored(Box((0.06, low + 0.01, 0.06), 0.006), at=(0.15, 0.03, 0.16)))
-        z, y = -depth / 2 - 0.075, height - 0.025
+        z, y = -depth / 2 - 0.115, height - 0.025
         half = width * 0.40
         _bar(made, half, y, z, 0.016)
-        arm = Box((0.028, 0.034, 0.11), 0.008)
-        made.add("handle", Mirrored(arm, at=(half - 0.01, y, z + 0.05)), edge=0.03)
+        arm = Box((0.028, 0.034, 0.14), 0.008)
+        made.add("handle", Mirrored(arm, at=(half - 0.01, y, z + 0.065)), edge=0.03)
         thick = rng.uniform(0.035, 0.06)
         cover = Box((width + 0.05, thick, depth + 0.05), 0.016)
         made.add("lid", cover, at=(0, height + thick / 2 - 0.014, 0.01))

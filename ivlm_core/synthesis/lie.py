@@ -8,6 +8,7 @@ from ivlm_core.synthesis.limbs import LETTER, SIDES, SIGN, bend_leg, leg_length,
 from ivlm_core.synthesis.objects.primitives import Array
 from ivlm_core.synthesis.person import Person, UnsuitableError, part_vertices
 from ivlm_core.synthesis.rotations import about, basis, cross, yaw
+from ivlm_core.synthesis.support import lean_back
 
 SUNK = 0.014
 """How deep the back sinks into what carries it, metres."""
@@ -58,6 +59,7 @@ def lie(person: Person, item: Item, *, legs: str = "straight") -> None:
         if abs(gap + SUNK) < 0.002:
             break
         pose.move(-up * (gap + SUNK))
+    lean_back(person, item)
     for side in SIDES:
         skin = part_vertices(f"{side} foot", f"{side} shin", f"{side} thigh")
         rise = 0.0

@@ -129,8 +129,9 @@ def _questions(
             asked.append((question, found.instance))
     if len(scene.ground) or not scene.person.seated:
         asked.append((_question("scene", -1, scene.ground), scene.ground))
+    asked += [(_question(label, -1, nothing), nothing) for label in scene.left_out]
     if rng.uniform() < (ABSENT if scene.items else 0.6):
-        there = {item.category for item in scene.items}
+        there = {*scene.left_out, *(item.category for item in scene.items)}
         absent = [name for name in CATEGORIES if name not in there]
         label = absent[int(rng.integers(len(absent)))]
         asked.append((_question(label, -1, nothing), nothing))

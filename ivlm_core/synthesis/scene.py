@@ -26,8 +26,14 @@ from ivlm_core.synthesis.templates import (
 ATTEMPTS = 90
 PATIENCE = 5
 """Attempts before other interactions are drawn."""
-SECOND_OBJECT = 0.40
+SECOND_OBJECT = 0.50
 """How often a second object in contact is tried."""
+THIRD_OBJECT = 0.25
+"""How often a third one is, where a second was."""
+LEFT_OUT = 0.07
+"""How often the objects are left out of a pose, if the person can stand so without them."""
+CARRYING = ("sit", "lie", "ride")
+"""Actions whose object carries the person."""
 MATCHED_ARM = 0.7
 """How often, in training, an empty hand is where the other could hold its thing as well."""
 CARRIED = {
@@ -58,8 +64,12 @@ STANDING_AROUND = (
     "bowl",
     "vase",
     "handbag",
+    *("table", "sofa", "laptop", "keyboard", "motorcycle", "trash can", "shopping cart"),
+    *("refrigerator", "door", "snowboard", "skis"),
 )
 """What may stand or lie on the floor without being used."""
+HIDES = 0.7
+"""Things taller than this only stand behind the person, metres."""
 
 
 @dataclass(eq=False)
@@ -76,7 +86,7 @@ class Scene:
         floor: its height, metres.
         template: name of the main interaction.
         attempts: draws it took.
-        bare: whether nothing is touched though the pose may look so.
+        left_out: categories that the pose is made for, but that are not there.
     """
 
     person: Person
@@ -88,6 +98,7 @@ class Scene:
     floor: float
     template: str
     attempts: int = 0
+    left_out: tuple[str, ...] = ()
     failures: list[str] = field(default_factory=list)
 
 
@@ -157,7 +168,8 @@ def draw_templates(rng: np.random.Generator, split: str, first: str | None) -> l
     chosen = [mine[int(rng.integers(len(mine)))]]
     if chosen[0].on_seat:
         chosen.append(_choose(rng, [t for t in table if t.action == "sit"]))
-    wanted = 1 + int(rng.uniform() < SECOND_OBJECT) + int(rng.uniform() < 0.06)
+    second = rng.uniform() < SECOND_OBJECT
+    wanted = 1 + int(second) + int(second and rng.uniform() < THIRD_OBJECT)
     while len(chosen) < wanted:
         taken = {t.category for t in chosen}
         able = [t for t in table if t.category not in taken and _free(t, chosen)]
@@ -177,13 +189,14 @@ def make_scene(bodies: Bodies, pool: ObjectPool, split: str, seed: int, index: i
     first_rng = np.random.default_rng([seed, number, index])
     names = list(CATEGORIES)
     category = None if first_rng.uniform() < NOTHING else names[int(first_rng.integers(len(names)))]
+    bare = bool(first_rng.uniform() < LEFT_OUT)
     failures = []
     for attempt in range(ATTEMPTS):
         rng = np.random.default_rng([seed, number, index, attempt])
         try:
             if attempt % PATIENCE == 0:
                 templates = draw_templates(rng, split, category)
-            scene = _attempt(rng, bodies, pool, split, templates, attempt)
+            scene = _attempt(rng, bodies, pool, split, templates, attempt, bare)
         except UnsuitableError as reason:
             failures.append(f"{'+'.join(t.full_name for t in templates)}: {reason}")
             continue
@@ -199,8 +212,9 @@ def _attempt(
     split: str,
     templates: list[Template],
     attempt: int,
+    bare: bool = False,
 ) -> Scene:
-    """Draw one scene."""
+    """Draw one scene; a bare one leaves the objects out, unless one carries the person."""
     numbers = bodies.of_split(split)
     shape = bodies.shape(numbers[int(rng.integers(len(numbers)))])
     person = Person(bodies.rig, shape, rng)
@@ -238,15 +252,24 @@ def _attempt(
         raise UnsuitableError("object below the floor")
     found = _touched(items, vertices)
     _check_overlap(items)
+    name = templates[0].full_name if templates else "none/free"
+    left_out: tuple[str, ...] = ()
+    if bare and templates and not any(t.action in CARRYING for t in templates):
+        # All was checked with the objects, so the pose is one that also comes with them.
+        name, floor = f"bare/{name}", low
+        left_out = tuple(item.category for item in items)
+        items, found = [], []
     normals = vertex_normals(vertices, bodies.rig.faces)
     contacts = _label(items, found, vertices, normals)
-    items += _bystanders(rng, pool, split, items, vertices, floor)
+    taken = {*left_out, *(item.category for item in items)}
+    items += _bystanders(rng, pool, split, items, taken, vertices, floor)
     for _ in items[len(contacts) :]:
         nothing = np.zeros(0, np.int32)
         contacts.append(contact.Contact(nothing, nothing, 0.0, ()))
-    name = templates[0].full_name if templates else "none/free"
     ground = contact.ground_contact(vertices, floor)
-    return Scene(person, items, vertices, normals, contacts, ground, floor, name, attempt + 1)
+    return Scene(
+        person, items, vertices, normals, contacts, ground, floor, name, attempt + 1, left_out
+    )
 
 
 def _suitable(
@@ -296,7 +319,7 @@ def _rest_arm(person: Person, side: str, items: list[Item], held: str | None) ->
     """Give an empty hand a place (`free_place`), a fist or an open hand."""
     rng = person.rng
     curl = float(rng.choice((rng.uniform(0, 0.4), rng.uniform(0.4, 1.1))))
-    for _ in range(8):
+    for _ in range(12):
         region = free_place(rng, held)
         try:
             if person.bed is not None and rng.uniform() < 0.8:
@@ -414,19 +437,23 @@ def _bystanders(
     pool: ObjectPool,
     split: str,
     items: list[Item],
+    taken: set[str],
     vertices: NDArray[np.float32],
     floor: float,
 ) -> list[Item]:
-    """Put objects on the floor that nobody touches."""
+    """Put objects of categories not `taken` on the floor that nobody touches."""
     count = int(rng.uniform() < BYSTANDER) + int(rng.uniform() < BYSTANDER * 0.2)
-    taken = {item.category for item in items}
+    taken = set(taken)
     placed: list[Item] = []
     for _ in range(count):
         able = [c for c in STANDING_AROUND if c not in taken]
         item = Item(pool.draw(rng, split, able[int(rng.integers(len(able)))]), in_contact=False)
+        tall = float(np.ptp(item.instance.mesh.vertices[:, 1])) > HIDES
         for _ in range(6):
             angle = rng.normal(np.pi, 1.1) if rng.uniform() < 0.9 else rng.uniform(-0.6, 0.6)
             reach = rng.uniform(0.45, 1.2)
+            if tall:
+                angle, reach = rng.normal(np.pi, 0.6), reach + 0.3
             turn = yaw(rng.uniform(0, 2 * np.pi))
             item.pose = frame((np.sin(angle) * reach, 0.0, np.cos(angle) * reach * 0.8), turn)
             item.move(np.array([0, floor - float(item.vertices()[:, 1].min()), 0]))

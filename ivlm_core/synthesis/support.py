@@ -56,21 +56,34 @@ def sit(
     behind = part_vertices("hips", "back")
     against = back and "backrest" in item.instance.frames
     front = item.instance.sizes.get("seat_front")
-    for _ in range(4):
+    for _ in range(5 if against else 4):
         _sitting_legs(person, facing, legs, front)
+        step = 0.0
         if against:
             gap = person.depth(item, behind)
             rest = item.frame("backrest")
             reach = float(((pose.vertices(behind) - rest[:3, 3]) @ rest[:3, 2]).min())
-            step = reach if gap > 0.03 else 0.0
+            # On a deep seat the hips touch it long before the back touches anything.
+            step = reach if gap > 0.03 or reach > 0.06 else 0.0
             pose.move(-ahead * float(np.clip(step, -0.08, 0.15)))
         points = pose.vertices(under)
         near = item.near(points, 0.1)
         gap = float(item.distance(points[near]).min()) if len(near) else 0.1
-        if abs(gap + SUNK) < 0.002:
+        if abs(gap + SUNK) < 0.002 and abs(step) < 0.02:
             break
         pose.move(np.array([0, -(gap + SUNK), 0]))
+    if against:
+        lean_back(person, item)
     person.look(rng.uniform(-0.5, 0.5), rng.uniform(-0.1, 0.35))
+
+
+def lean_back(person: Person, item: Item) -> None:
+    """Bend the trunk backwards until the back touches what is behind or under it."""
+    back = part_vertices("back")
+    for _ in range(8):
+        if person.depth(item, back) < 0.002:
+            return
+        person.trunk(-0.045)
 
 
 def _sitting_legs(person: Person, facing: Array, legs: str, front: float | None) -> None:
@@ -101,7 +114,7 @@ def _sitting_legs(person: Person, facing: Array, legs: str, front: float | None)
             across = -SIGN[side] * 0.05
         z = local[2] + 0.46 * length + state["ahead"][side]
         if front is not None:
-            z = max(z, front + 0.09 + max(state["ahead"][side], 0.0))
+            z = max(z, front + 0.12 + max(state["ahead"][side], 0.0))
         if legs == "crossed":
             z += 0.10 + (0.07 if side == "left" else -0.07)
         goal = facing @ np.array([centre[0] + across, 0.0, z])
@@ -109,7 +122,9 @@ def _sitting_legs(person: Person, facing: Array, legs: str, front: float | None)
         reach = goal - hip
         longest = 0.97 * length
         pitch = 0.0
-        if np.linalg.norm(reach) > longest:
+        if np.linalg.norm(reach) > longest and front is not None:
+            goal = hip + reach * (0.96 * length / float(np.linalg.norm(reach)))
+        elif np.linalg.norm(reach) > longest:
             # Too high a seat: feet hang.
             goal[1] = hip[1] - 0.56 * length
             ahead = facing @ np.array([0, 0, 0.44 * length + 0.6 * state["ahead"][side]])
@@ -236,4 +251,4 @@ def settle_feet(
             person.foot(side, places[side], turns[side])
 
 
-__all__ = ["SUNK", "board", "ride", "settle_feet", "sit"]
+__all__ = ["SUNK", "board", "lean_back", "ride", "settle_feet", "sit"]

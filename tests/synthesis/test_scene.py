@@ -14,15 +14,18 @@ from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.geometry.body import BODY_PARTS, load_body
 from ivlm_core.geometry.camera import Camera, look_at
 from ivlm_core.synthesis import SynthesisConfig, generate
-from ivlm_core.synthesis.contact import LIMIT, body_contact, instance_contact, parts_of
+from ivlm_core.synthesis.contact import HARD_LIMIT, LIMIT, body_contact, instance_contact, parts_of
 from ivlm_core.synthesis.grasp import hold
 from ivlm_core.synthesis.interact import perform
 from ivlm_core.synthesis.item import Item
+from ivlm_core.synthesis.lean import lean_to
 from ivlm_core.synthesis.objects import CATEGORIES, make_object
-from ivlm_core.synthesis.person import Person, UnsuitableError
+from ivlm_core.synthesis.person import Person, UnsuitableError, part_vertices
 from ivlm_core.synthesis.pool import ObjectPool
 from ivlm_core.synthesis.rig import JOINT_NAMES, Bodies, Pose
-from ivlm_core.synthesis.scene import free_place, make_scene, vertex_normals
+from ivlm_core.synthesis.sample import _questions
+from ivlm_core.synthesis.scene import Scene, draw_templates, free_place, make_scene, vertex_normals
+from ivlm_core.synthesis.scene import _attempt as attempt_scene
 from ivlm_core.synthesis.templates import FREE_ARMS, TEMPLATES, of_split, places_held
 
 SMALL = dict(
@@ -310,6 +313,118 @@ def test_another_configuration_in_the_same_folder_is_refused(folder: Path) -> No
 def test_bad_configurations_are_refused(change: dict, text: str) -> None:
     with pytest.raises(ValueError, match=text):
         SynthesisConfig(out=Path("x"), **change)
+
+
+def in_scene(bodies: Bodies, name: str, tries: int = 25) -> Scene:
+    """A finished scene with one interaction, and a seat where it needs one."""
+    template = next(t for t in TEMPLATES if t.full_name == name)
+    split = "test" if template.test else "train"
+    seat = [next(t for t in of_split(split) if t.action == "sit")] if template.on_seat else []
+    for attempt in range(tries):
+        rng = np.random.default_rng([3, attempt])
+        try:
+            return attempt_scene(rng, bodies, ObjectPool(2, 2), split, [template, *seat], attempt)
+        except UnsuitableError:
+            continue
+    raise AssertionError(f"{name} did not work out in {tries} draws")
+
+
+LARGE = {
+    # Parts of the body, without side, that touch in every scene of the row.
+    "table/lean_both": {"hand"},
+    "sofa/back": {"hips", "back"},
+    "bed/lie": {"hips", "back", "head", "foot"},
+    "bed/edge": {"hips"},
+    "laptop/type_on_lap": {"hand", "thigh"},
+    "keyboard/type_on_hand": {"hand"},
+    "guitar/play": {"hand"},
+    "motorcycle/ride": {"hand", "foot", "hips"},
+    "trash can/tip": {"hand"},
+    "shopping cart/push": {"hand"},
+    "refrigerator/open": {"hand"},
+    "door/push_both": {"hand"},
+    "snowboard/regular": {"foot"},
+    "skis/tuck": {"foot"},
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_large_things_are_touched_where_they_are_used(bodies: Bodies, name: str) -> None:
+    scene = in_scene(bodies, name)
+    item, found = scene.items[0], scene.contacts[0]
+    touched = {part.removeprefix("left ").removeprefix("right ") for part in found.parts}
+    assert touched >= LARGE[name]
+    assert found.depth <= LIMIT.get(item.category, HARD_LIMIT)
+    parts = {p for p, ids in item.instance.mesh.parts.items() if np.isin(ids, found.instance).any()}
+    offered = {p for word in item.affordances for p in item.instance.affordances[word]}
+    assert parts & offered, "what is used for something is touched where it offers that"
+    if "hands" in next(t for t in TEMPLATES if t.full_name == name).uses:
+        assert {"left hand", "right hand"} <= set(found.parts)
+
+
+def test_typing_is_done_with_the_fingertips(bodies: Bodies) -> None:
+    scene = in_scene(bodies, "keyboard/type_on_lap")
+    keys = scene.items[0]
+    for side in ("left", "right"):
+        topology = scene.person.hands[side].topology
+        assert keys.distance(scene.vertices[topology.fingers[2][0]]).min() < 0.004
+        assert np.median(keys.distance(scene.vertices[topology.palm])) > 0.02
+
+
+def test_who_lies_looks_up(bodies: Bodies) -> None:
+    for name in ("bed/lie", "sofa/lie"):
+        person = in_scene(bodies, name).person
+        assert person.chest[1, 2] > 0.8 and abs(person.chest[1, 1]) < 0.5
+
+
+def test_a_bow_leaves_the_feet(bodies: Bodies) -> None:
+    person = Person(bodies.rig, bodies.shape(0), np.random.default_rng(2))
+    person.stand()
+    feet = person.pose.vertices(part_vertices("foot"))
+    shoulder = person.pose.head("upperarm01.L")
+    goal = shoulder + np.array([0.0, -0.45, 0.55])
+    lean_to(person, {"left": goal}, 0.8, hips=True)
+    np.testing.assert_allclose(person.pose.vertices(part_vertices("foot")), feet, atol=1e-4)
+    near = np.linalg.norm(goal - person.pose.head("upperarm01.L"))
+    assert near < np.linalg.norm(goal - shoulder)
+    with pytest.raises(UnsuitableError, match="too far"):
+        lean_to(person, {"left": goal + [0, 0, 2.0]}, 0.8, hips=True)
+
+
+def test_scenes_show_up_to_three_objects_and_poses_without_theirs(bodies: Bodies) -> None:
+    rng = np.random.default_rng(1)
+    drawn = [draw_templates(rng, "train", "mug") for _ in range(400)]
+    counts = np.bincount([len(rows) for rows in drawn], minlength=4) / len(drawn)
+    assert counts[1] > 0.35 and counts[2] > 0.25 and counts[3] > 0.06
+    for rows in drawn:
+        uses = [use for t in rows for use in t.uses if use not in ("hand", "hands")]
+        assert len(set(uses)) == len(uses) and not any(t.test for t in rows)
+        assert len({t.category for t in rows}) == len(rows)
+
+
+def test_what_is_used_on_a_seat_comes_with_one() -> None:
+    for split in ("train", "test"):
+        for category in ("laptop", "guitar", "mug"):
+            for seed in range(40):
+                rows = draw_templates(np.random.default_rng(seed), split, category)
+                if any(t.on_seat for t in rows):
+                    assert any(t.action == "sit" for t in rows)
+
+
+def test_a_pose_without_its_object_has_no_contact_and_is_asked_about(bodies: Bodies) -> None:
+    template = next(t for t in TEMPLATES if t.full_name == "bottle/front")
+    rng, pool = np.random.default_rng, ObjectPool(2, 2)
+    full = attempt_scene(rng(4), bodies, pool, "train", [template], 0)
+    bare = attempt_scene(rng(4), bodies, pool, "train", [template], 0, bare=True)
+    np.testing.assert_array_equal(full.vertices, bare.vertices)
+    assert bare.left_out == ("bottle",) and full.left_out == ()
+    assert not any(item.in_contact or item.category == "bottle" for item in bare.items)
+    asked = [q for q, vertices in _questions(bare, rng(0)) if len(vertices) == 0]
+    assert "bottle" in {question["label"] for question in asked}
+    assert len(bare.ground)
+    # What carries the person cannot be left out.
+    seat = next(t for t in TEMPLATES if t.full_name == "stool/upright")
+    assert attempt_scene(rng(1), bodies, pool, "train", [seat], 0, bare=True).items[0].in_contact
 
 
 def test_scene_is_repeatable(bodies: Bodies) -> None:

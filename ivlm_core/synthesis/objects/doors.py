@@ -16,7 +16,7 @@ REFRIGERATOR_AFFORDANCES = {
 DOOR_AFFORDANCES = {
     "open": ("handle",),
     "pull": ("handle",),
-    "push": ("panel", "handle"),
+    "push": ("panel", "inset", "handle"),
 }
 
 
@@ -36,7 +36,8 @@ def _upright_bar(
 def refrigerator(rng: np.random.Generator) -> Assembly:
     """Stand on y = 0, the doors at +z.
 
-    Frames: handle (the larger door's), handle_freezer, both +y up and palm in front; panel (on the front of the door at the height of a chest, +y up, +z out of it).
+    Frames: handle (the larger door's), handle_freezer, both +y up and palm in front; panel (on the
+    front of the door at the height of a chest, +y up, +z out of it).
     """
     made = Assembly(edge=0.055)
     width, depth = rng.uniform(0.55, 0.75), rng.uniform(0.52, 0.66)

@@ -26,7 +26,7 @@ def sofa(rng: np.random.Generator) -> Assembly:
     """
     made = Assembly(edge=0.06)
     inner = rng.uniform(1.10, 1.95)
-    deep, seat_height = rng.uniform(0.50, 0.58), rng.uniform(0.38, 0.45)
+    deep, seat_height = rng.uniform(0.46, 0.54), rng.uniform(0.38, 0.45)
     cushion = rng.uniform(0.11, 0.16)
     back_thick, arm = rng.uniform(0.14, 0.20), rng.uniform(0.10, 0.20)
     rise = rng.uniform(0.34, 0.46)

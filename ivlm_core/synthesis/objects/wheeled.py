@@ -125,20 +125,17 @@ def shopping_cart(rng: np.random.Generator) -> Assembly:
         thick = wire * (1.6 if share in (0.0, 1.0) else 1.0)
         made.add("basket", Tube(rung(float(share)), thick, sides=5, loop=True))
     corners, floor = rung(1.0), rung(0.0)
-    for k in range(1, 9):
-        s = k / 9
-        for a, b in ((0, 1), (3, 2)):
-            line = np.stack(
-                [floor[a] + s * (floor[b] - floor[a]), corners[a] + s * (corners[b] - corners[a])]
-            )
-            made.add("basket", Tube(line, wire * 0.8, sides=4))
     for k in range(1, 7):
         s = k / 7
-        ends = [c[1] + s * (c[2] - c[1]) for c in (corners, floor)]
-        behind = floor[0] + s * (floor[3] - floor[0])
-        made.add("basket", Tube(np.array([*ends, behind]), wire * 0.8, sides=4))
-        rear = corners[0] + s * (corners[3] - corners[0])
-        made.add("basket", Tube(np.stack([behind, rear]), wire * 0.8, sides=4))
+        low_end = floor[0] + s * (floor[1] - floor[0])
+        high_end = corners[0] + s * (corners[1] - corners[0])
+        made.add("basket", Mirrored(Tube(np.stack([low_end, high_end]), wire * 0.8, sides=4)))
+    for k in range(1, 6):
+        ends = [
+            c[i] + k / 6 * (c[j] - c[i])
+            for c, i, j in ((corners, 1, 2), (floor, 1, 2), (floor, 0, 3), (corners, 0, 3))
+        ]
+        made.add("basket", Tube(np.array(ends), wire * 0.8, sides=4))
     _bar(made, w + 0.01, height, -0.10, rng.uniform(0.013, 0.018))
     post = np.array([(w - 0.01, height, -0.10), (w - 0.01, top, 0.0), (low, bottom, 0.02)])
     made.add("frame", Mirrored(Tube(post, 0.012)))

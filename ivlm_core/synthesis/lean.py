@@ -37,7 +37,7 @@ def lean_to(
     """
     pose = person.pose
     start, root = pose.turns.copy(), pose.root
-    for lean in np.arange(0, most, 0.07):
+    for lean in np.arange(0, most, 0.12):
         pose.restore(start)
         pose.move(root - pose.root)
         if hips:

@@ -117,7 +117,7 @@ def _rest_head(person: Person, item: Item) -> None:
     pose = person.pose
     head = part_vertices("head")[::2]
     start = pose.turns.copy()
-    for nod in np.arange(-0.25, 0.65, 0.06):
+    for nod in np.arange(-0.25, 0.65, 0.09):
         pose.restore(start)
         person.look(0.0, float(nod))
         if person.depth(item, head) > -0.014:

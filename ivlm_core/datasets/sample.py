@@ -170,7 +170,8 @@ class ImageRecord:
     """uint8 bit field `[height, width]` on visible body pixels: bit k touches the object of slot
     k, bit `GROUND_BIT` the ground."""
     depth: np.ndarray
-    """float16 `[height, width]`, metres along the camera's z; 0 where nothing is."""
+    """float16 `[height / 2, width / 2]`, rounded up: every second pixel's depth along the camera's
+    z, metres; 0 where neither body nor object is."""
     joint_names: tuple[str, ...]
     joints_3d: np.ndarray
     """float32 `[joint, 3]`, metres in the camera frame (OpenCV axes)."""

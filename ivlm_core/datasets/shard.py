@@ -9,21 +9,19 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
+from ivlm_core.datasets.packing import PACKED, decode
 from ivlm_core.geometry.body import BODY_PARTS
 
+FORMAT = 2
+"""Version of the layout of shards; 1 had raw pixels."""
 ROW_FIELDS = {
-    "images": 4,
-    "part_map": 3,
-    "object_map": 3,
-    "contact_map": 3,
-    "depth": 3,
     "joints_3d": 3,
     "joints_2d": 3,
     "joints_visible": 2,
     "intrinsics": 3,
     "camera_from_world": 3,
 }
-"""Tensors with one row per image, and how many axes they have."""
+"""Tensors with one row per image, and how many axes they have; pixels are in `PACKED` fields."""
 
 
 class DatasetError(ValueError):
@@ -69,9 +67,14 @@ class DatasetInfo:
 
         Raises:
             FileNotFoundError: it does not exist.
-            DatasetError: it lacks an entry, or was made for other body parts.
+            DatasetError: it lacks an entry, has another layout, or was made for other body parts.
         """
         raw = load_json(path)
+        if raw.get("format", 1) != FORMAT:
+            raise DatasetError(
+                f"'{path}' describes a dataset of layout {raw.get('format', 1)}, this version "
+                f"reads {FORMAT}; generate it again with `ivlm synthesize`"
+            )
         missing = {"categories", "part_names", "joint_names"} - set(raw)
         if missing:
             raise DatasetError(f"'{path}' lacks {sorted(missing)}; generate the dataset again")
@@ -112,6 +115,7 @@ class Shard:
                 )
         self._file: Any = None
         self._slices: dict[str, Any] = {}
+        self._kept: dict[str, np.ndarray] = {}
 
     def __len__(self) -> int:
         """Number of images."""
@@ -143,8 +147,45 @@ class Shard:
         return tuple(self._slice(field).get_shape())
 
     def row(self, field: str, row: int) -> np.ndarray:
-        """Return one image's row of a tensor."""
-        return self._slice(field)[row]
+        """Return what a field holds of one image.
+
+        Raises:
+            DatasetError: its encoded bytes are damaged.
+        """
+        if field not in PACKED:
+            return self._slice(field)[row]
+        return self.decoded(field, row, self.encoded(field, row))
+
+    def encoded(self, field: str, row: int) -> np.ndarray:
+        """Return the bytes of one image's pixels, uint8 `[n]`."""
+        start, stop = self._offsets(field)[row : row + 2].tolist()
+        return self._slice(f"{field}.bytes")[start:stop]
+
+    def decoded(self, field: str, row: int, data: np.ndarray) -> np.ndarray:
+        """Decode what `encoded` returned; may be called from any thread.
+
+        Raises:
+            DatasetError: the bytes are damaged.
+        """
+        try:
+            return decode(field, data, int(self._crc32(field)[row]))
+        except ValueError as error:
+            raise DatasetError(
+                f"'{self.tensors_file}': '{field}' of image {row} is damaged ({error}); delete the "
+                "shard and generate again"
+            ) from error
+
+    def _offsets(self, field: str) -> np.ndarray:
+        return self._whole(f"{field}.offsets")
+
+    def _crc32(self, field: str) -> np.ndarray:
+        return self._whole(f"{field}.crc32")
+
+    def _whole(self, name: str) -> np.ndarray:
+        """Return a small tensor, kept."""
+        if name not in self._kept:
+            self._kept[name] = self._slice(name)[:]
+        return self._kept[name]
 
     def contact(self, offset: int, count: int, num_vertices: int) -> np.ndarray:
         """Return one question's vertices, int32 `[count]`.
@@ -182,6 +223,8 @@ class Shard:
                     f"{len(self)} rows as '{self.lines_file.name}' has lines; delete the shard "
                     "and generate again"
                 )
+        for field in PACKED:
+            self._check_packed(field)
         if self.shape("joints_3d")[1] != num_joints:
             raise DatasetError(
                 f"'{self.tensors_file}' has {self.shape('joints_3d')[1]} joints per image, "
@@ -192,6 +235,23 @@ class Shard:
                 if query["task"] == "human_contact":
                     self.contact(int(query["offset"]), int(query["count"]), num_vertices)
         return self
+
+    def _check_packed(self, field: str) -> None:
+        """Refuse encoded images whose number or extent disagrees with the rest of the shard."""
+        offsets, sums = self._offsets(field), self._crc32(field)
+        counts = len(offsets) - 1, len(sums)
+        if counts != (len(self), len(self)):
+            raise DatasetError(
+                f"'{self.tensors_file}': '{field}' has {counts[0]} images and {counts[1]} "
+                f"checksums, '{self.lines_file.name}' has {len(self)} lines; delete the shard and "
+                "generate again"
+            )
+        (total,) = self.shape(f"{field}.bytes")
+        if offsets[0] != 0 or offsets[-1] != total or (np.diff(offsets) < 0).any():
+            raise DatasetError(
+                f"'{self.tensors_file}': '{field}' ends at byte {int(offsets[-1])} of {total}; "
+                "delete the shard and generate again"
+            )
 
     def _slice(self, field: str) -> Any:
         if field not in self._slices:

@@ -7,7 +7,8 @@ folder/
   objects/index.json            {"instances": {name: {"category", "parts": [...],
                                 "affordances": {affordance: [part, ...]}}}}, main affordance first
   objects/<instance>.safetensors    vertices, faces, part_index (index into the parts)
-  train/shard-00000.safetensors pixels, joints, cameras and vertex lists of some images
+  train/shard-00000.safetensors encoded pixels (see `packing`), joints, cameras and vertex lists of
+                                some images
   train/shard-00000.jsonl       one line per image: objects (optionally each with the
                                 "affordances" its interaction uses) and queries
   test/...
@@ -16,7 +17,9 @@ folder/
 Affordance questions are derived: one per touched object, on the parts of what it is used for.
 """
 
+import os
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -25,6 +28,7 @@ import numpy as np
 
 from ivlm_core.datasets.mirror import mirror_record, mirror_targets
 from ivlm_core.datasets.object_store import ObjectStore
+from ivlm_core.datasets.packing import PACKED
 from ivlm_core.datasets.sample import ImageRecord, Sample, SceneObject, Target
 from ivlm_core.datasets.shard import DatasetError, DatasetInfo, Shard
 from ivlm_core.geometry.body import Body, load_body
@@ -33,6 +37,8 @@ from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.model.prompts import TASKS, Task
 
 __all__ = ["DatasetError", "SyntheticDataset"]
+
+_DECODED_AT_ONCE = 256
 
 
 class SyntheticDataset:
@@ -77,10 +83,10 @@ class SyntheticDataset:
     def __repr__(self) -> str:
         return f"SyntheticDataset('{self.folder}', '{self.split}', {len(self)} images)"
 
-    @property
+    @cached_property
     def image_size(self) -> int:
         """Side of the square images, pixels."""
-        return int(self.shards[0].shape("images")[1])
+        return len(self.image(0))
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
@@ -160,9 +166,33 @@ class SyntheticDataset:
         return shard.row("images", row)
 
     def stack(self, field: str, indices: Sequence[int]) -> np.ndarray:
-        """Return one stored field (`images`, `part_map`, `joints_3d`, ...) of several images."""
+        """Return one stored field (`images`, `part_map`, `joints_3d`, ...) of several images.
+
+        Pixels are decoded in as many threads as there are processors.
+        """
         places = [self._place(index) for index in indices]
-        return np.stack([shard.row(field, row) for shard, row in places])
+        if field not in PACKED:
+            return np.stack([shard.row(field, row) for shard, row in places])
+        first = places[0][0].row(field, places[0][1])
+        stacked = np.empty((len(places), *first.shape), first.dtype)
+
+        def fill(number: int, data: np.ndarray) -> None:
+            shard, row = places[number]
+            found = shard.decoded(field, row, data)
+            if found.shape != first.shape:
+                raise DatasetError(
+                    f"'{shard.tensors_file}': '{field}' of image {row} has shape {found.shape}, "
+                    f"others have {first.shape}; shards of two datasets are mixed"
+                )
+            stacked[number] = found
+
+        with ThreadPoolExecutor(os.cpu_count() or 1) as threads:
+            for start in range(0, len(places), _DECODED_AT_ONCE):
+                numbers = range(start, min(start + _DECODED_AT_ONCE, len(places)))
+                # Mapped files are read here, by one thread; only decoding is spread.
+                data = [places[k][0].encoded(field, places[k][1]) for k in numbers]
+                list(threads.map(fill, numbers, data))
+        return stacked
 
     def record(self, index: int, mirrored: bool = False) -> ImageRecord:
         """Return everything that is known of an image."""

@@ -81,7 +81,7 @@ def _tensors(scene: Scene, camera: Camera, picture: Picture) -> dict[str, NDArra
         "part_map": picture.part_map,
         "object_map": picture.object_map,
         "contact_map": picture.contact_map,
-        "depth": picture.depth,
+        "depth": picture.depth[::2, ::2],
         "joints_3d": camera.to_camera(joints).astype(np.float32),
         "joints_2d": points.astype(np.float32),
         "joints_visible": visible,

@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 from safetensors.numpy import save_file
 
+from ivlm_core.datasets.packing import PACKED, encode, pack
+from ivlm_core.datasets.shard import FORMAT
 from ivlm_core.geometry.body import BODY_PARTS
 from ivlm_core.synthesis.config import GENERATOR_VERSION, SynthesisConfig
 from ivlm_core.synthesis.objects import CATEGORIES, make_object
@@ -97,6 +99,7 @@ def _jobs(config: SynthesisConfig) -> list[_Job]:
 def _info(config: SynthesisConfig) -> dict[str, Any]:
     """The description of a data set."""
     return {
+        "format": FORMAT,
         "generator_version": GENERATOR_VERSION,
         "config": config.content(),
         "seed": config.seed,
@@ -125,14 +128,14 @@ def _check_folder(out: Path, info: dict[str, Any]) -> None:
     if not there:
         return
     info["images_per_s"] = there.get("images_per_s")
-    mine = (info["config"], info["generator_version"])
-    if (there.get("config"), there.get("generator_version")) != mine:
+    mine = (info["config"], info["generator_version"], info["format"])
+    if (there.get("config"), there.get("generator_version"), there.get("format")) != mine:
         changed = sorted(
             key for key in info["config"] if there.get("config", {}).get(key) != info["config"][key]
         )
         raise ValueError(
             f"'{out}' holds a data set of another configuration (differs in "
-            f"{', '.join(changed) or 'generator_version'}); choose another folder or delete it"
+            f"{', '.join(changed) or 'version'}); choose another folder or delete it"
         )
 
 
@@ -200,22 +203,30 @@ def _write_objects(task: tuple[str, str]) -> dict[str, Any]:
 def _write_shard(job: _Job) -> int:
     """Generate and write one shard; return its number of images."""
     config: SynthesisConfig = _STATE["config"]
-    rows, lines, lists, offset = [], [], [], 0
+    plain: dict[str, list[np.ndarray]] = {}
+    packed: dict[str, list[bytes]] = {}
+    lines, lists, offset = [], [], 0
     for index in range(job.start, job.stop):
         made = make_sample(config, _STATE["bodies"], _STATE["pool"], job.split, index)
         for question, vertices in zip(made.line["queries"], made.contacts, strict=True):
             question["offset"], question["count"] = offset, len(vertices)
             offset += len(vertices)
             lists.append(vertices)
-        rows.append(made.tensors)
+        for key, value in made.tensors.items():
+            if key in PACKED:
+                packed.setdefault(key, []).append(encode(key, value))
+            else:
+                plain.setdefault(key, []).append(value)
         lines.append(json.dumps(made.line))
-    tensors = {key: np.stack([row[key] for row in rows]) for key in rows[0]}
+    tensors = {key: np.stack(values) for key, values in plain.items()}
+    for key, data in packed.items():
+        tensors |= pack(key, data)
     tensors["contact_vertices"] = np.concatenate(lists).astype(np.int32)
     stem = job.stem(config.out)
     stem.parent.mkdir(parents=True, exist_ok=True)
     _save(tensors, stem.with_suffix(".safetensors"))
     _write_text(stem.with_suffix(".jsonl"), "\n".join(lines) + "\n")
-    return len(rows)
+    return len(lines)
 
 
 def _save(arrays: dict[str, Any], path: Path) -> None:

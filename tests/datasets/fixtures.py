@@ -11,6 +11,8 @@ import numpy as np
 import trimesh
 from safetensors.numpy import save_file
 
+from ivlm_core.datasets.packing import PACKED, encode, pack
+from ivlm_core.datasets.shard import FORMAT
 from ivlm_core.geometry.body import BODY_PARTS, load_body
 
 SIZE = 32
@@ -31,6 +33,7 @@ def write_tiny_dataset(
     """Write both splits and return the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     info = {
+        "format": FORMAT,
         "generator_version": 0,
         "config": {},
         "seed": seed,
@@ -83,7 +86,13 @@ def _write_shard(stem: Path, indices: range, rng: np.random.Generator) -> None:
             query["offset"], query["count"] = sum(map(len, lists)), len(vertices)
             lists.append(vertices)
         lines.append(json.dumps(line))
-    tensors = {key: np.stack([pixels[key] for pixels, _, _ in images]) for key in images[0][0]}
+    tensors: dict[str, np.ndarray] = {}
+    for key in images[0][0]:
+        column = [pixels[key] for pixels, _, _ in images]
+        if key in PACKED:
+            tensors |= pack(key, [encode(key, pixels) for pixels in column])
+        else:
+            tensors[key] = np.stack(column)
     tensors["contact_vertices"] = np.concatenate(lists).astype(np.int32)
     save_file(tensors, stem.with_suffix(".safetensors"))
     stem.with_suffix(".jsonl").write_text("\n".join(lines) + "\n")
@@ -153,7 +162,7 @@ def _image(index: int, rng: np.random.Generator) -> tuple[dict, dict, list[np.nd
         "part_map": part_map,
         "object_map": object_map,
         "contact_map": contact_map,
-        "depth": np.where(part_map > 0, 2.5, 0).astype(np.float16),
+        "depth": np.where(part_map > 0, 2.5, 0)[::2, ::2].astype(np.float16),
         "joints_3d": _joints_3d(),
         "joints_2d": PLACES,
         "joints_visible": np.ones(len(JOINTS), bool),

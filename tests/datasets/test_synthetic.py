@@ -38,7 +38,7 @@ def test_record_has_the_documented_shapes_and_types(folder: Path) -> None:
         "part_map": (np.uint8, (SIZE, SIZE)),
         "object_map": (np.uint8, (SIZE, SIZE)),
         "contact_map": (np.uint8, (SIZE, SIZE)),
-        "depth": (np.float16, (SIZE, SIZE)),
+        "depth": (np.float16, (SIZE // 2, SIZE // 2)),
         "joints_3d": (np.float32, (len(JOINTS), 3)),
         "joints_2d": (np.float32, (len(JOINTS), 2)),
         "joints_visible": (np.bool_, (len(JOINTS),)),
@@ -184,7 +184,46 @@ def test_an_empty_split_is_refused(own_folder: Path) -> None:
 def test_lines_and_rows_must_agree(own_folder: Path) -> None:
     path = own_folder / "train" / "shard-00000.jsonl"
     path.write_text("\n".join(path.read_text().splitlines()[:2]))
-    with pytest.raises(DatasetError, match=r"'images' has shape \(3, 32, 32, 3\).*2 rows"):
+    with pytest.raises(DatasetError, match=r"'joints_3d' has shape \(3, 6, 3\).*2 rows"):
+        SyntheticDataset(own_folder)
+
+
+def test_damaged_pixels_are_refused(own_folder: Path) -> None:
+    """One flipped bit, in a picture that would still decode or in a map, is noticed."""
+    path = own_folder / "train" / "shard-00000.safetensors"
+    tensors = load_file(path)
+    for field in ("images", "depth"):
+        spoiled = {key: value.copy() for key, value in tensors.items()}
+        spoiled[f"{field}.bytes"][spoiled[f"{field}.offsets"][2] - 9] ^= 4
+        save_file(spoiled, path)
+        dataset = SyntheticDataset(own_folder)
+        dataset.record(0)
+        with pytest.raises(DatasetError, match=f"'{field}' of image 1 is damaged .*checksum"):
+            dataset.record(1)
+        with pytest.raises(DatasetError, match=f"'{field}' of image 1 is damaged"):
+            dataset.stack(field, range(8))
+
+
+def test_packed_fields_must_fill_their_bytes(own_folder: Path) -> None:
+    path = own_folder / "train" / "shard-00000.safetensors"
+    tensors = load_file(path)
+    cut = {**tensors, "part_map.bytes": tensors["part_map.bytes"][:-1]}
+    save_file(cut, path)
+    with pytest.raises(DatasetError, match=r"'part_map' ends at byte (\d+) of"):
+        SyntheticDataset(own_folder)
+    save_file({**tensors, "images.crc32": tensors["images.crc32"][:2]}, path)
+    with pytest.raises(DatasetError, match="'images' has 3 images and 2 checksums.*3 lines"):
+        SyntheticDataset(own_folder)
+    save_file({k: v for k, v in tensors.items() if k != "depth.offsets"}, path)
+    with pytest.raises(DatasetError, match="cannot be read for 'depth.offsets'"):
+        SyntheticDataset(own_folder)
+
+
+def test_a_dataset_of_another_layout_is_refused(own_folder: Path) -> None:
+    info = json.loads((own_folder / "info.json").read_text())
+    del info["format"]
+    (own_folder / "info.json").write_text(json.dumps(info))
+    with pytest.raises(DatasetError, match="layout 1, this version reads 2; generate it again"):
         SyntheticDataset(own_folder)
 
 

@@ -58,7 +58,7 @@ def decode(field: str, data: np.ndarray, crc32: int) -> np.ndarray:
     Raises:
         ValueError: the bytes are damaged.
     """
-    if zlib.crc32(data) != crc32:
+    if zlib.crc32(data.data) != crc32:
         raise ValueError(f"the checksum of {len(data)} bytes is wrong")
     dtype, axes = PACKED[field]
     kind = cv2.IMREAD_COLOR_RGB if field == "images" else cv2.IMREAD_UNCHANGED

@@ -4,7 +4,7 @@ Borders of garments are drawn by thresholds of smooth fields (how far down the a
 leg, height on the trunk), at random lengths, so that they do not follow the body parts.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
@@ -95,26 +95,60 @@ _HAIR = np.array(
 )
 
 
+SKIN, UPPER, LOWER, SHOE, GLOVE, HAIR = range(6)
+"""What a place of the body is covered with."""
+PATTERNS = ("plain", "plain", "stripes", "rings", "checks", "plaid", "dots", "print", "camouflage")
+
+
+@dataclass(frozen=True, eq=False)
+class Fabric:
+    """A piece of clothing's colours and pattern.
+
+    Attributes:
+        first, second: colours [3].
+        pattern: one of `PATTERNS`.
+        frequency: of the pattern, radians a metre.
+        rough: strength of its folds, 0 to 1.
+        grain: strength of its irregular shade.
+    """
+
+    first: Colour
+    second: Colour
+    pattern: str
+    frequency: float
+    rough: float
+    grain: float
+
+
 @dataclass(frozen=True, eq=False)
 class Look:
-    """Colours and lengths of one person's skin, hair and clothes."""
+    """Colours, lengths and fit of one person's skin, hair and clothes.
+
+    Attributes:
+        sleeve, legs, hem, neckline, hairline: borders, see `body_fields`.
+        ease: how far upper and lower clothes stand off the body, metres.
+        hair_depth: thickness of the hair, metres.
+        long_hair: how far hair hangs below the middle of the head, metres; 0 for short hair.
+        waves: directions of folds and shades over the body [K, 3], radians a metre; and phases.
+    """
 
     skin: Colour
     hair: Colour
-    shirt: Colour
-    trousers: Colour
+    upper: Fabric
+    lower: Fabric
     shoes: Colour | None
     sleeve: float
     legs: float
     hem: float
     neckline: float
     hairline: float
-    long_hair: bool
-    one_piece: bool
+    hair_depth: float
+    long_hair: float
+    beard: bool
     gloves: Colour | None
-    second: Colour
-    pattern: str
-    frequency: float
+    ease: tuple[float, float]
+    waves: Colour
+    phases: Colour
 
 
 def _cloth(rng: np.random.Generator) -> Colour:
@@ -130,81 +164,158 @@ def _cloth(rng: np.random.Generator) -> Colour:
     return (255 * value * (1 - saturation * shade)).astype(np.float32)
 
 
+def _fabric(rng: np.random.Generator, colour: Colour) -> Fabric:
+    """A random fabric with a given main colour."""
+    return Fabric(
+        first=colour,
+        second=_cloth(rng) if rng.uniform() < 0.7 else colour * np.float32(0.75),
+        pattern=str(rng.choice(PATTERNS)),
+        frequency=float(rng.uniform(35, 140)),
+        rough=float(rng.uniform(0.1, 0.5)),
+        grain=float(rng.uniform(0.02, 0.12)),
+    )
+
+
 def draw_look(rng: np.random.Generator) -> Look:
     """Draw one person's looks."""
     tone = rng.uniform(0, len(_SKIN) - 1)
     k = int(tone)
     mix = np.float32(tone - k)
     skin = _SKIN[k] * (1 - mix) + _SKIN[min(k + 1, len(_SKIN) - 1)] * mix
-    jeans = np.array([60, 80, 120], np.float32) * rng.uniform(0.5, 1.3)
+    jeans = (np.array([60, 80, 120]) * rng.uniform(0.5, 1.3)).astype(np.float32)
+    upper = _fabric(rng, _cloth(rng))
+    lower = _fabric(rng, _cloth(rng) if rng.uniform() < 0.6 else jeans)
+    if rng.uniform() < 0.65:
+        lower = replace(lower, pattern="plain")
+    if rng.uniform() < 0.1:
+        lower = upper
+    sleeves = ((-0.2, 0.2), (0.5, 1.2), (1.2, 2.0), (2.0, 2.35))
+    legs = ((0.3, 0.9), (0.9, 1.5), (1.9, 2.3))
+    scales = rng.choice((14.0, 25.0, 45.0, 80.0), (10, 1))
     return Look(
         skin=(skin * rng.uniform(0.92, 1.05, 3)).astype(np.float32).clip(0, 255),
         hair=(_HAIR[int(rng.integers(len(_HAIR)))] * rng.uniform(0.8, 1.2)).astype(np.float32),
-        shirt=_cloth(rng),
-        trousers=_cloth(rng) if rng.uniform() < 0.7 else jeans.astype(np.float32),
-        shoes=_cloth(rng) if rng.uniform() < 0.8 else None,
-        sleeve=float(
-            rng.choice(
-                (
-                    rng.uniform(-0.2, 0.2),
-                    rng.uniform(0.5, 1.2),
-                    rng.uniform(1.2, 2.0),
-                    rng.uniform(2.0, 2.35),
-                )
-            )
-        ),
-        legs=float(
-            rng.choice(
-                (rng.uniform(0.3, 0.9), rng.uniform(0.9, 1.5), rng.uniform(1.9, 2.3)),
-                p=(0.2, 0.2, 0.6),
-            )
-        ),
+        upper=upper,
+        lower=lower,
+        shoes=_cloth(rng) if rng.uniform() < 0.85 else None,
+        sleeve=float(rng.uniform(*sleeves[int(rng.integers(len(sleeves)))])),
+        legs=float(rng.uniform(*legs[int(rng.choice(3, p=(0.2, 0.2, 0.6)))])),
         hem=float(rng.uniform(0.05, 0.42)),
         neckline=float(rng.uniform(0.86, 1.05)),
-        hairline=float(rng.uniform(0.0, 0.05)) if rng.uniform() < 0.92 else 9.0,
-        long_hair=bool(rng.uniform() < 0.4),
-        one_piece=bool(rng.uniform() < 0.12),
+        hairline=float(rng.uniform(0.0, 0.05)) if rng.uniform() < 0.94 else 9.0,
+        hair_depth=float(rng.uniform(0.004, 0.04)),
+        long_hair=float(rng.uniform(0.08, 0.42)) if rng.uniform() < 0.45 else 0.0,
+        beard=bool(rng.uniform() < 0.15),
         gloves=_cloth(rng) if rng.uniform() < 0.05 else None,
-        second=_cloth(rng),
-        pattern=str(rng.choice(("plain", "plain", "plain", "stripes", "checks", "print"))),
-        frequency=float(rng.uniform(20, 60)),
+        ease=(float(rng.uniform(0.001, 0.018)), float(rng.uniform(0.001, 0.016))),
+        waves=(rng.normal(0, 1, (10, 3)) * scales).astype(np.float32),
+        phases=rng.uniform(0, 6.28, 10).astype(np.float32),
     )
 
 
-def body_colours(look: Look, fields: NDArray[np.float32], group: NDArray[np.int32]) -> Colour:
-    """Colour of points of the body [N, 3] from their fields [N, 6] and groups [N]."""
+def coverage(look: Look, fields: Colour, group: NDArray[np.int32]) -> NDArray[np.int32]:
+    """What covers points of the body [N], from their fields [N, 6] and groups [N]."""
     arm, leg, height, x, y, z = fields.T
-    wave = np.sin(y * look.frequency * 2)
-    if look.pattern == "stripes":
-        mark = wave > 0.2
-    elif look.pattern == "checks":
-        mark = (wave > 0) ^ (np.sin(x * look.frequency * 2) > 0)
-    elif look.pattern == "print":
-        mark = (np.abs(x) < 0.09) & (np.abs(y + 0.42) < 0.08) & (z > 0)
-    else:
-        mark = np.zeros(len(fields), bool)
-    shirt = np.where(mark[:, None], look.second, look.shirt)
-    trousers = look.shirt if look.one_piece else look.trousers
-    colour = np.broadcast_to(look.skin, (len(fields), 3)).copy()
+    cover = np.full(len(fields), SKIN, np.int32)
     trunk = (group == 0) | (group == 6)
-    upper = (trunk & (height < look.neckline)) | ((group == 1) & (arm < look.sleeve))
-    upper |= (group == 4) & (arm < look.sleeve)
-    colour[upper] = shirt[upper]
-    lower = ((group == 0) & (height < look.hem)) | ((group == 2) & (leg < look.legs))
-    colour[lower] = trousers if not look.one_piece else shirt[lower]
-    feet = (group == 5) & (leg > 1.9)
+    sleeved = ((group == 1) | (group == 4)) & (arm < look.sleeve)
+    cover[sleeved | (trunk & (height < look.neckline))] = UPPER
+    cover[((group == 0) & (height < look.hem)) | ((group == 2) & (leg < look.legs))] = LOWER
     if look.shoes is not None:
-        colour[feet] = look.shoes
-        colour[(group == 2) & (leg > 2.15)] = look.shoes
+        cover[((group == 5) & (leg > 1.9)) | ((group == 2) & (leg > 2.15))] = SHOE
     if look.gloves is not None:
-        colour[group == 4] = look.gloves
-    hair = (group == 3) & (0.75 * y - 0.62 * z > look.hairline)
-    if look.long_hair and look.hairline < 1:
-        hair |= ((group == 3) | (group == 6)) & (z < -0.015)
-    colour[hair] = look.hair
-    face = (group == 3) & ~hair & (z > 0.06)
-    eyes = face & (np.abs(np.abs(x) - 0.031) < 0.011) & (np.abs(y - 0.012) < 0.007)
-    colour[eyes] = (40, 32, 30)
+        cover[group == 4] = GLOVE
+    head = group == 3
+    hair = head & (hair_height(look, fields) > 0)
+    if look.long_hair > 0 and look.hairline < 1:
+        hair |= head & (z < -0.015)
+    if look.beard:
+        hair |= head & (y < -0.05) & (z > 0.0) & ~((np.abs(x) < 0.026) & (y > -0.072))
+    cover[hair] = HAIR
+    return cover
+
+
+def hair_height(look: Look, fields: Colour) -> Colour:
+    """How far points of the head lie above the hairline [N], about metres."""
+    return 0.75 * fields[:, 4] - 0.62 * fields[:, 5] - np.float32(look.hairline)
+
+
+def folds(look: Look, points: Colour) -> tuple[Colour, Colour]:
+    """Shade [N], about 0, and slope [N, 3] of folds and grain at points [N, 3] of the template."""
+    angle = points @ look.waves.T + look.phases
+    shade = np.sin(angle).mean(axis=1)
+    unit = look.waves / np.linalg.norm(look.waves, axis=1, keepdims=True)
+    return shade, (np.cos(angle) @ unit) / np.float32(len(unit))
+
+
+def _cloth_colours(fabric: Fabric, points: Colour, shade: Colour) -> Colour:
+    """Colours [N, 3] of a fabric at points [N, 3] of the template."""
+    x, y, z = points.T
+    f = np.float32(fabric.frequency)
+    mark: NDArray[np.floating] | NDArray[np.bool_]
+    if fabric.pattern == "rings":
+        mark = np.sin(y * f) > 0.2
+    elif fabric.pattern == "stripes":
+        mark = np.sin(x * f) > 0.3
+    elif fabric.pattern == "checks":
+        mark = (np.sin(y * f) > 0) ^ (np.sin(x * f) > 0)
+    elif fabric.pattern == "plaid":
+        mark = 0.5 * (np.sin(y * f) > 0.4) + 0.5 * (np.sin(x * f) > 0.4)
+    elif fabric.pattern == "dots":
+        mark = np.sin(y * f) * np.sin(x * f) > 0.45
+    elif fabric.pattern == "print":
+        mark = (np.abs(x) < 0.09) & (np.abs(y + 0.42) < 0.08) & (z > 0)
+        mark &= np.sin(y * 2 * f) + np.sin(x * f) > -0.3
+    elif fabric.pattern == "camouflage":
+        mark = shade > 0.05
+    else:
+        mark = np.zeros(len(x), bool)
+    colour = fabric.first + (fabric.second - fabric.first) * mark.astype(np.float32)[:, None]
+    return colour * (1 + np.float32(4 * fabric.grain) * shade)[:, None]
+
+
+def hair_colours(look: Look, points: Colour) -> Colour:
+    """Colours of hair [N, 3] at points [N, 3] relative to the head's middle: strands."""
+    x, y, z = points.T
+    around = np.arctan2(x, -z)
+    strand = np.sin(around * 61 + 5 * np.sin(y * 21)) + np.sin(around * 137 + y * 33 + 2.0)
+    return look.hair * (1 + 0.13 * strand + 0.9 * np.clip(y, -0.2, 0.1))[:, None]
+
+
+def body_colours(
+    look: Look, fields: Colour, group: NDArray[np.int32]
+) -> tuple[Colour, Colour, NDArray[np.int32]]:
+    """Colours, slopes of folds [N, 3] and coverage [N] of points of the body.
+
+    Args:
+        look: of the person.
+        fields: see `body_fields`, [N, 6].
+        group: see `body_fields`, [N].
+    """
+    x, y, z = fields[:, 3:].T
+    cover = coverage(look, fields, group)
+    shade, slope = folds(look, fields[:, 3:])
+    colour = look.skin * (1 + np.float32(0.10) * shade)[:, None]
+    rough = np.zeros(len(fields), np.float32)
+    for kind, fabric in ((UPPER, look.upper), (LOWER, look.lower)):
+        mine = np.flatnonzero(cover == kind)
+        colour[mine] = _cloth_colours(fabric, fields[mine, 3:], shade[mine])
+        rough[mine] = fabric.rough
+    for kind, plain in ((SHOE, look.shoes), (GLOVE, look.gloves)):
+        if plain is not None:
+            mine = np.flatnonzero(cover == kind)
+            colour[mine] = plain * (1 + np.float32(0.2) * shade[mine])[:, None]
+    mine = np.flatnonzero(cover == HAIR)
+    colour[mine] = hair_colours(look, fields[mine, 3:])
+    face = (group == 3) & (z > 0.06) & (cover == SKIN)
+    aside = np.abs(np.abs(x) - 0.031)
+    white = face & (aside < 0.014) & (np.abs(y - 0.012) < 0.006)
+    colour[white] = (215, 210, 205)
+    colour[white & (aside < 0.006)] = (40, 32, 30)
+    brow = face & (aside < 0.017) & (np.abs(y - 0.031 + 0.2 * aside) < 0.004)
+    colour[brow] = 0.5 * look.hair + 0.2 * look.skin
     lips = face & (np.abs(x) < 0.024) & (np.abs(y + 0.062) < 0.008)
     colour[lips] = look.skin * np.array([0.8, 0.55, 0.55], np.float32)
-    return colour
+    cheeks = face & (np.abs(np.abs(x) - 0.045) < 0.016) & (np.abs(y + 0.025) < 0.016)
+    colour[cheeks] *= np.array([1.03, 0.94, 0.94], np.float32)
+    return colour, slope * rough[:, None], cover

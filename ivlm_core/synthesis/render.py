@@ -1,20 +1,34 @@
-"""Pictures of scenes by ray casting: colours, shadows, background, and the maps with them."""
+"""Pictures of scenes by ray casting: colours, shadows, background, and the maps with them.
+
+One ray through every pixel's centre gives the maps and most colours; only pixels at an edge get more.
+"""
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 import open3d as o3d
 from numpy.typing import NDArray
 
-from ivlm_core.geometry.body import load_body
+from ivlm_core.geometry.body import BODY_PARTS, load_body
 from ivlm_core.geometry.camera import Camera
-from ivlm_core.synthesis.look import body_colours, body_fields, draw_look
-from ivlm_core.synthesis.objects.primitives import Box
-from ivlm_core.synthesis.rotations import unit, yaw
+from ivlm_core.synthesis.background import Place, backdrop, draw_place
+from ivlm_core.synthesis.clutter import behind, in_front
+from ivlm_core.synthesis.look import Look, body_colours, body_fields, draw_look, hair_colours
+from ivlm_core.synthesis.outline import Hair, dressed, hair
+from ivlm_core.synthesis.photograph import as_photograph
+from ivlm_core.synthesis.rotations import unit
 from ivlm_core.synthesis.scene import Scene
 
 GROUND_BIT = 7
 _MISS = 2**32 - 1
+_DEPTH_JUMP = 0.03
+"""An edge is where depth differs by more than this share of it between neighbours."""
+_LIFT = 0.004
+"""Where rays to the light start, metres above a surface."""
+_HEAD_PART = BODY_PARTS.index("head") + 1
+
+Colours = NDArray[np.float32]
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,68 +48,179 @@ class Picture:
 
 
 @dataclass(frozen=True, eq=False)
-class _Surface:
-    """A mesh in the picture: vertices, faces, smooth normals or none, colours per face or none."""
+class _Light:
+    """Light of a scene.
 
-    vertices: NDArray[np.float32]
-    faces: NDArray[np.int32]
-    normals: NDArray[np.float32] | None
-    colours: NDArray[np.float32] | None
+    Attributes:
+        sun: direction to the light that throws shadows [3]. fill: of a second one without.
+        ambient: brightness without either. soft: how dark shadows are. colour: of the sun [3].
+    """
 
+    sun: Colours
+    fill: Colours
+    ambient: np.float32
+    soft: np.float32
+    colour: Colours
 
-class _Texture:
-    """A pattern over two coordinates in metres."""
-
-    def __init__(self, rng: np.random.Generator) -> None:
-        base = rng.uniform(40, 235)
-        self.first = np.clip(base + rng.normal(0, 22, 3), 10, 250)
-        self.second = np.clip(self.first + rng.normal(0, 28, 3), 5, 255)
-        self.kind = str(rng.choice(("plain", "checks", "planks", "spots", "waves")))
-        self.scale = float(rng.uniform(1.0, 6.0))
-        self.waves = rng.normal(0, 1, (5, 2)) * self.scale
-        self.phases = rng.uniform(0, 2 * np.pi, 5)
-
-    def __call__(self, u: NDArray[np.float32], v: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Colours [N, 3] at coordinates [N]."""
-        s = self.scale
-        cloud: NDArray[np.floating] = np.zeros(len(u), np.float32)
-        for (a, b), phase in zip(self.waves, self.phases, strict=True):
-            cloud += np.sin(float(a) * u + float(b) * v + float(phase))
-        cloud /= 5
-        mark: NDArray[np.floating]
-        if self.kind == "checks":
-            mark = ((np.floor(u * s / 2) + np.floor(v * s / 2)) % 2) * 0.8
-        elif self.kind == "planks":
-            mark = (np.abs((u * s / 2) % 1 - 0.5) > 0.46) * 0.9 + 0.3 * (
-                np.floor(u * s / 2) % 3 == 0
-            )
-        elif self.kind == "spots":
-            mark = np.where(cloud > 0.25, 0.8, 0.0)
-        elif self.kind == "waves":
-            mark = 0.5 + 0.5 * np.sin(u * s * 3 + cloud * 4)
-        else:
-            mark = np.zeros(len(u))
-        mark = np.clip(mark + 0.25 * cloud, 0, 1)[:, None]
-        return (self.first * (1 - mark) + self.second * mark).astype(np.float32)
+    def energy(self, normal: Colours, shadow: Colours) -> Colours:
+        """Factors of colours [N, 3] from normals [N, 3] and shadow (0 to 1) [N]."""
+        direct = np.maximum(normal @ self.sun, 0) * (1 - self.soft * shadow)
+        glow = self.ambient * (0.75 + 0.25 * normal[:, 1])
+        glow += np.float32(0.18) * np.maximum(normal @ self.fill, 0)
+        share = np.float32(1.05) - self.ambient * np.float32(0.7)
+        return glow[:, None] + (share * direct)[:, None] * self.colour
 
 
-def _clutter(rng: np.random.Generator, scene: Scene, camera: Camera) -> list[_Surface]:
-    """Boxes behind the person."""
-    away = scene.vertices.mean(0) - camera.center
-    away[1] = 0
-    away = unit(away)
-    aside = np.array([away[2], 0, -away[0]])
-    made = []
-    for _ in range(int(rng.integers(0, 5))):
-        size = rng.uniform((0.15, 0.2, 0.15), (0.9, 1.9, 0.7))
-        vertices, faces = Box(tuple(size), 0.0).mesh(3.0)
-        place = away * rng.uniform(1.1, 3.0) + aside * rng.uniform(-2.2, 2.2)
-        place[1] = scene.floor + size[1] / 2
-        points = (vertices @ yaw(rng.uniform(0, np.pi)).T + place).astype(np.float32)
-        colour = np.clip(rng.uniform(30, 230) + rng.normal(0, 35, 3), 5, 250)
-        tone = np.repeat(colour[None], len(faces), 0) * rng.uniform(0.92, 1.0, (len(faces), 1))
-        made.append(_Surface(points, faces, None, tone.astype(np.float32)))
-    return made
+def _draw_light(rng: np.random.Generator) -> _Light:
+    sun = unit(rng.normal(0, 0.6, 3) + np.array([0, 1.3, 0.5]))
+    if sun[1] < 0.35:
+        sun = unit(np.array([sun[0], 0.6, sun[2]]))
+    fill = unit(rng.normal(0, 1, 3) + np.array([0, 0.6, 0]))
+    return _Light(
+        sun.astype(np.float32),
+        fill.astype(np.float32),
+        np.float32(rng.uniform(0.42, 0.75)),
+        np.float32(rng.uniform(0.45, 1.0)),
+        (1 + rng.normal(0, 0.06, 3)).astype(np.float32),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _Hits:
+    """What N rays meet.
+
+    Attributes:
+        surface: number of the surface, -1 where nothing [N].
+        face: of the surface [N]. weights: of its three corners [N, 3].
+        normal: of the face [N, 3], unit. depth: along the camera's z, metres [N].
+    """
+
+    surface: NDArray[np.int32]
+    face: NDArray[np.int64]
+    weights: Colours
+    normal: Colours
+    depth: Colours
+
+    def at(self, which: NDArray[np.intp]) -> "_Hits":
+        """Some of the rays."""
+        return _Hits(
+            self.surface[which],
+            self.face[which],
+            self.weights[which],
+            self.normal[which],
+            self.depth[which],
+        )
+
+    def and_then(self, other: "_Hits") -> "_Hits":
+        """These rays, then others."""
+        pairs = zip(vars(self).values(), vars(other).values(), strict=True)
+        return _Hits(*(np.concatenate(pair) for pair in pairs))
+
+
+class _Stage:
+    """The surfaces of a picture, numbered: body 0, objects from 1, hair, things behind, in front."""
+
+    def __init__(self, scene: Scene, camera: Camera, rng: np.random.Generator) -> None:
+        self.scene = scene
+        self.look: Look = draw_look(rng)
+        self.place: Place = draw_place(rng)
+        self.light = _draw_light(rng)
+        self.grain = rng.normal(0, 60, (4, 3)).astype(np.float32)
+        self.body = dressed(scene, self.look).astype(np.float32)
+        self.hair: Hair | None = hair(scene, self.look)
+        self.caster = o3d.t.geometry.RaycastingScene(nthreads=1)
+        self._add(self.body, scene.person.pose.rig.faces)
+        self.tints: dict[int, Colours] = {}
+        for slot, item in enumerate(scene.items):
+            self._add(item.vertices(), item.instance.mesh.faces)
+            self.tints[slot + 1] = item.instance.face_colours.astype(np.float32)
+        self.hair_id = len(scene.items) + 1 if self.hair is not None else -2
+        if self.hair is not None:
+            self._add(self.hair.vertices, self.hair.faces)
+        self.first_behind = len(scene.items) + 1 + (self.hair is not None)
+        back = behind(rng, scene, camera, self.place.wall_at)
+        self.first_in_front = self.first_behind + len(back)
+        for number, thing in enumerate([*back, *in_front(rng, scene, camera)], self.first_behind):
+            self._add(thing.vertices, thing.faces)
+            self.tints[number] = thing.colours
+
+    def _add(self, vertices: Colours, faces: NDArray[np.int32]) -> None:
+        tensor = o3d.core.Tensor.from_numpy
+        points = np.ascontiguousarray(vertices, np.float32)
+        self.caster.add_triangles(tensor(points), tensor(faces.astype(np.uint32)))
+
+    def cast(self, origin: Colours, directions: Colours) -> _Hits:
+        """Cast rays with directions [N, 3] of depth one from a point [3]."""
+        rays = np.empty((len(directions), 6), np.float32)
+        rays[:, :3], rays[:, 3:] = origin, directions
+        found = self.caster.cast_rays(o3d.core.Tensor.from_numpy(rays))
+        surface = found["geometry_ids"].numpy()
+        uv = found["primitive_uvs"].numpy()
+        return _Hits(
+            np.where(surface == _MISS, -1, surface.astype(np.int64)).astype(np.int32),
+            found["primitive_ids"].numpy().astype(np.int64),
+            np.stack([1 - uv[:, 0] - uv[:, 1], uv[:, 0], uv[:, 1]], axis=1),
+            found["primitive_normals"].numpy(),
+            found["t_hit"].numpy(),
+        )
+
+    def shadow(self, points: Colours, normals: Colours) -> Colours:
+        """Whether points [N, 3] with normals [N, 3] are in the shadow: 0 or 1, float32 [N]."""
+        shadow = np.zeros(len(points), np.float32)
+        asking = np.flatnonzero(normals @ self.light.sun > 0)
+        probe = np.empty((len(asking), 6), np.float32)
+        probe[:, :3] = points[asking] + normals[asking] * np.float32(_LIFT)
+        probe[:, 3:] = self.light.sun
+        found = self.caster.test_occlusions(o3d.core.Tensor.from_numpy(probe))
+        shadow[asking] = found.numpy()
+        return shadow
+
+    def shade(self, hits: _Hits, origin: Colours, directions: Colours) -> Colours:
+        """Colours [N, 3] of rays that hit something."""
+        albedo = np.empty((len(directions), 3), np.float32)
+        normal = hits.normal.copy()
+        position = origin + directions * hits.depth[:, None]
+        gloss = np.full(len(directions), 0.12, np.float32)
+        mine = np.flatnonzero(hits.surface == 0)
+        if len(mine):
+            corners = self.scene.person.pose.rig.faces[hits.face[mine]]
+            weights = hits.weights[mine]
+            fields, group = body_fields()
+            nearest = corners[np.arange(len(corners)), weights.argmax(1)]
+            value = _blend(fields, corners, weights)
+            albedo[mine], slope, _ = body_colours(self.look, value, group[nearest])
+            normal[mine] = _blend(self.scene.normals, corners, weights) - slope
+            gloss[mine] = 0.05
+        mine = np.flatnonzero(hits.surface == self.hair_id)
+        if len(mine) and self.hair is not None:
+            corners = self.hair.faces[hits.face[mine]]
+            places = _blend(self.hair.places, corners, hits.weights[mine])
+            albedo[mine] = hair_colours(self.look, places)
+        rest = np.flatnonzero((hits.surface > 0) & (hits.surface != self.hair_id))
+        if len(rest):
+            surface, face = hits.surface[rest], hits.face[rest]
+            for number in np.unique(surface).tolist():
+                own = surface == number
+                albedo[rest[own]] = self.tints[number][face[own]]
+            grain = np.sin(position[rest] @ self.grain.T).mean(axis=1, keepdims=True)
+            albedo[rest] *= 1 + np.float32(0.12) * grain
+        facing = np.einsum("ij,ij->i", normal, directions)
+        normal[facing > 0] *= -1
+        normal /= np.sqrt(np.einsum("ij,ij->i", normal, normal))[:, None]
+        shadow = self.shadow(position, normal)
+        ray = directions / np.sqrt(np.einsum("ij,ij->i", directions, directions))[:, None]
+        half = self.light.sun - ray
+        half /= np.sqrt(np.einsum("ij,ij->i", half, half))[:, None] + np.float32(1e-6)
+        shine = np.maximum(np.einsum("ij,ij->i", half, normal), 0) ** 32 * gloss * (1 - shadow)
+        return albedo * self.light.energy(normal, shadow) + (255 * shine)[:, None]
+
+
+def _blend(values: Colours, corners: NDArray[np.int32], weights: Colours) -> Colours:
+    """Values of vertices [V, F] at weights [N, 3] of corners [N, 3]."""
+    total = values[corners[:, 0]] * weights[:, :1]
+    total += values[corners[:, 1]] * weights[:, 1:2]
+    total += values[corners[:, 2]] * weights[:, 2:]
+    return total
 
 
 def render(scene: Scene, camera: Camera, rng: np.random.Generator, oversample: int = 2) -> Picture:
@@ -105,65 +230,112 @@ def render(scene: Scene, camera: Camera, rng: np.random.Generator, oversample: i
         scene: what is seen.
         camera: from where; square image.
         rng: source of colours, light and noise.
-        oversample: rays per pixel side.
+        oversample: rays per pixel side at edges.
     """
-    surfaces = [_Surface(scene.vertices, scene.person.pose.rig.faces, scene.normals, None)]
-    for item in scene.items:
-        vertices, faces = item.vertices(), item.instance.mesh.faces
-        tint = item.instance.face_colours.astype(np.float32)
-        surfaces.append(_Surface(vertices, faces, None, tint))
-    surfaces += _clutter(rng, scene, camera)
-    caster = o3d.t.geometry.RaycastingScene(nthreads=1)
-    tensor = o3d.core.Tensor.from_numpy
-    for surface in surfaces:
-        points = np.ascontiguousarray(surface.vertices, np.float32)
-        caster.add_triangles(tensor(points), tensor(surface.faces.astype(np.uint32)))
     size = camera.height
-    fine = Camera(
-        np.diag([oversample, oversample, 1.0]) @ camera.intrinsics,
-        camera.camera_from_world,
-        size * oversample,
-        size * oversample,
-    )
-    colours = _shade(scene, fine, caster, surfaces, rng)
-    colours = colours.reshape(size, oversample, size, oversample, 3).mean(axis=(1, 3))
-    maps = _maps(scene, camera, caster)
-    return Picture(_as_photograph(colours, rng), *maps)
+    stage = _Stage(scene, camera, rng)
+    origin = camera.center.astype(np.float32)
+    directions = _directions(camera, *np.divmod(np.arange(size * size), size))
+    hits = stage.cast(origin, directions)
+    back = _back(stage, camera, origin, directions, hits, rng)
+    is_near = (hits.surface >= 0) & ~_is_behind(stage, hits.surface)
+    edge = np.flatnonzero(_edges(hits, is_near, size))
+    inner = is_near.copy()
+    inner[edge] = False
+    inside = np.flatnonzero(inner)
+    rows, columns = np.divmod(edge, size)
+    offsets = (np.arange(oversample) + 0.5) / oversample - 0.5
+    dy, dx = (grid.ravel() for grid in np.meshgrid(offsets, offsets))
+    more = _directions(camera, (rows[:, None] + dy).ravel(), (columns[:, None] + dx).ravel())
+    fine = stage.cast(origin, more)
+    near = np.flatnonzero((fine.surface >= 0) & ~_is_behind(stage, fine.surface))
+    drawn = hits.at(inside).and_then(fine.at(near))
+    colours = stage.shade(drawn, origin, np.concatenate([directions[inside], more[near]]))
+    image = back.copy()
+    image[inside] = colours[: len(inside)]
+    samples = np.repeat(back[edge], oversample**2, axis=0)
+    samples[near] = colours[len(inside) :]
+    image[edge] = samples.reshape(len(edge), oversample**2, 3).mean(axis=1)
+    photograph = as_photograph(image.reshape(size, size, 3), rng)
+    return Picture(photograph, *_maps(stage, hits, size))
 
 
-def _cast(caster: o3d.t.geometry.RaycastingScene, rays: NDArray[np.float32]) -> dict[str, NDArray]:
-    """Cast rays [N, 6]; ids are -1 where nothing is hit."""
-    found = caster.cast_rays(o3d.core.Tensor.from_numpy(np.ascontiguousarray(rays, np.float32)))
-    surface = found["geometry_ids"].numpy().astype(np.int64)
-    surface[surface == _MISS] = -1
-    return {
-        "surface": surface,
-        "face": found["primitive_ids"].numpy().astype(np.int64),
-        "uv": found["primitive_uvs"].numpy(),
-        "normal": found["primitive_normals"].numpy(),
-        "t": found["t_hit"].numpy(),
-    }
+def _directions(camera: Camera, rows: NDArray, columns: NDArray) -> Colours:
+    """Directions of depth one through pixels' centres (or shifted places), float32 [N, 3]."""
+    to_world = camera.camera_from_world[:3, :3].T @ np.linalg.inv(camera.intrinsics)
+    x, y, one = to_world.T.astype(np.float32)
+    column = (np.asarray(columns) + 0.5).astype(np.float32)[:, None]
+    row = (np.asarray(rows) + 0.5).astype(np.float32)[:, None]
+    return column * x + row * y + one
 
 
-def _weights(uv: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Barycentric weights [N, 3] from Embree's uv [N, 2]."""
-    return np.stack([1 - uv[:, 0] - uv[:, 1], uv[:, 0], uv[:, 1]], axis=1)
+def _is_behind(stage: _Stage, surface: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Which of some surfaces are of the background."""
+    return (surface >= stage.first_behind) & (surface < stage.first_in_front)
+
+
+def _edges(hits: _Hits, is_near: NDArray[np.bool_], size: int) -> NDArray[np.bool_]:
+    """Pixels [S * S] beside another surface or a step in depth, background apart."""
+    surface = np.where(is_near, hits.surface, -1).reshape(size, size)
+    depth = np.where(is_near, hits.depth, 0).reshape(size, size)
+    edge = np.zeros((size, size), bool)
+    for a, b in (
+        ((slice(1, None), slice(None)), (slice(None, -1), slice(None))),
+        ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
+    ):
+        step = surface[a] != surface[b]
+        step |= np.abs(depth[a] - depth[b]) > _DEPTH_JUMP * depth[a]
+        edge[a] |= step
+        edge[b] |= step
+    return edge.ravel()
+
+
+def _back(
+    stage: _Stage,
+    camera: Camera,
+    origin: Colours,
+    directions: Colours,
+    hits: _Hits,
+    rng: np.random.Generator,
+) -> Colours:
+    """Colours [S * S, 3] of what is behind the person, out of focus in part."""
+    size = camera.height
+    scene = stage.scene
+    middle = scene.vertices.mean(0)
+    seen = backdrop(stage.place, directions, origin, middle, float(scene.floor))
+    colours = seen.colours
+    shadow = np.zeros(len(directions), np.float32)
+    open_ = np.flatnonzero(seen.lit & ((hits.surface < 0) | (hits.depth > seen.reach)))
+    points = origin + directions[open_] * seen.reach[open_, None]
+    shadow[open_] = stage.shadow(points, seen.normals[open_])
+    blurred = cv2.GaussianBlur(shadow.reshape(size, size), (0, 0), float(rng.uniform(0.5, 2.0)))
+    lit = np.flatnonzero(seen.lit)
+    energy = stage.light.energy(seen.normals[lit], blurred.ravel()[lit])
+    colours[lit] *= energy
+    things = np.flatnonzero(_is_behind(stage, hits.surface) & (hits.depth < seen.reach))
+    if len(things):
+        colours[things] = stage.shade(hits.at(things), origin, directions[things])
+    spread = (0.5, float(rng.uniform(0.5, 2.0)), float(rng.uniform(2.0, 5.0)))
+    sigma = spread[int(rng.choice(3, p=(0.35, 0.4, 0.25)))] * size / 256
+    return cv2.GaussianBlur(colours.reshape(size, size, 3), (0, 0), sigma).reshape(-1, 3)
 
 
 def _maps(
-    scene: Scene, camera: Camera, caster: o3d.t.geometry.RaycastingScene
+    stage: _Stage, hits: _Hits, size: int
 ) -> tuple[NDArray[np.uint8], NDArray[np.uint8], NDArray[np.uint8], NDArray[np.float16]]:
-    """Part, object and contact maps and depth [S, S], through pixel centres."""
-    size = camera.height
-    hits = _cast(caster, camera.pixel_rays().reshape(-1, 6))
-    surface = hits["surface"]
+    """Part, object and contact maps and depth [S, S], through pixel centres.
+
+    What stands in front hides all; hair is part of the head; clothes are what they cover.
+    """
+    scene, surface = stage.scene, hits.surface
     part_map = np.zeros(size * size, np.uint8)
     object_map = np.zeros(size * size, np.uint8)
     contact_map = np.zeros(size * size, np.uint8)
     on_body = np.flatnonzero(surface == 0)
-    corners = scene.person.pose.rig.faces[hits["face"][on_body]]
-    nearest = corners[np.arange(len(corners)), _weights(hits["uv"][on_body]).argmax(1)]
+    corners = scene.person.pose.rig.faces[hits.face[on_body]]
+    nearest = corners[np.arange(len(corners)), hits.weights[on_body].argmax(1)]
     part_map[on_body] = load_body("anny").part_index[nearest] + 1
+    part_map[surface == stage.hair_id] = _HEAD_PART
     bits = np.zeros(len(scene.vertices), np.uint8)
     for slot, found in enumerate(scene.contacts):
         bits[found.body] |= np.uint8(1 << slot)
@@ -171,7 +343,8 @@ def _maps(
     contact_map[on_body] = bits[nearest]
     objects = (surface >= 1) & (surface <= len(scene.items))
     object_map[objects] = surface[objects]
-    depth = np.where(surface >= 0, hits["t"], 0.0).astype(np.float16)
+    known = (surface >= 0) & (surface < stage.first_behind)
+    depth = np.where(known, hits.depth, 0.0).astype(np.float16)
     shape = (size, size)
     return (
         part_map.reshape(shape),
@@ -179,123 +352,3 @@ def _maps(
         contact_map.reshape(shape),
         depth.reshape(shape),
     )
-
-
-def _shade(
-    scene: Scene,
-    camera: Camera,
-    caster: o3d.t.geometry.RaycastingScene,
-    surfaces: list[_Surface],
-    rng: np.random.Generator,
-) -> NDArray[np.float32]:
-    """Colours of all pixels, float32 [H * W, 3], 0 to 255."""
-    rays = camera.pixel_rays().reshape(-1, 6)
-    hits = _cast(caster, rays)
-    surface, count = hits["surface"], len(rays)
-    origin, direction = rays[0, :3].astype(np.float32), rays[:, 3:]
-    albedo = np.zeros((count, 3), np.float32)
-    normal = hits["normal"]
-    reach = hits["t"].copy()
-
-    on_body = np.flatnonzero(surface == 0)
-    if len(on_body):
-        fields, group = body_fields()
-        corners = surfaces[0].faces[hits["face"][on_body]]
-        weights = _weights(hits["uv"][on_body])
-        value = np.einsum("nk,nkf->nf", weights, fields[corners])
-        nearest = corners[np.arange(len(corners)), weights.argmax(1)]
-        albedo[on_body] = body_colours(draw_look(rng), value, group[nearest])
-        normal[on_body] = np.einsum("nk,nkf->nf", weights, scene.normals[corners])
-    for k in range(1, len(surfaces)):
-        mine = np.flatnonzero(surface == k)
-        if len(mine):
-            tint = surfaces[k].colours
-            if tint is not None:
-                albedo[mine] = tint[hits["face"][mine]]
-
-    # Floor and wall are planes, not meshes.
-    empty = np.flatnonzero(surface < 0)
-    floor_texture, wall_texture = _Texture(rng), _Texture(rng)
-    light = unit(rng.normal(0, 0.6, 3) + np.array([0, 1.3, 0.5]))
-    if light[1] < 0.35:
-        light = unit(np.array([light[0], 0.6, light[2]]))
-    away = scene.vertices.mean(0) - camera.center
-    away[1] = 0.0
-    away = unit(away).astype(np.float32)
-    wall_at = float(rng.uniform(1.0, 5.0))
-    has_floor, has_wall = rng.uniform() < 0.85, rng.uniform() < 0.7
-    d = direction[empty]
-    t_floor = np.where(d[:, 1] < -1e-4, (scene.floor - origin[1]) / np.minimum(d[:, 1], -1e-4), 1e9)
-    toward = d @ away
-    start = float((scene.vertices.mean(0) - origin) @ away) + wall_at
-    t_wall = np.where(toward > 1e-4, start / np.maximum(toward, 1e-4), 1e9)
-    if not has_floor:
-        t_floor[:] = 1e9
-    if not has_wall:
-        t_wall[:] = 1e9
-    t_floor[t_floor > 60] = 1e9
-    near = np.minimum(t_floor, t_wall)
-    is_floor, is_wall = (t_floor < 1e8) & (t_floor <= t_wall), (t_wall < 1e8) & (t_wall < t_floor)
-    points = origin + d * np.minimum(near, 100)[:, None]
-    is_sky = ~(is_floor | is_wall)
-    colour = np.zeros_like(d)
-    colour[is_sky] = _sky(d[is_sky], rng)
-    if is_floor.any():
-        colour[is_floor] = floor_texture(points[is_floor, 0], points[is_floor, 2])
-    if is_wall.any():
-        across = points[is_wall] @ np.array([away[2], 0, -away[0]], np.float32)
-        colour[is_wall] = wall_texture(across, points[is_wall, 1])
-    albedo[empty] = colour
-    normal[empty] = np.where(is_floor[:, None], (0.0, 1.0, 0.0), -away)
-    reach[empty] = near
-    lit = np.ones(count, bool)
-    lit[empty[is_sky]] = False
-
-    facing = np.einsum("ij,ij->i", normal, direction)
-    normal = np.where(facing[:, None] > 0, -normal, normal)
-    position = origin + direction * np.minimum(reach, 100)[:, None]
-    strength = np.clip(normal @ light.astype(np.float32), 0, 1)
-    asking = np.flatnonzero(lit & (strength > 0))
-    shadow = np.zeros(count, np.float32)
-    probe = np.empty((len(asking), 6), np.float32)
-    probe[:, :3] = position[asking] + normal[asking] * 0.004
-    probe[:, 3:] = light
-    blocked = caster.test_occlusions(o3d.core.Tensor.from_numpy(probe)).numpy()
-    shadow[asking] = blocked
-    ambient = rng.uniform(0.42, 0.75)
-    fill = unit(rng.normal(0, 1, 3) + np.array([0, 0.6, 0])).astype(np.float32)
-    light_colour = (1 + rng.normal(0, 0.06, 3)).astype(np.float32)
-    soft = rng.uniform(0.55, 1.0)
-    glow = ambient * (0.75 + 0.25 * normal[:, 1]) + 0.18 * np.clip(normal @ fill, 0, 1)
-    energy = glow[:, None] + (1.05 - ambient * 0.7) * (
-        (strength * (1 - soft * shadow))[:, None] * light_colour
-    )
-    energy[~lit] = 1.0
-    return albedo * energy
-
-
-def _sky(direction: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Background colours [N, 3] of rays that hit nothing: a gradient with clouds of noise."""
-    low = np.clip(rng.uniform(60, 235) + rng.normal(0, 20, 3), 5, 250)
-    high = np.clip(rng.uniform(60, 245) + rng.normal(0, 25, 3), 5, 250)
-    height = np.clip(0.5 + direction[:, 1:2] / 1.2, 0, 1)
-    colour = low * (1 - height) + high * height
-    if rng.uniform() < 0.6:
-        wave = np.zeros(len(direction))
-        for _ in range(6):
-            wave += np.sin(direction @ rng.normal(0, 9, 3) + rng.uniform(0, 6))
-        colour = colour + wave[:, None] * rng.normal(0, 6, 3)
-    return colour.astype(np.float32)
-
-
-def _as_photograph(image: NDArray[np.floating], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Exposure, gamma, blur and noise: uint8 [S, S, 3]."""
-    from scipy.ndimage import gaussian_filter
-
-    image = np.clip(image * rng.uniform(0.9, 1.4), 0, 255)
-    image = 255 * (image / 255) ** rng.uniform(0.65, 1.1)
-    if rng.uniform() < 0.5:
-        spread = rng.uniform(0.2, 0.7)
-        image = gaussian_filter(image, (spread, spread, 0))
-    image = image + rng.normal(0, rng.uniform(0.5, 6), image.shape)
-    return np.clip(np.round(image), 0, 255).astype(np.uint8)

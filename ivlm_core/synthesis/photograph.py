@@ -1,0 +1,91 @@
+"""What a camera does to a picture: white balance, lens, exposure, blur, noise, compression."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+MOTION_BLUR = 0.08
+"""How often the camera moved."""
+RECOMPRESSED = 0.3
+"""How often a picture went through JPEG."""
+RESAMPLED = 0.1
+"""How often a picture was smaller at some time."""
+_SHOULDER = 1.1
+_REFERENCE = 256.0
+"""Side for which blurs are given, pixels."""
+
+
+def as_photograph(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return a drawn picture as a camera would have taken it.
+
+    Args:
+        image: float32 RGB [S, S, 3], 0 to 255.
+        rng: source.
+
+    Returns:
+        uint8 RGB [S, S, 3].
+    """
+    size = image.shape[0]
+    scale = size / _REFERENCE
+    balance = np.exp(rng.normal(0, (0.05, 0.015, 0.06))) * rng.uniform(0.8, 1.25)
+    image = image * balance.astype(np.float32)
+    if rng.uniform() < 0.5:
+        image *= _vignette(rng, size)
+    # Film and sensors give way towards white.
+    image = 255 * (1 - np.exp(np.clip(image, 0, None) * np.float32(-_SHOULDER / 255)))
+    image *= np.float32(1 / (1 - np.exp(-1.25 * _SHOULDER)))
+    np.clip(image, 0, 255, out=image)
+    image = _toned(image, rng)
+    if rng.uniform() < MOTION_BLUR:
+        image = cv2.filter2D(image, -1, _streak(rng, scale))
+    elif rng.uniform() < 0.6:
+        image = cv2.GaussianBlur(image, (0, 0), float(rng.uniform(0.3, 0.9)) * max(scale, 0.5))
+    if rng.uniform() < RESAMPLED:
+        small = max(8, int(size * rng.uniform(0.4, 0.9)))
+        shrunk = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
+        image = cv2.resize(shrunk, (size, size), interpolation=cv2.INTER_LINEAR)
+    image = image + _sensor_noise(rng, image)
+    picture = np.clip(image + 0.5, 0, 255).astype(np.uint8)
+    if rng.uniform() < RECOMPRESSED:
+        quality = (cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90)))
+        picture = cv2.imdecode(cv2.imencode(".jpg", picture, quality)[1], cv2.IMREAD_COLOR)
+    return picture
+
+
+def _vignette(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
+    """Darkening towards the corners, [size, size, 1]."""
+    ramp = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
+    square = ramp**2
+    return 1 - np.float32(rng.uniform(0.1, 0.9)) * (square[:, None] + square)[..., None]
+
+
+def _toned(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
+    """Gamma, contrast and saturation; a few pictures are grey."""
+    table = np.arange(256, dtype=np.float32) / 255
+    table = 255 * table ** np.float32(rng.uniform(0.65, 1.15))
+    table = 128 + (table - 128) * np.float32(rng.uniform(0.8, 1.15))
+    image = cv2.LUT(image.astype(np.uint8), table)
+    saturation = np.float32(0.0 if rng.uniform() < 0.02 else rng.uniform(0.6, 1.3))
+    grey = image.mean(axis=2, keepdims=True)
+    return grey + (image - grey) * saturation
+
+
+def _streak(rng: np.random.Generator, scale: float) -> NDArray[np.float32]:
+    """Kernel of a motion along a line."""
+    length = max(3, int(rng.uniform(3, 9) * scale))
+    kernel = np.zeros((length, length), np.float32)
+    angle, middle = rng.uniform(0, np.pi), (length - 1) / 2
+    step = np.array([np.cos(angle), np.sin(angle)]) * middle
+    ends = [tuple(int(round(middle + s * v)) for v in step) for s in (-1, 1)]
+    cv2.line(kernel, ends[0], ends[1], 1.0)
+    return kernel / kernel.sum()
+
+
+def _sensor_noise(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Noise that is the same in all colours in part, and coarser in some pictures."""
+    strength = np.float32(rng.uniform(0.5, 6) if rng.uniform() < 0.85 else rng.uniform(6, 14))
+    size = image.shape[0]
+    if rng.uniform() < 0.3:
+        coarse = rng.standard_normal((size // 2 + 1, size // 2 + 1, 3), np.float32)
+        return cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR) * strength
+    return rng.standard_normal((size, size, 1), np.float32) * strength

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ivlm_core.synthesis.rotations import unit
 
 Pixels = NDArray[np.float32]
-TILE = 256
+TILE = 160
 """Side of a texture of a material, pixels."""
 _WALL_M, _WALL_PX = (12.0, 4.0), (576, 192)
 """Width and height of a painted wall."""
@@ -23,7 +23,9 @@ _ROW = 512
 MATERIALS = ("plain", "checks", "planks", "tiles", "bricks", "spots", "waves", "stripes")
 
 
-def noise(rng: np.random.Generator, size: tuple[int, int], first: int = 2, octaves: int = 5) -> Pixels:
+def noise(
+    rng: np.random.Generator, size: tuple[int, int], first: int = 2, octaves: int = 5
+) -> Pixels:
     """Return noise at many scales, float32 [height, width], about 0 with deviation about 1.
 
     Args:
@@ -92,16 +94,18 @@ def _wall(rng: np.random.Generator) -> Pixels:
         x, y = rng.uniform(0, width - w), rng.uniform(0.25, 0.6) * height
         _framed(rng, wall, (x, y - h / 2, x + w, y + h / 2))
     if rng.uniform() < 0.35:
-        x, w, h = rng.uniform(0, width), rng.uniform(0.8, 1.1) * metre, rng.uniform(1.9, 2.2) * metre
+        x, w, h = (
+            rng.uniform(0, width),
+            rng.uniform(0.8, 1.1) * metre,
+            rng.uniform(1.9, 2.2) * metre,
+        )
         _framed(rng, wall, (x, height - h, x + w, height + 9.0))
     if rng.uniform() < 0.5:
         wall[-int(rng.uniform(0.06, 0.16) * metre) :] = _colour(rng, 50, 245, 12)
     return wall
 
 
-def _framed(
-    rng: np.random.Generator, wall: Pixels, box: tuple[float, float, float, float]
-) -> None:
+def _framed(rng: np.random.Generator, wall: Pixels, box: tuple[float, float, float, float]) -> None:
     """Paint a window, picture, cupboard or door with a frame into a wall."""
     x0, y0, x1, y1 = (int(v) for v in box)
     cv2.rectangle(wall, (x0, y0), (x1, y1), _colour(rng, 20, 250, 25).tolist(), -1)
@@ -153,7 +157,7 @@ class Place:
         wall: painted wall, None without.
         wall_at: distance of the wall behind the person, metres.
         slant: angle of the wall to the picture, radians.
-        far: view where there is neither.
+        far: view where there is neither; None where walls hide it.
     """
 
     floor: Pixels | None
@@ -161,7 +165,7 @@ class Place:
     wall: Pixels | None
     wall_at: float
     slant: float
-    far: Pixels
+    far: Pixels | None
 
 
 def draw_place(rng: np.random.Generator) -> Place:
@@ -174,7 +178,7 @@ def draw_place(rng: np.random.Generator) -> Place:
         wall=_wall(rng) if inside else None,
         wall_at=float(rng.uniform(0.8, 4.5)),
         slant=float(rng.normal(0, 0.35)),
-        far=_outdoors(rng),
+        far=None if inside else _outdoors(rng),
     )
 
 
@@ -184,15 +188,16 @@ class Backdrop:
 
     Attributes:
         colours: float32 [N, 3], without light.
-        normals: float32 [N, 3].
         reach: distance along the ray, float32 [N].
-        lit: whether light of the scene falls on it, bool [N].
+        floor, wall: numbers of the rays that meet the floor, the wall; others go far away.
+        wall_normal: float32 [3].
     """
 
     colours: Pixels
-    normals: Pixels
     reach: Pixels
-    lit: NDArray[np.bool_]
+    floor: NDArray[np.intp]
+    wall: NDArray[np.intp]
+    wall_normal: Pixels
 
 
 def _look_up(texture: Pixels, x: Pixels, y: Pixels, border: int) -> Pixels:
@@ -206,7 +211,7 @@ def _look_up(texture: Pixels, x: Pixels, y: Pixels, border: int) -> Pixels:
 
 
 def backdrop(
-    place: Place, directions: Pixels, origin: Pixels, middle: Pixels, floor: float
+    place: Place, directions: Pixels, origin: Pixels, middle: Pixels, floor: np.float32
 ) -> Backdrop:
     """Return what rays meet behind people and objects.
 
@@ -235,28 +240,26 @@ def backdrop(
         met = toward > 1e-3
         t_wall[met] = start / toward[met]
     reach = np.minimum(t_floor, t_wall)
-    on_floor, on_wall = (reach < _FAR) & (t_floor <= t_wall), (reach < _FAR) & (t_wall < t_floor)
-    colours = np.empty((count, 3), np.float32)
-    far = ~(on_floor | on_wall)
-    if far.any():
+    near = reach < _FAR
+    on_floor, on_wall = (np.flatnonzero(near & on) for on in (t_floor <= t_wall, t_wall < t_floor))
+    colours = np.full((count, 3), 128, np.float32)
+    far = np.flatnonzero(~near)
+    if len(far) and place.far is not None:
         d = directions[far]
-        ahead = np.maximum(d @ away, 1e-3)
+        ahead = np.maximum(d @ away, np.float32(1e-3))
         height, width = place.far.shape[:2]
         x = (0.5 + (d @ aside) / ahead / 2.2) * width
         y = (0.5 - d[:, 1] / ahead / 1.4) * height
         colours[far] = _look_up(place.far, x, y, cv2.BORDER_REFLECT)
-    if on_floor.any() and place.floor is not None:
+    if len(on_floor) and place.floor is not None:
         points = origin + directions[on_floor] * reach[on_floor, None]
-        scale = np.float32(TILE / place.floor_m)
-        colours[on_floor] = _look_up(
-            place.floor, points[:, 0] * scale, points[:, 2] * scale, cv2.BORDER_WRAP
-        )
-    if on_wall.any() and place.wall is not None:
-        points = origin + directions[on_wall] * reach[on_wall, None] - middle
+        points *= np.float32(TILE / place.floor_m)
+        colours[on_floor] = _look_up(place.floor, points[:, 0], points[:, 2], cv2.BORDER_WRAP)
+    if len(on_wall) and place.wall is not None:
+        points = origin - middle + directions[on_wall] * reach[on_wall, None]
         across = np.array([normal[2], 0, -normal[0]], np.float32)
         scale = np.float32(_WALL_PX[1] / _WALL_M[1])
         x = points @ across * scale + _WALL_PX[0] / 2
         y = _WALL_PX[1] - (points[:, 1] + middle[1] - floor) * scale
         colours[on_wall] = _look_up(place.wall, x, y, cv2.BORDER_REFLECT)
-    normals = np.where(on_floor[:, None], np.array([0, 1, 0], np.float32), -normal)
-    return Backdrop(colours, normals, np.minimum(reach, 100), ~far)
+    return Backdrop(colours, np.minimum(reach, np.float32(100)), on_floor, on_wall, -normal)

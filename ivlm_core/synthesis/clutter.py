@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ivlm_core.geometry.camera import Camera
-from ivlm_core.synthesis.objects.primitives import Box
 from ivlm_core.synthesis.rotations import unit, yaw
 from ivlm_core.synthesis.scene import Scene
 
@@ -16,6 +15,14 @@ _CORNERS = np.array([[0, 1, 2], [0, 2, 3], [4, 6, 5], [4, 7, 6]], np.int32)
 _SIDES = np.array([[a, b, a + 4] for a, b in ((0, 1), (1, 2), (2, 3), (3, 0))], np.int32)
 _BACKS = np.array([[b, b + 4, a + 4] for a, b in ((0, 1), (1, 2), (2, 3), (3, 0))], np.int32)
 _BLOCK = np.concatenate([_CORNERS, _SIDES, _BACKS])
+_UNIT = np.array(
+    [
+        [x, y, z]
+        for z in (-0.5, 0.5)
+        for x, y in ((-0.5, -0.5), (0.5, -0.5), (0.5, 0.5), (-0.5, 0.5))
+    ]
+)
+"""Corners of a block of side one."""
 _MARGIN = 0.07
 """Of the image's side: what is left free around every place of contact."""
 
@@ -47,10 +54,9 @@ def behind(rng: np.random.Generator, scene: Scene, camera: Camera, wall_at: floa
         place = away * rng.uniform(0.9, max(1.0, wall_at)) + aside * rng.uniform(-2.2, 2.2)
         turn, base = yaw(rng.uniform(0, np.pi)).T, scene.floor
         for _ in range(int(rng.integers(1, 4))):
-            vertices, faces = Box(tuple(size), 0.0).mesh(3.0)
             place[1] = base + size[1] / 2
-            points = (vertices @ turn + place).astype(np.float32)
-            made.append(Clutter(points, faces, _tone(rng, len(faces))))
+            points = (_UNIT * size @ turn + place).astype(np.float32)
+            made.append(Clutter(points, _BLOCK, _tone(rng, len(_BLOCK))))
             base += size[1]
             size = size * rng.uniform(0.3, 1.0, 3)
     return made
@@ -76,7 +82,9 @@ def in_front(rng: np.random.Generator, scene: Scene, camera: Camera) -> list[Clu
             box = np.array([left, rng.choice((-0.1, rng.uniform(0.0, 0.6))) * size, left + wide])
         elif kind == 1:  # a counter or a low wall
             left = rng.uniform(-0.6, 0.5) * size
-            box = np.array([left, rng.uniform(0.66, 0.92) * size, left + rng.uniform(0.5, 1.6) * size])
+            box = np.array(
+                [left, rng.uniform(0.66, 0.92) * size, left + rng.uniform(0.5, 1.6) * size]
+            )
         else:  # leaves in a corner
             side = rng.choice((0.0, 1.0)) * size
             reach = rng.uniform(0.15, 0.4) * size
@@ -86,7 +94,9 @@ def in_front(rng: np.random.Generator, scene: Scene, camera: Camera) -> list[Clu
         if not (free | (kept[:, 1] < box[1] - margin)).all():
             continue
         distance = nearest * float(rng.uniform(0.45, 0.8))
-        return [_leaves(rng, camera, box, distance) if kind == 2 else _block(rng, camera, box, distance)]
+        return [
+            _leaves(rng, camera, box, distance) if kind == 2 else _block(rng, camera, box, distance)
+        ]
     return []
 
 
@@ -122,6 +132,8 @@ def _leaves(
             np.stack([k + count, k + 3 * count, k + 2 * count], 1),
         ]
     )
-    colours = np.array([60, 110, 45]) * rng.uniform(0.4, 1.4, (1, 3)) * rng.uniform(0.6, 1.2, (count, 1))
+    colours = (
+        np.array([60, 110, 45]) * rng.uniform(0.4, 1.4, (1, 3)) * rng.uniform(0.6, 1.2, (count, 1))
+    )
     tones = np.tile(colours, (2, 1)).astype(np.float32)
     return Clutter(points.astype(np.float32), faces.astype(np.int32), tones)

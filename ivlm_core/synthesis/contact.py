@@ -111,7 +111,8 @@ def instance_contact(
     if len(candidates) == 0:
         return np.zeros(0, np.int32)
     reach = _REACHES.setdefault(item.category, reaches(item.category))[near]
-    distance, which = cKDTree(points).query(vertices[candidates], distance_upper_bound=0.035)
+    tree = cKDTree(points, compact_nodes=False, balanced_tree=False)
+    distance, which = tree.query(vertices[candidates], distance_upper_bound=0.035)
     found = np.isfinite(distance)
     candidates, which = candidates[found], which[found]
     offset = vertices[candidates] - points[which]

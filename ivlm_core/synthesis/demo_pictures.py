@@ -59,7 +59,7 @@ def write(folder: Path) -> list[Path]:
     written = []
     for number, azimuth in enumerate(AZIMUTHS_DEG):
         rng = np.random.default_rng(LOOK_SEED)
-        image = Image.fromarray(render(scene, camera_at(scene, azimuth), rng, 3).image)
+        image = Image.fromarray(render(scene, camera_at(scene, azimuth), rng, 9).image)
         # Every second view is asked about both objects: same picture, two answers.
         labels = (sat_on, held) if number % 2 == 0 else ((sat_on, held)[number // 2 % 2],)
         for label in labels:

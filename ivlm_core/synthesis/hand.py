@@ -93,6 +93,8 @@ class Hand:
         self._s = LETTER[topology.side]
         self.angles = np.zeros((FINGERS, 3))
         self.spread = np.eye(3)
+        self._axes: dict[int, Array] = {}
+        self._skinned: dict[int, tuple[NDArray[np.float32], NDArray[np.float32], Array]] = {}
 
     @property
     def shape(self) -> Shape:
@@ -134,8 +136,13 @@ class Hand:
         turn = self.pose.turn_of(wrist)
         return frame(self.pose.head(wrist) - turn @ self.pose.rest(wrist), turn)
 
-    def _axis(self, finger: int, joint: int) -> Array:
-        """Axis about which a joint bends, in hand space [3]."""
+    def _axis(self, finger: int) -> Array:
+        """Axis about which a finger's joints bend, in hand space [3]."""
+        if finger not in self._axes:
+            self._axes[finger] = self._find_axis(finger)
+        return self._axes[finger]
+
+    def _find_axis(self, finger: int) -> Array:
         along, across, normal = self.directions
         if finger == THUMB:
             return unit(cross(normal, along - 0.45 * across))
@@ -160,9 +167,7 @@ class Hand:
 
     def _turns(self, finger: int, angles: Array) -> Array:
         """Rotations [..., 3, 3, 3] of a finger's phalanges for joint angles [..., 3]."""
-        axis = self._axis(finger, 0)
-        if finger == THUMB:
-            axis = axis  # the same axis after the thumb has been brought out
+        axis = self._axis(finger)
         total = np.cumsum(angles, axis=-1)
         x, y, z = axis
         k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
@@ -172,21 +177,34 @@ class Hand:
 
     def finger_points(self, finger: int, angles: Array) -> NDArray[np.float32]:
         """Vertices of a finger in hand space for L joint angles [L, 3]: float32 [L, n, 3]."""
-        vertices, weights = self.topology.fingers[finger]
-        rest = self.shape.vertices[vertices]
+        still, moved, base = self._skinning(finger)
         turns = self._turns(finger, angles)
-        s = self._s
-        base = [self.pose.rest(f"finger{finger + 1}-{k}.{s}") for k in (1, 2, 3)]
-        head = np.broadcast_to(base[0], (len(angles), 3)).copy()
-        points = np.broadcast_to(weights[None, :, :1] * rest, (len(angles), *rest.shape)).copy()
+        matrices = np.empty((len(angles), 12, 3), np.float32)
+        head = base[0]
         for k in range(3):
             if k:
                 head = head + turns[:, k - 1] @ (base[k] - base[k - 1])
-            local = (rest - base[k].astype(np.float32)) @ turns[:, k].transpose(0, 2, 1).astype(
-                np.float32
-            )
-            points += weights[None, :, k + 1 : k + 2] * (local + head[:, None].astype(np.float32))
+            matrices[:, 3 * k : 3 * k + 3] = turns[:, k].transpose(0, 2, 1)
+            matrices[:, 9 + k] = head
+        points: NDArray[np.float32] = moved @ matrices
+        points += still
         return points
+
+    def _skinning(self, finger: int) -> tuple[NDArray[np.float32], NDArray[np.float32], Array]:
+        """Skinning of a finger as one product with its phalanges' rotations and places.
+
+        Returns:
+            What does not move [n, 3]; factors [n, 12] of three transposed rotations [3, 3] and
+            three places [3] stacked; the places at rest [3, 3].
+        """
+        if finger not in self._skinned:
+            vertices, weights = self.topology.fingers[finger]
+            rest, s = self.shape.vertices[vertices], self._s
+            base = np.stack([self.pose.rest(f"finger{finger + 1}-{k}.{s}") for k in (1, 2, 3)])
+            local = weights[:, 1:, None] * (rest[:, None] - base.astype(np.float32))
+            factors = np.concatenate([local.reshape(len(rest), 9), weights[:, 1:]], axis=1)
+            self._skinned[finger] = weights[:, :1] * rest, factors, base
+        return self._skinned[finger]
 
     def phalanx_of(self, finger: int) -> NDArray[np.intp]:
         """Phalanx (0 to 2) that moves each vertex of `finger_points` most."""

@@ -4,11 +4,13 @@ Only pictures see it: contact, depth of penetration and the mesh of the body are
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ivlm_core.geometry.body import BODY_PARTS, load_body
+from ivlm_core.synthesis.drawn_body import drawn_faces
 from ivlm_core.synthesis.look import (
     HAIR,
     LOWER,
@@ -45,15 +47,17 @@ def dressed(scene: Scene, look: Look) -> NDArray[np.float32]:
     """Vertices of the body with clothes [V, 3], metres; unchanged where anything is touched."""
     fields, group = body_fields()
     cover = coverage(look, fields, group)
-    shade, _ = folds(look, fields[:, 3:])
     ease = np.zeros(len(fields), np.float32)
     for kind, most in ((UPPER, look.ease[0]), (LOWER, look.ease[1]), (SHOE, _SHOE_M)):
         ease[cover == kind] = most
-    ease *= 1 + 1.5 * shade
     for found in scene.contacts:
         ease[found.body] = 0.0
     ease[scene.ground] = 0.0
-    return scene.vertices + ease[:, None] * scene.normals
+    loose = np.flatnonzero(ease)
+    shade, _ = folds(look, fields[loose, 3:])
+    points = scene.vertices.copy()
+    points[loose] += (ease[loose] * (1 + 1.5 * shade))[:, None] * scene.normals[loose]
+    return points
 
 
 def hair(scene: Scene, look: Look) -> Hair | None:
@@ -79,16 +83,25 @@ def hair(scene: Scene, look: Look) -> Hair | None:
     )
 
 
+@lru_cache(maxsize=1)
+def _head_faces() -> NDArray[np.int32]:
+    """Triangles of the head alone."""
+    _, group = body_fields()
+    return drawn_faces()[(group[drawn_faces()] == 3).all(axis=1)]
+
+
 _Piece = tuple[NDArray[np.floating], NDArray[np.int32], NDArray[np.floating]]
 
 
 def _cap(scene: Scene, look: Look) -> _Piece:
     """Hair over the skull: its skin, moved out, more so the farther from the hairline."""
     fields, group = body_fields()
-    cover = coverage(look, fields, group)
-    inner = (cover == HAIR) & (fields[:, 4] > -0.05)
-    faces = scene.person.pose.rig.faces
-    used = faces[(group[faces] == 3).all(axis=1) & inner[faces].any(axis=1)]
+    faces = _head_faces()
+    inner = np.zeros(len(fields), bool)
+    head = np.unique(faces)
+    cover = coverage(look, fields[head], group[head])
+    inner[head] = (cover == HAIR) & (fields[head, 4] > -0.05)
+    used = faces[inner[faces].any(axis=1)]
     vertices, own = np.unique(used, return_inverse=True)
     height = np.clip(hair_height(look, fields[vertices]) / 0.05, 0, 1)
     shade, _ = folds(look, fields[vertices, 3:])

@@ -10,7 +10,7 @@ RECOMPRESSED = 0.3
 """How often a picture went through JPEG."""
 RESAMPLED = 0.1
 """How often a picture was smaller at some time."""
-_SHOULDER = 1.1
+_SHOULDER, _BRIGHTEST, _STEPS = 1.1, 1.6, 2048
 _REFERENCE = 256.0
 """Side for which blurs are given, pixels."""
 
@@ -27,14 +27,10 @@ def as_photograph(image: NDArray[np.float32], rng: np.random.Generator) -> NDArr
     """
     size = image.shape[0]
     scale = size / _REFERENCE
-    balance = np.exp(rng.normal(0, (0.05, 0.015, 0.06))) * rng.uniform(0.8, 1.25)
-    image = image * balance.astype(np.float32)
+    balance = np.exp(rng.normal(0, (0.05, 0.015, 0.06))) * rng.uniform(0.72, 1.15)
+    image = np.maximum(image, 0) * balance.astype(np.float32)
     if rng.uniform() < 0.5:
         image *= _vignette(rng, size)
-    # Film and sensors give way towards white.
-    image = 255 * (1 - np.exp(np.clip(image, 0, None) * np.float32(-_SHOULDER / 255)))
-    image *= np.float32(1 / (1 - np.exp(-1.25 * _SHOULDER)))
-    np.clip(image, 0, 255, out=image)
     image = _toned(image, rng)
     if rng.uniform() < MOTION_BLUR:
         image = cv2.filter2D(image, -1, _streak(rng, scale))
@@ -60,14 +56,17 @@ def _vignette(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
 
 
 def _toned(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
-    """Gamma, contrast and saturation; a few pictures are grey."""
-    table = np.arange(256, dtype=np.float32) / 255
-    table = 255 * table ** np.float32(rng.uniform(0.65, 1.15))
-    table = 128 + (table - 128) * np.float32(rng.uniform(0.8, 1.15))
-    image = cv2.LUT(image.astype(np.uint8), table)
-    saturation = np.float32(0.0 if rng.uniform() < 0.02 else rng.uniform(0.6, 1.3))
-    grey = image.mean(axis=2, keepdims=True)
-    return grey + (image - grey) * saturation
+    """Response of film or sensor, gamma, contrast and saturation; a few pictures are grey."""
+    light = np.linspace(0, _BRIGHTEST, _STEPS)
+    # Both give way towards white.
+    table = (1 - np.exp(-_SHOULDER * light)) / (1 - np.exp(-1.25 * _SHOULDER))
+    table = 255 * np.minimum(table, 1) ** rng.uniform(0.65, 1.15)
+    table = (128 + (table - 128) * rng.uniform(0.8, 1.15)).astype(np.float32)
+    place = (image * np.float32((_STEPS - 1) / (255 * _BRIGHTEST))).astype(np.int32)
+    image = table[np.minimum(place, _STEPS - 1)]
+    saturation = 0.0 if rng.uniform() < 0.02 else rng.uniform(0.6, 1.3)
+    mix = np.full((3, 3), (1 - saturation) / 3) + saturation * np.eye(3)
+    return cv2.transform(image, mix)
 
 
 def _streak(rng: np.random.Generator, scale: float) -> NDArray[np.float32]:

@@ -14,6 +14,7 @@ from ivlm_core.geometry.body import BODY_PARTS, load_body
 from ivlm_core.geometry.camera import Camera
 from ivlm_core.synthesis.background import Place, backdrop, draw_place
 from ivlm_core.synthesis.clutter import behind, in_front
+from ivlm_core.synthesis.drawn_body import drawn_faces
 from ivlm_core.synthesis.look import Look, body_colours, body_fields, draw_look, hair_colours
 from ivlm_core.synthesis.outline import Hair, dressed, hair
 from ivlm_core.synthesis.photograph import as_photograph
@@ -22,8 +23,10 @@ from ivlm_core.synthesis.scene import Scene
 
 GROUND_BIT = 7
 _MISS = 2**32 - 1
-_DEPTH_JUMP = 0.03
-"""An edge is where depth differs by more than this share of it between neighbours."""
+_DEPTH_JUMP = 0.06
+"""An edge is where depth differs by more than this between neighbours, metres."""
+_SPREAD = np.array([0.7548776662, 0.5698402910])
+"""Steps of places that fill a pixel evenly, however many (plastic number)."""
 _LIFT = 0.004
 """Where rays to the light start, metres above a surface."""
 _HEAD_PART = BODY_PARTS.index("head") + 1
@@ -63,7 +66,7 @@ class _Light:
     colour: Colours
 
     def energy(self, normal: Colours, shadow: Colours) -> Colours:
-        """Factors of colours [N, 3] from normals [N, 3] and shadow (0 to 1) [N]."""
+        """Factors of colours [N, 3] from normals [N, 3] (or one) and shadow (0 to 1) [N]."""
         direct = np.maximum(normal @ self.sun, 0) * (1 - self.soft * shadow)
         glow = self.ambient * (0.75 + 0.25 * normal[:, 1])
         glow += np.float32(0.18) * np.maximum(normal @ self.fill, 0)
@@ -129,7 +132,7 @@ class _Stage:
         self.body = dressed(scene, self.look).astype(np.float32)
         self.hair: Hair | None = hair(scene, self.look)
         self.caster = o3d.t.geometry.RaycastingScene(nthreads=1)
-        self._add(self.body, scene.person.pose.rig.faces)
+        self._add(self.body, drawn_faces())
         self.tints: dict[int, Colours] = {}
         for slot, item in enumerate(scene.items):
             self._add(item.vertices(), item.instance.mesh.faces)
@@ -165,11 +168,18 @@ class _Stage:
         )
 
     def shadow(self, points: Colours, normals: Colours) -> Colours:
-        """Whether points [N, 3] with normals [N, 3] are in the shadow: 0 or 1, float32 [N]."""
+        """Whether points [N, 3] are in the shadow: 0 or 1, float32 [N].
+
+        Args:
+            points: in the world.
+            normals: of their surfaces, [N, 3], or [1, 3] for all.
+        """
         shadow = np.zeros(len(points), np.float32)
-        asking = np.flatnonzero(normals @ self.light.sun > 0)
+        facing = normals @ self.light.sun > 0
+        asking = np.flatnonzero(np.broadcast_to(facing, len(points)))
         probe = np.empty((len(asking), 6), np.float32)
-        probe[:, :3] = points[asking] + normals[asking] * np.float32(_LIFT)
+        lift = normals * np.float32(_LIFT)
+        probe[:, :3] = points[asking] + (lift if len(lift) == 1 else lift[asking])
         probe[:, 3:] = self.light.sun
         found = self.caster.test_occlusions(o3d.core.Tensor.from_numpy(probe))
         shadow[asking] = found.numpy()
@@ -183,7 +193,7 @@ class _Stage:
         gloss = np.full(len(directions), 0.12, np.float32)
         mine = np.flatnonzero(hits.surface == 0)
         if len(mine):
-            corners = self.scene.person.pose.rig.faces[hits.face[mine]]
+            corners = drawn_faces()[hits.face[mine]]
             weights = hits.weights[mine]
             fields, group = body_fields()
             nearest = corners[np.arange(len(corners)), weights.argmax(1)]
@@ -223,19 +233,20 @@ def _blend(values: Colours, corners: NDArray[np.int32], weights: Colours) -> Col
     return total
 
 
-def render(scene: Scene, camera: Camera, rng: np.random.Generator, oversample: int = 2) -> Picture:
+def render(scene: Scene, camera: Camera, rng: np.random.Generator, edge_rays: int = 3) -> Picture:
     """Draw a scene.
 
     Args:
         scene: what is seen.
         camera: from where; square image.
         rng: source of colours, light and noise.
-        oversample: rays per pixel side at edges.
+        edge_rays: rays per pixel at edges.
     """
     size = camera.height
     stage = _Stage(scene, camera, rng)
     origin = camera.center.astype(np.float32)
-    directions = _directions(camera, *np.divmod(np.arange(size * size), size))
+    rows, columns = np.ogrid[:size, :size]
+    directions = _directions(camera, rows, columns).reshape(-1, 3)
     hits = stage.cast(origin, directions)
     back = _back(stage, camera, origin, directions, hits, rng)
     is_near = (hits.surface >= 0) & ~_is_behind(stage, hits.surface)
@@ -244,8 +255,7 @@ def render(scene: Scene, camera: Camera, rng: np.random.Generator, oversample: i
     inner[edge] = False
     inside = np.flatnonzero(inner)
     rows, columns = np.divmod(edge, size)
-    offsets = (np.arange(oversample) + 0.5) / oversample - 0.5
-    dy, dx = (grid.ravel() for grid in np.meshgrid(offsets, offsets))
+    dy, dx = (np.arange(1, edge_rays + 1)[:, None] * _SPREAD % 1 - 0.5).T
     more = _directions(camera, (rows[:, None] + dy).ravel(), (columns[:, None] + dx).ravel())
     fine = stage.cast(origin, more)
     near = np.flatnonzero((fine.surface >= 0) & ~_is_behind(stage, fine.surface))
@@ -253,20 +263,20 @@ def render(scene: Scene, camera: Camera, rng: np.random.Generator, oversample: i
     colours = stage.shade(drawn, origin, np.concatenate([directions[inside], more[near]]))
     image = back.copy()
     image[inside] = colours[: len(inside)]
-    samples = np.repeat(back[edge], oversample**2, axis=0)
+    samples = np.repeat(back[edge], edge_rays, axis=0)
     samples[near] = colours[len(inside) :]
-    image[edge] = samples.reshape(len(edge), oversample**2, 3).mean(axis=1)
+    image[edge] = samples.reshape(len(edge), edge_rays, 3).mean(axis=1)
     photograph = as_photograph(image.reshape(size, size, 3), rng)
     return Picture(photograph, *_maps(stage, hits, size))
 
 
 def _directions(camera: Camera, rows: NDArray, columns: NDArray) -> Colours:
-    """Directions of depth one through pixels' centres (or shifted places), float32 [N, 3]."""
+    """Directions of depth one through pixels' centres (or shifted places), float32 [..., 3]."""
     to_world = camera.camera_from_world[:3, :3].T @ np.linalg.inv(camera.intrinsics)
     x, y, one = to_world.T.astype(np.float32)
-    column = (np.asarray(columns) + 0.5).astype(np.float32)[:, None]
-    row = (np.asarray(rows) + 0.5).astype(np.float32)[:, None]
-    return column * x + row * y + one
+    column = (np.asarray(columns) + 0.5).astype(np.float32)[..., None]
+    row = (np.asarray(rows) + 0.5).astype(np.float32)[..., None]
+    return column * x + (row * y + one)
 
 
 def _is_behind(stage: _Stage, surface: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -284,7 +294,7 @@ def _edges(hits: _Hits, is_near: NDArray[np.bool_], size: int) -> NDArray[np.boo
         ((slice(None), slice(1, None)), (slice(None), slice(None, -1))),
     ):
         step = surface[a] != surface[b]
-        step |= np.abs(depth[a] - depth[b]) > _DEPTH_JUMP * depth[a]
+        step |= np.abs(depth[a] - depth[b]) > _DEPTH_JUMP
         edge[a] |= step
         edge[b] |= step
     return edge.ravel()
@@ -300,24 +310,36 @@ def _back(
 ) -> Colours:
     """Colours [S * S, 3] of what is behind the person, out of focus in part."""
     size = camera.height
+    spread = (0.5, float(rng.uniform(0.5, 2.0)), float(rng.uniform(2.0, 5.0)))
+    sigma = spread[int(rng.choice(3, p=(0.35, 0.4, 0.25)))] * size / 256
+    softness = float(rng.uniform(0.5, 2.0))
+    step = 2 if sigma > 0.9 else 1  # what is out of focus needs no ray for every pixel
+    grid = np.arange(size * size).reshape(size, size)[::step, ::step]
+    side, grid = len(grid), grid.ravel()
+    directions, hits = directions[grid], hits.at(grid)
     scene = stage.scene
-    middle = scene.vertices.mean(0)
-    seen = backdrop(stage.place, directions, origin, middle, float(scene.floor))
+    seen = backdrop(
+        stage.place, directions, origin, scene.vertices.mean(0), np.float32(scene.floor)
+    )
     colours = seen.colours
     shadow = np.zeros(len(directions), np.float32)
-    open_ = np.flatnonzero(seen.lit & ((hits.surface < 0) | (hits.depth > seen.reach)))
-    points = origin + directions[open_] * seen.reach[open_, None]
-    shadow[open_] = stage.shadow(points, seen.normals[open_])
-    blurred = cv2.GaussianBlur(shadow.reshape(size, size), (0, 0), float(rng.uniform(0.5, 2.0)))
-    lit = np.flatnonzero(seen.lit)
-    energy = stage.light.energy(seen.normals[lit], blurred.ravel()[lit])
-    colours[lit] *= energy
+    free = (hits.surface < 0) | (hits.depth > seen.reach)
+    planes = (
+        (seen.floor, np.array([[0, 1, 0]], np.float32)),
+        (seen.wall, seen.wall_normal[None]),
+    )
+    for mine, normal in planes:
+        open_ = mine[free[mine]]
+        points = origin + directions[open_] * seen.reach[open_, None]
+        shadow[open_] = stage.shadow(points, normal)
+    shadow = cv2.GaussianBlur(shadow.reshape(side, side), (0, 0), softness / step).ravel()
+    for mine, normal in planes:
+        colours[mine] *= stage.light.energy(normal, shadow[mine])
     things = np.flatnonzero(_is_behind(stage, hits.surface) & (hits.depth < seen.reach))
     if len(things):
         colours[things] = stage.shade(hits.at(things), origin, directions[things])
-    spread = (0.5, float(rng.uniform(0.5, 2.0)), float(rng.uniform(2.0, 5.0)))
-    sigma = spread[int(rng.choice(3, p=(0.35, 0.4, 0.25)))] * size / 256
-    return cv2.GaussianBlur(colours.reshape(size, size, 3), (0, 0), sigma).reshape(-1, 3)
+    back = cv2.GaussianBlur(colours.reshape(side, side, 3), (0, 0), sigma / step)
+    return cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR).reshape(-1, 3)
 
 
 def _maps(
@@ -332,7 +354,7 @@ def _maps(
     object_map = np.zeros(size * size, np.uint8)
     contact_map = np.zeros(size * size, np.uint8)
     on_body = np.flatnonzero(surface == 0)
-    corners = scene.person.pose.rig.faces[hits.face[on_body]]
+    corners = drawn_faces()[hits.face[on_body]]
     nearest = corners[np.arange(len(corners)), hits.weights[on_body].argmax(1)]
     part_map[on_body] = load_body("anny").part_index[nearest] + 1
     part_map[surface == stage.hair_id] = _HEAD_PART

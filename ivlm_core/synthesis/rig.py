@@ -77,14 +77,12 @@ class Rig:
         return tuple(np.array(sorted(chain)) for chain in lists)
 
     @cached_property
-    def levels(self) -> tuple[tuple[NDArray[np.intp], NDArray[np.intp]], ...]:
-        """Bones and their parents, by depth."""
-        depth = np.zeros(len(self.labels), int)
-        for k, parent in enumerate(self.parents):
-            depth[k] = depth[parent] + 1 if parent >= 0 else 0
-        parents = np.array(self.parents)
-        groups = (np.flatnonzero(depth == d) for d in range(1, depth.max() + 1))
-        return tuple((group, parents[group]) for group in groups)
+    def chains(self) -> Array:
+        """1 where the second bone is the first or above it, without the root [B, B]."""
+        chain = np.zeros((len(self.labels), len(self.labels)))
+        for k, below in enumerate(self.below):
+            chain[below, k] = self.parents[k] >= 0
+        return chain
 
 
 @dataclass(frozen=True, eq=False)
@@ -119,6 +117,8 @@ class Pose:
         self.turns = np.broadcast_to(np.eye(3), (len(rig.labels), 3, 3)).copy()
         self.root = shape.heads[0].copy()
         self._heads: Array | None = None
+        self._above = np.maximum(rig.parents, 0)
+        self._steps = (shape.heads - shape.heads[self._above])[:, :, None]
 
     def rest(self, bone: str) -> Array:
         """Head of a bone at rest [3]."""
@@ -155,13 +155,8 @@ class Pose:
     def heads(self) -> Array:
         """Heads of all bones in the world [B, 3]."""
         if self._heads is None:
-            rest = self.shape.heads
-            heads = np.empty_like(rest)
-            heads[0] = self.root
-            for bones, parents in self.rig.levels:
-                offset = rest[bones] - rest[parents]
-                heads[bones] = heads[parents] + np.einsum("bij,bj->bi", self.turns[parents], offset)
-            self._heads = heads
+            steps = np.matmul(self.turns[self._above], self._steps)[:, :, 0]
+            self._heads = self.root + self.rig.chains @ steps
         return self._heads
 
     def head(self, bone: str) -> Array:

@@ -11,7 +11,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from ivlm_core.datasets.sample import ImageRecord, Sample, SceneObject, Side, Target
+from ivlm_core.datasets.sample import ImageRecord, Sample, SceneObject, Side, SpokenLine, Target
 from ivlm_core.geometry.body import MIRRORED_PART
 from ivlm_core.geometry.camera import Camera
 from ivlm_core.geometry.mesh import Mesh
@@ -25,7 +25,7 @@ _PART_IDS = np.array([0, *(i + 1 for i in MIRRORED_PART)], np.uint8)
 
 
 def mirror_words(text: str) -> str:
-    """Exchange left and right in a name: `left hand`, `strap_left`, `wrist.L`."""
+    """Exchange left and right in a name or sentence: `left hand`, `strap_left`, `wrist.L`."""
     return _SIDE_WORD.sub(lambda match: _OTHER[match.group()], text)
 
 
@@ -100,6 +100,7 @@ def mirror_record(record: ImageRecord, body_mirror: np.ndarray) -> ImageRecord:
         camera=mirror_camera(record.camera),
         objects=tuple(_mirror_object(o) for o in record.objects),
         targets=mirror_targets(record.targets, body_mirror),
+        dialogue=mirror_dialogue(record.dialogue),
         mirrored=not record.mirrored,
     )
 
@@ -107,6 +108,14 @@ def mirror_record(record: ImageRecord, body_mirror: np.ndarray) -> ImageRecord:
 def mirror_targets(targets: Sequence[Target], body_mirror: np.ndarray) -> tuple[Target, ...]:
     """Mirror several targets."""
     return tuple(mirror_target(t, body_mirror) for t in targets)
+
+
+def mirror_dialogue(dialogue: Sequence[SpokenLine]) -> tuple[SpokenLine, ...]:
+    """Exchange left and right in questions and answers."""
+    return tuple(
+        replace(line, question=mirror_words(line.question), answer=mirror_words(line.answer))
+        for line in dialogue
+    )
 
 
 def mirror_sample(sample: Sample, body_mirror: np.ndarray) -> Sample:

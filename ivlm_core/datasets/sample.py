@@ -39,6 +39,16 @@ class SceneObject:
     """What the interaction uses the object for, where it is known."""
 
 
+@dataclass(frozen=True)
+class SpokenLine:
+    """A question about an image and its answer, both in words."""
+
+    kind: str
+    """What is asked: `action`, `parts`, `hand`, `count`, `there` (is it?) or `touched`."""
+    question: str
+    answer: str
+
+
 @dataclass(frozen=True, eq=False)
 class Target:
     """What the answer to one question about an image should be."""
@@ -183,6 +193,8 @@ class ImageRecord:
     objects: tuple[SceneObject, ...]
     targets: tuple[Target, ...]
     """The questions asked about the image."""
+    dialogue: tuple[SpokenLine, ...] = ()
+    """Questions and answers about the interaction in words."""
     mirrored: bool = False
     """Whether this is the mirror image of what is on disk."""
 

@@ -10,7 +10,8 @@ folder/
   train/shard-00000.safetensors encoded pixels (see `packing`), joints, cameras and vertex lists of
                                 some images
   train/shard-00000.jsonl       one line per image: objects (optionally each with the
-                                "affordances" its interaction uses) and queries
+                                "affordances" its interaction uses), queries with
+                                their vertices, and a dialogue in words
   test/...
 ```
 
@@ -26,10 +27,10 @@ from typing import Any
 
 import numpy as np
 
-from ivlm_core.datasets.mirror import mirror_record, mirror_targets
+from ivlm_core.datasets.mirror import mirror_dialogue, mirror_record, mirror_targets
 from ivlm_core.datasets.object_store import ObjectStore
 from ivlm_core.datasets.packing import PACKED
-from ivlm_core.datasets.sample import ImageRecord, Sample, SceneObject, Target
+from ivlm_core.datasets.sample import ImageRecord, Sample, SceneObject, SpokenLine, Target
 from ivlm_core.datasets.shard import DatasetError, DatasetInfo, Shard
 from ivlm_core.geometry.body import Body, load_body
 from ivlm_core.geometry.camera import Camera
@@ -117,6 +118,25 @@ class SyntheticDataset:
         """Return the objects of an image; reads no pixels."""
         shard, row = self._place(index)
         return self._objects(shard.lines[row])
+
+    def dialogue(self, index: int, mirrored: bool = False) -> tuple[SpokenLine, ...]:
+        """Return questions and answers in words about an image; reads no pixels.
+
+        Raises:
+            DatasetError: the image's line of the index has none, or not as text.
+        """
+        shard, row = self._place(index)
+        try:
+            lines = tuple(
+                SpokenLine(str(line["kind"]), str(line["question"]), str(line["answer"]))
+                for line in shard.lines[row]["dialogue"]
+            )
+        except (KeyError, TypeError) as error:
+            raise DatasetError(
+                f"'{shard.lines_file}': line {row + 1} lacks a dialogue of kind, question and "
+                f"answer ({error!r}); delete the shard and generate again"
+            ) from error
+        return mirror_dialogue(lines) if mirrored else lines
 
     def sample(self, index: int, number: int, mirrored: bool = False) -> Sample:
         """Return one question about an image, with the image."""
@@ -218,6 +238,7 @@ class SyntheticDataset:
             ),
             objects=self._objects(line),
             targets=self.targets(index),
+            dialogue=self.dialogue(index),
         )
         return mirror_record(record, self.body.mirror) if mirrored else record
 

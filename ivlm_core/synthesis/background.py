@@ -200,7 +200,9 @@ class Backdrop:
     wall_normal: Pixels
 
 
-def _look_up(texture: Pixels, x: Pixels, y: Pixels, border: int) -> Pixels:
+def _look_up(
+    texture: Pixels, x: NDArray[np.floating], y: NDArray[np.floating], border: int
+) -> Pixels:
     """Colours [N, 3] of a texture at pixel coordinates [N]."""
     # OpenCV takes pictures of coordinates, of 32767 rows or columns at most.
     places = np.zeros((2, -(-len(x) // _ROW) * _ROW), np.float32)

@@ -1,4 +1,4 @@
-"""The body as pictures draw it: the same vertices, fewer triangles where they are smaller than pixels.
+"""The body as pictures draw it: the same vertices, fewer triangles where they are small.
 
 Two thirds of the body's triangles are in head, hands and feet; building the ray caster's tree over
 all of them would take longer than drawing.

@@ -52,7 +52,8 @@ def _vignette(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
     """Darkening towards the corners, [size, size, 1]."""
     ramp = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
     square = ramp**2
-    return 1 - np.float32(rng.uniform(0.1, 0.9)) * (square[:, None] + square)[..., None]
+    fall = np.float32(rng.uniform(0.1, 0.9)) * (square[:, None] + square)
+    return (1 - fall).astype(np.float32)[..., None]
 
 
 def _toned(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -66,7 +67,8 @@ def _toned(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.f
     image = table[np.minimum(place, _STEPS - 1)]
     saturation = 0.0 if rng.uniform() < 0.02 else rng.uniform(0.6, 1.3)
     mix = np.full((3, 3), (1 - saturation) / 3) + saturation * np.eye(3)
-    return cv2.transform(image, mix)
+    toned: NDArray[np.float32] = cv2.transform(image, mix)
+    return toned
 
 
 def _streak(rng: np.random.Generator, scale: float) -> NDArray[np.float32]:

@@ -1,6 +1,6 @@
 """Pictures of scenes by ray casting: colours, shadows, background, and the maps with them.
 
-One ray through every pixel's centre gives the maps and most colours; only pixels at an edge get more.
+One ray through every pixel's centre gives the maps and most colours; pixels at an edge get more.
 """
 
 from dataclasses import dataclass
@@ -121,7 +121,7 @@ class _Hits:
 
 
 class _Stage:
-    """The surfaces of a picture, numbered: body 0, objects from 1, hair, things behind, in front."""
+    """The surfaces of a picture, numbered: body 0, objects, hair, things behind, in front."""
 
     def __init__(self, scene: Scene, camera: Camera, rng: np.random.Generator) -> None:
         self.scene = scene

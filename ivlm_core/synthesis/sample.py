@@ -1,6 +1,6 @@
 """One image of a data set with its line of the index, from (seed, index)."""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -10,6 +10,7 @@ from ivlm_core.geometry.camera import Camera
 from ivlm_core.synthesis.camera import draw_camera
 from ivlm_core.synthesis.config import SynthesisConfig
 from ivlm_core.synthesis.contact import one_sided, parts_of
+from ivlm_core.synthesis.dialogue import dialogue
 from ivlm_core.synthesis.objects import CATEGORIES
 from ivlm_core.synthesis.pool import ObjectPool
 from ivlm_core.synthesis.render import Picture, render
@@ -38,8 +39,15 @@ def make_sample(
     scene = make_scene(bodies, pool, split, config.seed, index)
     number = 0 if split == "train" else 1
     rng = np.random.default_rng([config.seed, number, index, 10_000])
+    touched = [scene.vertices[found.body] for found in scene.contacts if len(found.body)]
     camera = draw_camera(
-        rng, _in_view(scene), scene.floor, config.image_size, config.max_azimuth, config.fill
+        rng,
+        _in_view(scene),
+        np.array([points.mean(0) for points in touched], np.float32).reshape(-1, 3),
+        scene.floor,
+        config.image_size,
+        config.max_azimuth,
+        config.fill,
     )
     picture = render(scene, camera, rng)
     tensors = _tensors(scene, camera, picture)
@@ -52,6 +60,7 @@ def make_sample(
         "attempts": scene.attempts,
         "objects": [_object(scene, slot, picture) for slot in range(len(scene.items))],
         "queries": [question for question, _ in questions],
+        "dialogue": [asdict(spoken) for spoken in dialogue(scene, picture.object_map, rng)],
     }
     return Generated(tensors, [vertices for _, vertices in questions], line)
 

@@ -156,6 +156,14 @@ def _image(index: int, rng: np.random.Generator) -> tuple[dict, dict, list[np.nd
         "template": "sit" if sits else "hold",
         "objects": objects,
         "queries": [dict(zip(keys, (*q[:3], *q[4:]), strict=True)) for q in questions],
+        "dialogue": [
+            {
+                "kind": "hand",
+                "question": f"Which hand touches the {held}?",
+                "answer": f"The {side} hand.",
+            },
+            {"kind": "there", "question": f"Is there a {absent} in the picture?", "answer": "No."},
+        ],
     }
     tensors = {
         "images": image,

@@ -175,6 +175,29 @@ def test_object_questions_need_their_object(own_folder: Path) -> None:
         SyntheticDataset(own_folder).targets(0)
 
 
+def test_dialogue_is_read_and_mirrored(folder: Path) -> None:
+    dataset = SyntheticDataset(folder)
+    held, absent = dataset.dialogue(0)
+    assert (held.kind, held.question) == ("hand", "Which hand touches the bottle?")
+    assert held.answer == "The left hand." and absent.answer == "No."
+    mirrored = dataset.dialogue(0, mirrored=True)
+    assert mirrored[0].answer == "The right hand." and mirrored[1] == absent
+    assert dataset.record(0).dialogue == dataset.dialogue(0)
+    assert dataset.record(0, mirrored=True).dialogue == mirrored
+
+
+@pytest.mark.parametrize("spoilt", [None, [{"question": "What?"}], ["What?"]])
+def test_a_dialogue_that_is_none_is_refused(own_folder: Path, spoilt: list | None) -> None:
+    path = own_folder / "train" / "shard-00000.jsonl"
+    lines = [json.loads(line) for line in path.read_text().splitlines()]
+    lines[1]["dialogue"] = spoilt
+    path.write_text("\n".join(map(json.dumps, lines)))
+    dataset = SyntheticDataset(own_folder)
+    assert dataset.dialogue(0)
+    with pytest.raises(DatasetError, match="line 2 lacks a dialogue"):
+        dataset.dialogue(1)
+
+
 def test_an_empty_split_is_refused(own_folder: Path) -> None:
     (own_folder / "dev").mkdir()
     with pytest.raises(FileNotFoundError, match="holds no shard"):

@@ -13,7 +13,8 @@ from ivlm_core.synthesis.config import SynthesisConfig
 class Synthesize:
     """Generate images of people using objects, with contact labels from geometry.
 
-    An unfinished folder is continued; the same options give the same data.
+    An unfinished folder is continued; the same options give the same data. `sheet.png` in it shows
+    some pictures with their labels.
     Exit code: 0 done, 1 a package is missing, 2 wrong usage.
     """
 
@@ -35,7 +36,8 @@ class Synthesize:
         counts = info["counts"]
         say(
             f"{counts['train']} training and {counts['test']} test images in {self.config.out}, "
-            f"{info['images_per_s']} images/s; next: ivlm train --data {self.config.out} --out DIR"
+            f"{info['images_per_s']} images/s; look at {self.config.out / 'sheet.png'}; next: "
+            f"ivlm train --data {self.config.out} --out DIR"
         )
         if self.json:
             emit({"command": "synthesize", "out": str(self.config.out), **info})

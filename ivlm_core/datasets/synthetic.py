@@ -4,6 +4,7 @@
 folder/
   info.json                     what was generated and how: categories, part_names, joint_names,
                                 topology, counts {"train": images, "test": images}, ...
+  sheet.png                     some pictures with their labels, to look at
   objects/index.json            {"instances": {name: {"category", "parts": [...],
                                 "affordances": {affordance: [part, ...]}}}}, main affordance first
   objects/<instance>.safetensors    vertices, faces, part_index (index into the parts)

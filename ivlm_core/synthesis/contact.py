@@ -20,21 +20,26 @@ FLOOR_REACH = 0.020
 BROAD = {"chair", "stool", "bench", "bicycle", "skateboard", "surfboard", "backpack", "hat", "ball"}
 BROAD |= {"table", "sofa", "bed", "motorcycle", "snowboard", "skis"}
 """Categories that touch more than hands."""
-LIMIT = {
-    "backpack": 0.028,
-    "hat": 0.014,
-    "chair": 0.014,
-    "stool": 0.014,
-    "bench": 0.014,
-    "bicycle": 0.016,
-    "headphones": 0.016,
-    "motorcycle": 0.016,
-    "table": 0.014,
-    "sofa": 0.025,
-    "bed": 0.025,
+LIMIT = 0.005
+"""Deepest penetration in a scene, metres; deeper ones are refused."""
+SOFTNESS = {
+    "backpack": 0.025,
+    "hat": 0.011,
+    "chair": 0.011,
+    "stool": 0.011,
+    "bench": 0.011,
+    "bicycle": 0.013,
+    "motorcycle": 0.013,
+    "table": 0.011,
+    "sofa": 0.022,
+    "bed": 0.022,
+    "headphones": 0.013,
 }
-"""Deepest penetration per category (soft straps and pads, flesh on seats), metres."""
-HARD_LIMIT = 0.010
+"""How far flesh, clothes, straps and pads give way to an object of a category, metres."""
+_GIVES = 0.007
+_PRESSED = 0.003
+"""How deep what gives way stays inside, metres."""
+_STEP = 0.001
 _BROAD_PARTS = ("hips", "thigh", "back", "foot", "shoulder", "chest", "belly", "head", "shin")
 
 
@@ -77,6 +82,33 @@ def parts_of(vertices: NDArray[np.int32], least: int = 3) -> tuple[str, ...]:
     counts = np.bincount(load_body("anny").part_index[vertices], minlength=len(BODY_PARTS))
     order = np.argsort(-counts, kind="stable")
     return tuple(BODY_PARTS[k] for k in order if counts[k] >= least)
+
+
+def compressed(items: list[Item], body: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the body's vertices [V, 3] with flesh pressed flat where it was inside objects.
+
+    Poses sink a little into what they rest on. Skin goes no deeper than 3 mm where the rest is
+    within what flesh gives way (`SOFTNESS`); what is deeper stays too deep, and is refused.
+    """
+    body = body.copy()
+    for item in items:
+        most = SOFTNESS.get(item.category, _GIVES)
+        for _ in range(2):  # the second time for corners, whose nearest side changes
+            near = item.near(body, 0.0)
+            depth = -item.distance(body[near]) if len(near) else np.zeros(0, np.float32)
+            inside = depth > _PRESSED + 2e-4
+            if not inside.any():
+                break
+            points, depth = body[near[inside]], depth[inside]
+            steps = [
+                item.distance(points + np.eye(3, dtype=np.float32)[k] * np.float32(_STEP)) + depth
+                for k in range(3)
+            ]
+            outwards = np.stack(steps, axis=1)
+            outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-6)
+            push = np.minimum(depth - _PRESSED, most)
+            body[near[inside]] = points + outwards * push[:, None]
+    return body
 
 
 def body_contact(item: Item, body: NDArray[np.float32]) -> tuple[NDArray[np.int32], float]:
@@ -194,4 +226,11 @@ def one_sided(vertices: NDArray[np.int32]) -> str:
     return "both"
 
 
-__all__ = ["LIMIT", "Contact", "body_contact", "ground_contact", "instance_contact"]
+__all__ = [
+    "LIMIT",
+    "Contact",
+    "body_contact",
+    "compressed",
+    "ground_contact",
+    "instance_contact",
+]

@@ -243,7 +243,7 @@ def _attempt(
             held = [t.category for t in templates if t.action == "hold"] if split == "train" else []
             _rest_arm(person, side, items, held[0] if held else None)
     _check_self(person)
-    vertices = person.pose.vertices()
+    vertices = contact.compressed(items, person.pose.vertices())
     low = float(vertices[:, 1].min())
     standing = [i for i, t in zip(items, templates, strict=True) if t.action not in CARRIED]
     lows = [float(i.vertices()[:, 1].min()) for i in items]
@@ -397,7 +397,7 @@ def _touched(
     found = []
     for item in items:
         body, depth = contact.body_contact(item, vertices)
-        if depth > contact.LIMIT.get(item.category, contact.HARD_LIMIT):
+        if depth > contact.LIMIT:
             raise UnsuitableError(f"{1000 * depth:.0f} mm inside {item.category}")
         if len(body) < 8:
             raise UnsuitableError("no contact")

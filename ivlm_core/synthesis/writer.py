@@ -12,20 +12,25 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 from safetensors.numpy import save_file
 
 from ivlm_core.datasets.packing import PACKED, encode, pack
 from ivlm_core.datasets.shard import FORMAT
+from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.geometry.body import BODY_PARTS
 from ivlm_core.synthesis.config import GENERATOR_VERSION, SynthesisConfig
 from ivlm_core.synthesis.objects import CATEGORIES, make_object
 from ivlm_core.synthesis.pool import ObjectPool
 from ivlm_core.synthesis.rig import JOINT_NAMES, Bodies, make_bodies
 from ivlm_core.synthesis.sample import make_sample
+from ivlm_core.synthesis.sheet import write_sheet
 from ivlm_core.synthesis.templates import of_split
 
 SPLITS = ("train", "test")
+SHEET = "sheet.png"
+"""Pictures of the data set with their labels, to look at."""
 _BODIES = ".bodies.safetensors"
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "EMBREE_THREADS")
 
@@ -52,7 +57,7 @@ def generate(config: SynthesisConfig, progress: bool = True) -> dict[str, Any]:
         progress: show a progress bar.
 
     Returns:
-        What was written to `info.json`.
+        What was written to `info.json`. A `sheet.png` beside it shows some of the pictures.
 
     Raises:
         ValueError: the folder holds a data set of another configuration.
@@ -83,6 +88,9 @@ def generate(config: SynthesisConfig, progress: bool = True) -> dict[str, Any]:
     else:
         info["images_per_s"] = _previous(out).get("images_per_s")
     _write_json(out / "info.json", info)
+    if made or not (out / SHEET).is_file():
+        for split in [name for name in SPLITS if info["counts"][name]][:1]:
+            write_sheet(SyntheticDataset(out, split), out / SHEET)
     return info
 
 
@@ -160,7 +168,7 @@ def _run(
                 bar.update()
             return
         context = multiprocessing.get_context("spawn")
-        with context.Pool(min(config.workers, len(jobs)), _start, (config,)) as processes:
+        with context.Pool(min(config.workers, len(jobs)), _start_process, (config,)) as processes:
             for result in processes.imap_unordered(work, jobs):
                 yield result
                 bar.update()
@@ -174,6 +182,12 @@ def _start(config: SynthesisConfig) -> None:
     _STATE["config"] = config
     _STATE["pool"] = ObjectPool(config.train_objects, config.test_objects)
     _STATE["bodies"] = Bodies.load(config.out / _BODIES)
+
+
+def _start_process(config: SynthesisConfig) -> None:
+    """Prepare a process that shares the machine with others."""
+    cv2.setNumThreads(1)
+    _start(config)
 
 
 def _write_objects(task: tuple[str, str]) -> dict[str, Any]:

@@ -92,22 +92,24 @@ def compressed(items: list[Item], body: NDArray[np.float32]) -> NDArray[np.float
     """
     body = body.copy()
     for item in items:
-        most = SOFTNESS.get(item.category, _GIVES)
+        left = np.full(len(body), SOFTNESS.get(item.category, _GIVES), np.float32)
         for _ in range(2):  # the second time for corners, whose nearest side changes
             near = item.near(body, 0.0)
             depth = -item.distance(body[near]) if len(near) else np.zeros(0, np.float32)
             inside = depth > _PRESSED + 2e-4
             if not inside.any():
                 break
-            points, depth = body[near[inside]], depth[inside]
+            mine, depth = near[inside], depth[inside]
+            points = body[mine]
             steps = [
                 item.distance(points + np.eye(3, dtype=np.float32)[k] * np.float32(_STEP)) + depth
                 for k in range(3)
             ]
             outwards = np.stack(steps, axis=1)
             outwards /= np.maximum(np.linalg.norm(outwards, axis=1, keepdims=True), 1e-6)
-            push = np.minimum(depth - _PRESSED, most)
-            body[near[inside]] = points + outwards * push[:, None]
+            push = np.minimum(depth - _PRESSED, left[mine])
+            left[mine] -= push
+            body[mine] = points + outwards * push[:, None]
     return body
 
 

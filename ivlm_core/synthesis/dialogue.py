@@ -47,18 +47,25 @@ WORDINGS: dict[Kind, tuple[str, ...]] = {
     ),
 }
 _DONE = {
-    "hold": "holds the {label}",
-    "between_hands": "holds the {label}",
     "at_mouth": "holds the {label} to the mouth",
     "at_ear": "holds the {label} to the ear",
+    "hold": "holds the {label}",
+    "between_hands": "holds the {label}",
+    "push": "pushes the {label}",
+    "open": "opens the {label}",
+    "type_on": "types on the {label}",
+    "play": "plays the {label}",
+    "lean_on": "leans on the {label}",
     "sit": "sits on the {label}",
+    "lie": "lies on the {label}",
     "ride": "rides the {label}",
     "board": "stands on the {label}",
+    "ski": "stands on the {label}",
     "kick": "has a foot at the {label}",
     "wear": "wears the {label}",
 }
-"""What is done, by the first words of a template's action."""
-_HANDLED = ("hold", "between_hands", "at_mouth", "at_ear")
+"""What is done, by how the name of a template's action begins; others touch."""
+_WITHOUT_HANDS = ("sit", "lie", "ride", "board", "ski", "kick", "wear")
 _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven")
 _SEEN_SHARE = 2.5e-4
 """Of the picture: what shows less of itself is not asked about."""
@@ -115,7 +122,8 @@ def action(item: Item, found: Contact) -> str:
         (text for key, text in _DONE.items() if name.startswith(key)), "touches the {label}"
     )
     by_hand = hand(found)
-    aside = f" with {by_hand}" if name.startswith(_HANDLED) and by_hand != "no hand" else ""
+    handled = by_hand != "no hand" and not name.startswith(_WITHOUT_HANDS)
+    aside = f" with {by_hand}" if handled else ""
     return f"The person {done.format(label=clean_label(item.category))}{aside}."
 
 

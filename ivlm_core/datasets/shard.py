@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from safetensors import SafetensorError, safe_open
 
-from ivlm_core.datasets.packing import PACKED, decode
+from ivlm_core.datasets.packing import PACKED, decode, unpack_vertices
 from ivlm_core.geometry.body import BODY_PARTS
 
 FORMAT = 2
@@ -140,7 +140,13 @@ class Shard:
     @cached_property
     def contact_vertices(self) -> np.ndarray:
         """int32 `[M]`, the vertex lists of all questions, one after the other."""
-        return np.ascontiguousarray(self._slice("contact_vertices")[:], np.int32)
+        try:
+            return unpack_vertices(self._slice("contact_vertices.zlib")[:])
+        except ValueError as error:
+            raise DatasetError(
+                f"'{self.tensors_file}': its contact vertices are damaged ({error}); delete the "
+                "shard and generate again"
+            ) from error
 
     def shape(self, field: str) -> tuple[int, ...]:
         """Return the shape of a tensor."""

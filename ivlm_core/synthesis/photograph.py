@@ -84,7 +84,7 @@ def _streak(rng: np.random.Generator, scale: float) -> NDArray[np.float32]:
 
 def _sensor_noise(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray[np.float32]:
     """Noise that is the same in all colours in part, and coarser in some pictures."""
-    strength = np.float32(rng.uniform(0.5, 6) if rng.uniform() < 0.85 else rng.uniform(6, 14))
+    strength = np.float32(rng.uniform(0.5, 5) if rng.uniform() < 0.9 else rng.uniform(5, 10))
     size = image.shape[0]
     if rng.uniform() < 0.3:
         coarse = rng.standard_normal((size // 2 + 1, size // 2 + 1, 3), np.float32)

@@ -233,7 +233,7 @@ def _blend(values: Colours, corners: NDArray[np.int32], weights: Colours) -> Col
     return total
 
 
-def render(scene: Scene, camera: Camera, rng: np.random.Generator, edge_rays: int = 3) -> Picture:
+def render(scene: Scene, camera: Camera, rng: np.random.Generator, edge_rays: int = 2) -> Picture:
     """Draw a scene.
 
     Args:

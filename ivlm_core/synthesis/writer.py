@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from safetensors.numpy import save_file
 
-from ivlm_core.datasets.packing import PACKED, encode, pack
+from ivlm_core.datasets.packing import PACKED, encode, pack, pack_vertices
 from ivlm_core.datasets.shard import FORMAT
 from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.geometry.body import BODY_PARTS
@@ -235,7 +235,7 @@ def _write_shard(job: _Job) -> int:
     tensors = {key: np.stack(values) for key, values in plain.items()}
     for key, data in packed.items():
         tensors |= pack(key, data)
-    tensors["contact_vertices"] = np.concatenate(lists).astype(np.int32)
+    tensors["contact_vertices.zlib"] = pack_vertices(lists)
     stem = job.stem(config.out)
     stem.parent.mkdir(parents=True, exist_ok=True)
     _save(tensors, stem.with_suffix(".safetensors"))

@@ -11,7 +11,7 @@ import numpy as np
 import trimesh
 from safetensors.numpy import save_file
 
-from ivlm_core.datasets.packing import PACKED, encode, pack
+from ivlm_core.datasets.packing import PACKED, encode, pack, pack_vertices
 from ivlm_core.datasets.shard import FORMAT
 from ivlm_core.geometry.body import BODY_PARTS, load_body
 
@@ -93,7 +93,7 @@ def _write_shard(stem: Path, indices: range, rng: np.random.Generator) -> None:
             tensors |= pack(key, [encode(key, pixels) for pixels in column])
         else:
             tensors[key] = np.stack(column)
-    tensors["contact_vertices"] = np.concatenate(lists).astype(np.int32)
+    tensors["contact_vertices.zlib"] = pack_vertices(lists)
     save_file(tensors, stem.with_suffix(".safetensors"))
     stem.with_suffix(".jsonl").write_text("\n".join(lines) + "\n")
 

@@ -1,7 +1,14 @@
 import numpy as np
 import pytest
 
-from ivlm_core.datasets.packing import PACKED, decode, encode, pack
+from ivlm_core.datasets.packing import (
+    PACKED,
+    decode,
+    encode,
+    pack,
+    pack_vertices,
+    unpack_vertices,
+)
 
 
 def unpacked(field: str, pixels: np.ndarray) -> np.ndarray:
@@ -39,3 +46,24 @@ def test_bytes_that_are_no_picture_are_refused() -> None:
         packed = pack("part_map", [data])
         with pytest.raises(ValueError, match="not an encoded picture"):
             decode("part_map", packed["part_map.bytes"], int(packed["part_map.crc32"][0]))
+
+
+@pytest.mark.parametrize("lists", [[], [[]], [[3, 9, 65535], [], [0, 1], [7, 2]]])
+def test_vertex_lists_come_back(lists: list[list[int]]) -> None:
+    arrays = [np.array(numbers, np.int32) for numbers in lists]
+    found = unpack_vertices(pack_vertices(arrays))
+    assert found.dtype == np.int32
+    assert found.tolist() == [k for numbers in lists for k in numbers]
+
+
+def test_vertices_that_cannot_be_stored_are_refused() -> None:
+    for number in (-1, 65536):
+        with pytest.raises(ValueError, match="below 65536"):
+            pack_vertices([np.array([number])])
+
+
+def test_damaged_vertex_lists_are_refused() -> None:
+    packed = pack_vertices([np.arange(500)]).copy()
+    packed[12] ^= 8
+    with pytest.raises(ValueError):
+        unpack_vertices(packed)

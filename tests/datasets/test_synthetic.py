@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
+from ivlm_core.datasets.packing import pack_vertices, unpack_vertices
 from ivlm_core.datasets.shard import DatasetError
 from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.geometry.body import BODY_PARTS, load_body
@@ -253,7 +254,9 @@ def test_a_dataset_of_another_layout_is_refused(own_folder: Path) -> None:
 def test_wrong_topology_is_refused(own_folder: Path) -> None:
     path = own_folder / "train" / "shard-00000.safetensors"
     tensors = load_file(path)
-    tensors["contact_vertices"][0] = 13718
+    vertices = unpack_vertices(tensors["contact_vertices.zlib"])
+    vertices[0] = 13718
+    tensors["contact_vertices.zlib"] = pack_vertices([vertices])
     save_file(tensors, path)
     with pytest.raises(DatasetError, match="another topology"):
         SyntheticDataset(own_folder)
@@ -262,9 +265,14 @@ def test_wrong_topology_is_refused(own_folder: Path) -> None:
 def test_contact_lists_must_lie_in_the_file(own_folder: Path) -> None:
     path = own_folder / "train" / "shard-00000.safetensors"
     tensors = load_file(path)
-    tensors["contact_vertices"] = tensors["contact_vertices"][:100]
+    packed = tensors["contact_vertices.zlib"]
+    tensors["contact_vertices.zlib"] = pack_vertices([unpack_vertices(packed)[:100]])
     save_file(tensors, path)
     with pytest.raises(DatasetError, match="do not belong together"):
+        SyntheticDataset(own_folder)
+    tensors["contact_vertices.zlib"] = packed[:-5]
+    save_file(tensors, path)
+    with pytest.raises(DatasetError, match="contact vertices are damaged"):
         SyntheticDataset(own_folder)
 
 

@@ -62,10 +62,12 @@ _DONE = {
     "board": "stands on the {label}",
     "ski": "stands on the {label}",
     "kick": "has a foot at the {label}",
+    "over_": "carries the {label}",
+    "pole": "holds the {label}",
     "wear": "wears the {label}",
 }
 """What is done, by how the name of a template's action begins; others touch."""
-_WITHOUT_HANDS = ("sit", "lie", "ride", "board", "ski", "kick", "wear")
+_WITHOUT_HANDS = ("sit", "lie", "ride", "board", "ski", "kick", "wear", "over_")
 _NUMBERS = ("none", "one", "two", "three", "four", "five", "six", "seven")
 _SEEN_SHARE = 2.5e-4
 """Of the picture: what shows less of itself is not asked about."""

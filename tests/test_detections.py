@@ -1,9 +1,14 @@
 """Boxes of a detector to the parts of an image that are asked about."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
 from ivlm_core.detections import MIN_SIDE, Detection, Region, detected_labels, regions
+from ivlm_core.estimator import Estimator
+from ivlm_core.object_meshes import ObjectMeshes
+from ivlm_core.pipeline import Pipeline
 
 SIZE = (640, 480)
 MUG = Detection("mug", 0.8, (300, 200, 340, 250))
@@ -67,3 +72,28 @@ def test_parts_always_lie_in_the_image(seed: int) -> None:
     for part in regions(found, ["mug", "scene"], TASKS, SIZE, 0.3).values():
         assert 0 <= part.left < part.right <= 640 and 0 <= part.top < part.bottom <= 480
         assert part.right - part.left >= MIN_SIDE / 2 and part.bottom - part.top >= MIN_SIDE / 2
+
+
+def test_a_part_is_read_once_and_attention_lies_over_the_whole_photo(
+    answering_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pipeline = Pipeline.from_pretrained(answering_model, "cpu", tmp_path)
+    estimator = Estimator(pipeline, ObjectMeshes(None, pipeline.default_object_mesh), print)
+    read: list[int] = []
+    pixel_values = pipeline.processor.pixel_values
+    monkeypatch.setattr(
+        pipeline.processor,
+        "pixel_values",
+        lambda images: read.append(len(images)) or pixel_values(images),
+    )
+    photo = np.random.default_rng(0).integers(0, 255, (60, 90, 3), dtype=np.uint8)
+    part = Region(30, 10, 80, 50)
+    parts = {("chair", task): part for task in TASKS}
+    found = estimator.estimate(photo, ["chair", "mug"], TASKS, attention=True, regions=parts)
+    assert read == [2], "the part and the whole, each once"
+    for prediction in found[:2]:
+        assert prediction.label == "chair" and prediction.attention.shape == (60, 90)
+        inside = prediction.attention[10:50, 30:80]
+        assert inside.max() == 1 and prediction.attention.sum() == pytest.approx(inside.sum())
+    alone = pipeline.predict(photo[10:50, 30:80], "chair", "human_contact")
+    np.testing.assert_allclose(found[0].scores, alone.scores, atol=1e-5)

@@ -1,6 +1,7 @@
 """camera_info, poses, tf, the person's body: what others know, used where it makes sense."""
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +26,7 @@ from ivlm_ros.bodies import read_body  # noqa: E402
 from ivlm_ros.matching import Pairing, Remembered  # noqa: E402
 from ivlm_ros.parameters import NodeParameters, ParameterError, object_frame  # noqa: E402
 from ivlm_ros.rviz_problems import rviz_problems  # noqa: E402
+from tests.geometry.body_files import tiny_model, write_npz  # noqa: E402
 from tests.ros.rig import Rig  # noqa: E402
 
 MakeRig = Callable[..., Rig]
@@ -400,7 +402,9 @@ BAD_BODIES: list[tuple[dict[str, Any], str]] = [
     ({"vertices": [1.0, 2.0]}, "2 numbers; expected x, y, z"),
     ({"vertices": []}, "0 numbers"),
     ({"vertices": [float("nan")] * 3}, "not finite"),
-    ({"vertices": [0.0, 0.0, 1e6]}, "1000 m away"),
+    ({"vertices": [0.0, 0.0, 1e6]}, "1000 or more"),
+    ({"vertices": [], "joint_rotations": [0.0] * 3}, "joint_rotations for topology 'anny'"),
+    ({"vertices": [], "joint_rotations": [0.0] * 4, "topology": "smpl"}, "4 joint_rotations"),
 ]
 
 
@@ -434,3 +438,35 @@ def test_bodies_of_another_model_and_behind_the_camera(
         rig.listener.until(lambda c=count: len(known) == c, "the body")
         next_of(rig, rig.got("human_contact"), photo)
         rig.listener.until(told(rig, "body", reason), f"{reason} on /diagnostics")
+
+
+def test_parameters_pose_the_users_own_model(
+    make_rig: MakeRig,
+    photo: np.ndarray,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    """As far as the model's body allows: this one's is Anny, so a body of SMPL is told from it."""
+    rig = make_rig(tasks=["human_contact"], body_timeout_s=0.0)
+    bodies = publisher(rig, PosedBody, "body")
+    message = PosedBody(topology="smpl", joint_rotations=[np.pi, 0.0, 0.0], betas=[0.5])
+    message.translation = np.array([0.0, 0.0, 3.0], np.float32)
+    message.header = rig.image(photo).header
+    bodies.publish(message)
+    rig.listener.until(lambda: len(rig.node._places.bodies._known), "the body")
+    monkeypatch.delenv("IVLM_BODY_MODELS", raising=False)
+    next_of(rig, rig.got("human_contact"), photo)
+    rig.listener.until(told(rig, "body", "needs a model file"), "what is missing")
+    data = tiny_model("smpl")
+    monkeypatch.setenv(
+        "IVLM_BODY_MODELS", str(write_npz(tmp_path / "SMPL_NEUTRAL.npz", data).parent)
+    )
+    body = rig.node._places.bodies.at(message.header)
+    assert body is not None and body.topology == "smpl"
+    assert body.vertices.shape == data["v_template"].shape
+    assert body.vertices[:, 2].mean() == pytest.approx(3.0, abs=0.5)
+    head, feet = body.vertices[6 * 15 : 6 * 16], body.vertices[6 * 10 : 6 * 11]
+    assert head[:, 1].mean() < feet[:, 1].mean() - 0.5, "upright in the optical frame"
+    next_of(rig, rig.got("human_contact"), photo)
+    rig.listener.until(told(rig, "body", "topology 'smpl' and 144 vertices"), "the topology")

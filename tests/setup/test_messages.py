@@ -25,6 +25,18 @@ def test_contact_mesh_fields_and_their_order() -> None:
     ]
 
 
+def test_posed_body_fields_and_their_order() -> None:
+    fields = messages.PosedBody.get_fields_and_field_types()
+    assert list(fields.items()) == [
+        ("header", "std_msgs/Header"),
+        ("topology", "string"),
+        ("vertices", "sequence<float>"),
+        ("joint_rotations", "sequence<float>"),
+        ("betas", "sequence<float>"),
+        ("translation", "float[3]"),
+    ]
+
+
 def test_task_constants_are_the_tasks_of_the_core() -> None:
     pipeline = pytest.importorskip("ivlm_core.pipeline")
     message = messages.ContactMesh

@@ -419,7 +419,7 @@ def test_large_things_are_touched_where_they_are_used(bodies: Bodies, name: str)
     item, found = scene.items[0], scene.contacts[0]
     touched = {part.removeprefix("left ").removeprefix("right ") for part in found.parts}
     assert touched >= LARGE[name]
-    assert found.depth <= LIMIT.get(item.category, HARD_LIMIT)
+    assert found.depth <= LIMIT
     parts = {p for p, ids in item.instance.mesh.parts.items() if np.isin(ids, found.instance).any()}
     offered = {p for word in item.affordances for p in item.instance.affordances[word]}
     assert parts & offered, "what is used for something is touched where it offers that"

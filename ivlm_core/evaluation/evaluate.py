@@ -14,6 +14,7 @@ from tqdm import tqdm
 from ivlm_core.datasets.sample import Sample, Target
 from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.evaluation.baselines import Baseline, Guess, LabelOnly, TrueSide, TrueTemplate
+from ivlm_core.evaluation.circumstances import Surroundings
 from ivlm_core.evaluation.figures import LABEL_ONLY, NEAREST, TRUE_SIDE, TRUE_TEMPLATE
 from ivlm_core.evaluation.metrics import THRESHOLD
 from ivlm_core.evaluation.nearest import NearestImage
@@ -130,6 +131,7 @@ def evaluate(
     if baselines is None and on_surfaces:
         baselines = fit_baselines(dataset)
     judge = Judge(dataset.body, baselines)
+    surroundings = Surroundings.of(dataset, training_split(dataset))
     indices = spread(len(dataset), limit)
     vocabularies = _vocabularies(dataset)
     pairs: list[PairOutcome] = []
@@ -149,7 +151,16 @@ def evaluate(
             guesses = judge.guesses(sample.target, sample.mesh, answer)
             vocabulary = vocabularies.get(sample.task)
             text = prediction.answer if vocabulary else None
-            pairs.append(judge.pair(sample.target, guesses, sample.mesh, text, vocabulary or ()))
+            pairs.append(
+                judge.pair(
+                    sample.target,
+                    guesses,
+                    sample.mesh,
+                    text,
+                    vocabulary or (),
+                    surroundings.of_question(sample.target),
+                )
+            )
             answers.append((sample.target, guesses))
         for _, of_image in groupby(answers, key=lambda a: a[0].image_index):
             targets, guessed = zip(*of_image, strict=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from ivlm_core.evaluation.outcomes import MODEL, Outcome, PairOutcome, TwoLabels
-from ivlm_core.model.prompts import SCENE_LABEL, TASKS
+from ivlm_core.model.prompts import TASKS
 
 LABEL_ONLY = "label_only"
 NEAREST = "nearest_image"
@@ -56,17 +56,6 @@ class Group:
 
 
 @dataclass(frozen=True)
-class EmptyFigures:
-    """Questions whose true answer is no contact."""
-
-    pairs: int
-    false_positive_rate: dict[str, float]
-    """Predictor to the share of questions with any vertex in contact."""
-    mean_vertices: dict[str, float]
-    """Predictor to vertices in contact, mean."""
-
-
-@dataclass(frozen=True)
 class TwoLabelFigures:
     """Images asked about two touched objects."""
 
@@ -85,6 +74,10 @@ class TextFigures:
     f1: float
     exact: float
     """Share with exactly the true names."""
+    touched_pairs: int
+    """Questions with contact."""
+    touched_f1: float | None
+    """F1 of those alone; of the others, an answer that names nothing has an F1 of 1."""
 
 
 def groups_of(pairs: Sequence[PairOutcome]) -> dict[str, dict[str, Group]]:
@@ -96,9 +89,13 @@ def groups_of(pairs: Sequence[PairOutcome]) -> dict[str, dict[str, Group]]:
             continue
         sections[task] = {"all": _group(of_task)}
         if task == "human_contact":
-            undecided = [p for p in of_task if not p.side_decided_by_label]
-            if undecided:
-                sections[task]["side_undecided"] = _group(undecided)
+            sections[task] |= _filled(
+                side_undecided=[p for p in of_task if not p.side_decided_by_label],
+                hand_and_object_visible=[p for p in of_task if hand_and_object_visible(p)],
+            )
+        else:
+            unseen = [p for p in of_task if p.circumstances.instance_unseen]
+            sections[task] |= _filled(unseen_instances=unseen)
         sections[f"{task}/label"] = _split(of_task, lambda p: p.label)
         if task == "human_contact":
             seen = [p for p in of_task if p.slot >= 0]
@@ -106,6 +103,15 @@ def groups_of(pairs: Sequence[PairOutcome]) -> dict[str, dict[str, Group]]:
                 sections[f"{task}/template"] = _split(seen, lambda p: f"{p.label}: {p.template}")
                 sections[f"{task}/visibility"] = _split(seen, _visibility)
     return sections
+
+
+def hand_and_object_visible(pair: PairOutcome) -> bool:
+    """Whether a question is about one hand and an object that are both in view."""
+    return pair.circumstances.hand_visible is True and pair.visible_pixels >= SMALL_OBJECT
+
+
+def _filled(**groups: Sequence[PairOutcome]) -> dict[str, Group]:
+    return {name: _group(pairs) for name, pairs in groups.items() if pairs}
 
 
 def _split(pairs: Sequence[PairOutcome], key: Callable[[PairOutcome], str]) -> dict[str, Group]:
@@ -192,29 +198,6 @@ def _share(gain: float, gap: float) -> float | None:
     return gain / gap if gap >= SMALLEST_GAP else None
 
 
-def empty_figures(pairs: Sequence[PairOutcome]) -> dict[str, EmptyFigures]:
-    """Return figures of the human-contact questions whose true answer is empty, by reason."""
-    pairs = [p for p in pairs if p.is_empty and p.task == "human_contact"]
-    kinds = {
-        "absent": [p for p in pairs if p.slot < 0 and p.label != SCENE_LABEL],
-        "off_the_ground": [p for p in pairs if p.label == SCENE_LABEL],
-        "untouched": [p for p in pairs if p.slot >= 0],
-    }
-    return {
-        kind: EmptyFigures(
-            pairs=len(found),
-            false_positive_rate={
-                n: float(np.mean([p.by[n].predicted > 0 for p in found])) for n in found[0].by
-            },
-            mean_vertices={
-                n: float(np.mean([p.by[n].predicted for p in found])) for n in found[0].by
-            },
-        )
-        for kind, found in kinds.items()
-        if found
-    }
-
-
 def two_label_figures(outcomes: Sequence[TwoLabels]) -> dict[str, TwoLabelFigures]:
     """Return figures of all pairs of labels, and of those whose sides no label decides."""
     kinds = {
@@ -238,10 +221,16 @@ def text_figures(pairs: Sequence[PairOutcome]) -> dict[str, TextFigures]:
     """Return figures of the answers' text by task."""
     figures = {}
     for task in ("human_contact", "object_affordance"):
-        values = np.array([p.details_f1 for p in pairs if p.task == task])
-        values = values[~np.isnan(values)]
-        if len(values):
-            figures[task] = TextFigures(
-                len(values), float(values.mean()), float((values == 1).mean())
-            )
+        told = [p for p in pairs if p.task == task and not np.isnan(p.details_f1)]
+        if not told:
+            continue
+        values = np.array([p.details_f1 for p in told])
+        touched = values[[not p.is_empty for p in told]]
+        figures[task] = TextFigures(
+            pairs=len(values),
+            f1=float(values.mean()),
+            exact=float((values == 1).mean()),
+            touched_pairs=len(touched),
+            touched_f1=float(touched.mean()) if len(touched) else None,
+        )
     return figures

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from ivlm_core.datasets.sample import Side, Target
 from ivlm_core.evaluation.baselines import Baseline, Guess
+from ivlm_core.evaluation.circumstances import Circumstances
 from ivlm_core.evaluation.metrics import (
     average_iou,
     contact_counts,
@@ -74,6 +75,7 @@ class PairOutcome:
     """Predictor to outcome."""
     details_f1: float
     """F1 of the names in the model's text against the true ones; NaN without text."""
+    circumstances: Circumstances = Circumstances()
 
     @property
     def is_empty(self) -> bool:
@@ -123,6 +125,7 @@ class Judge:
         mesh: Mesh | None = None,
         text: str | None = None,
         vocabulary: Iterable[str] = BODY_PARTS,
+        circumstances: Circumstances | None = None,
     ) -> PairOutcome:
         """Judge the answers to one question.
 
@@ -132,6 +135,7 @@ class Judge:
             mesh: the surface of object tasks.
             text: what the model wrote.
             vocabulary: names that the text may hold.
+            circumstances: what else is known of the question.
         """
         details = np.nan if text is None else names_f1(text, target.details, vocabulary)
         on_body = target.task == "human_contact" and not target.is_empty
@@ -151,6 +155,7 @@ class Judge:
                 for name, guess in guesses.items()
             },
             details_f1=float(details),
+            circumstances=circumstances or Circumstances(),
         )
 
     def two_labels(

@@ -8,20 +8,25 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
+from ivlm_core.evaluation.absence import (
+    AbsenceFigures,
+    EmptyFigures,
+    absence_figures,
+    empty_figures,
+)
 from ivlm_core.evaluation.figures import (
     LABEL_ONLY,
     NEAREST,
     TRUE_SIDE,
     TRUE_TEMPLATE,
-    EmptyFigures,
     Group,
     TextFigures,
     TwoLabelFigures,
-    empty_figures,
     groups_of,
     text_figures,
     two_label_figures,
 )
+from ivlm_core.evaluation.key_figures import KeyFigure, key_figures
 from ivlm_core.evaluation.outcomes import MODEL, PairOutcome, TwoLabels
 from ivlm_core.evaluation.photo_masks import PhotoFigures
 from ivlm_core.text_table import table
@@ -47,6 +52,7 @@ class Report:
             with an empty answer are not in them.
         empty: human contact that is not there: `absent` (the object is not either), `untouched`
             (the object is), `off_the_ground`.
+        absence: how well these questions are found among all, of `objects` and of the `ground`.
         two_labels: `all`, and `side_undecided`.
         texts: by task.
         pairs: every question's outcome.
@@ -56,6 +62,7 @@ class Report:
     about: dict[str, Any]
     groups: dict[str, dict[str, Group]]
     empty: dict[str, EmptyFigures]
+    absence: dict[str, AbsenceFigures]
     two_labels: dict[str, TwoLabelFigures]
     texts: dict[str, TextFigures]
     pairs: tuple[PairOutcome, ...] = field(repr=False, default=())
@@ -73,6 +80,7 @@ class Report:
             about=dict(about or {}),
             groups=groups_of(pairs),
             empty=empty_figures(pairs),
+            absence=absence_figures(pairs),
             two_labels=two_label_figures(two_labels),
             texts=text_figures(pairs),
             pairs=tuple(pairs),
@@ -88,16 +96,23 @@ class Report:
             if (group := found.get(name)) is not None and group.gain is not None
         }
 
+    @property
+    def key_figures(self) -> dict[str, KeyFigure]:
+        """What the model is judged by, under fixed names."""
+        return key_figures(self.groups, self.absence, self.texts)
+
     def to_json(self) -> dict[str, Any]:
         """Return everything but the single outcomes as plain data."""
         return {
             "about": self.about,
             "goals": self.goals,
+            "key_figures": {name: asdict(figure) for name, figure in self.key_figures.items()},
             "groups": {
                 section: {name: asdict(group) for name, group in groups.items()}
                 for section, groups in self.groups.items()
             },
             "empty": {name: asdict(figures) for name, figures in self.empty.items()},
+            "absence": {name: asdict(figures) for name, figures in self.absence.items()},
             "two_labels": {name: asdict(figures) for name, figures in self.two_labels.items()},
             "texts": {name: asdict(figures) for name, figures in self.texts.items()},
             "photos": None if self.photos is None else asdict(self.photos),
@@ -140,6 +155,8 @@ class Report:
     def tables(self, detailed: bool = True) -> list[tuple[str, list[tuple[str, ...]]]]:
         """Return title and rows of every table, the first row its heads."""
         tables = []
+        if key := self.key_figures:
+            tables.append(("Key figures", _key_rows(key)))
         for section, groups in self.groups.items():
             task, _, by = section.partition("/")
             if by and not detailed:
@@ -150,6 +167,8 @@ class Report:
             tables.append(("Two objects in one image", _two_label_rows(self.two_labels)))
         if self.empty:
             tables.append(("Contact that is not there", _empty_rows(self.empty)))
+        if self.absence:
+            tables.append(("Finding that nothing is touched", _absence_rows(self.absence)))
         if self.texts:
             tables.append(("Text of the answers", _text_rows(self.texts)))
         if self.photos is not None:
@@ -175,10 +194,31 @@ def _empty_rows(kinds: Mapping[str, EmptyFigures]) -> list[tuple[str, ...]]:
     return rows
 
 
+def _absence_rows(kinds: Mapping[str, AbsenceFigures]) -> list[tuple[str, ...]]:
+    names = _shown(next(iter(kinds.values())).recall)
+    rows = [("questions about", "pairs", "nothing touched", *_spread(names, "P", "R", "F1"))]
+    for kind, f in kinds.items():
+        cells = [
+            (_number(f.precision[n]) or "-", _number(f.recall[n]), _number(f.f1[n])) for n in names
+        ]
+        rows.append((_words(kind), str(f.pairs), str(f.absent), *chain.from_iterable(cells)))
+    return rows
+
+
+def _key_rows(figures: Mapping[str, KeyFigure]) -> list[tuple[str, ...]]:
+    names = list(dict.fromkeys(name for figure in figures.values() for name in figure.by))
+    rows = [("figure", "pairs", *(_words(name) for name in names))]
+    for name, figure in figures.items():
+        cells = (_number(figure.by.get(predictor)) or "-" for predictor in names)
+        rows.append((_words(name), str(figure.pairs), *cells))
+    return rows
+
+
 def _text_rows(tasks: Mapping[str, TextFigures]) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [("names in the text", "pairs", "F1", "exact")]
+    rows: list[tuple[str, ...]] = [("names in the text", "pairs", "F1", "exact", "F1 if touched")]
     for task, f in tasks.items():
-        rows.append((_words(task), str(f.pairs), f"{f.f1:.3f}", _percent(f.exact)))
+        cells = (f"{f.f1:.3f}", _percent(f.exact), _number(f.touched_f1) or "-")
+        rows.append((_words(task), str(f.pairs), *cells))
     return rows
 
 
@@ -221,7 +261,7 @@ def _cells(name: str, group: Group) -> dict[str, str]:
         if reference in group.by and model.similarity is None:
             closed = group.gap_closed.get(reference)
             cells[f"{title} F1"] = _number(group.by[reference].f1)
-            cells["gap closed" if reference == TRUE_SIDE else "gap closed (2)"] = (
+            cells["gap closed" if reference == TRUE_SIDE else "gap closed (both told)"] = (
                 "" if closed is None else _percent(closed)
             )
     return cells

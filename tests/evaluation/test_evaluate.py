@@ -1,8 +1,6 @@
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, get_args
 
 import numpy as np
@@ -24,38 +22,11 @@ from ivlm_core.evaluation.figures import bootstrap_interval
 from ivlm_core.evaluation.outcomes import MODEL, Judge, names_f1
 from ivlm_core.evaluation.report import Report
 from ivlm_core.geometry.body import load_body
-from ivlm_core.model.prompts import answer
 from tests.datasets.fixtures import write_tiny_dataset
+from tests.evaluation.fake_pipeline import FakePipeline
 
 BODY = load_body("anny")
 KINDS = get_args(CaseKind)
-
-
-class FakePipeline:
-    """Answers with a function of (the dataset's target, mesh) and keeps what it was asked."""
-
-    def __init__(
-        self, dataset: SyntheticDataset, scores: Callable[[Target, Any], np.ndarray]
-    ) -> None:
-        self.scores = scores
-        self.batches: list[int] = []
-        self.known = {
-            (dataset.image(i).tobytes(), t.task, t.label): t
-            for i in range(len(dataset))
-            for t in dataset.targets(i)
-        }
-
-    def predict_batch(self, queries: Sequence[Any]) -> list[Any]:
-        self.batches.append(len(queries))
-        targets = [self.known[q.image.tobytes(), q.task, q.label] for q in queries]
-        return [
-            SimpleNamespace(
-                scores=self.scores(t, q.mesh),
-                threshold=0.4,
-                answer=answer(t.task, "<HCON>", t.details),
-            )
-            for t, q in zip(targets, queries, strict=True)
-        ]
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,134 @@
+"""What a model card gives: absence, visible sides, unseen objects, the gap that is closed."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from ivlm_core.datasets.sample import Target
+from ivlm_core.datasets.synthetic import SyntheticDataset
+from ivlm_core.evaluation.circumstances import Circumstances, Surroundings
+from ivlm_core.evaluation.evaluate import evaluate
+from ivlm_core.evaluation.outcomes import MODEL
+from ivlm_core.evaluation.report import Report
+from tests.datasets.fixtures import write_tiny_dataset
+from tests.evaluation.fake_pipeline import FakePipeline
+
+
+@pytest.fixture(scope="module")
+def test_split(tmp_path_factory: pytest.TempPathFactory) -> SyntheticDataset:
+    folder = write_tiny_dataset(tmp_path_factory.mktemp("data") / "tiny", train=8, test=8)
+    return SyntheticDataset(folder, "test")
+
+
+def half_wrong(target: Target, mesh: Any) -> np.ndarray:
+    """Right, but chairs are never touched, and what is absent is, in images of even number."""
+    if target.label == "chair" and target.task == "human_contact":
+        return np.zeros(target.num_vertices, np.float32)
+    if target.is_empty and target.image_index % 2 == 0:
+        return np.ones(target.num_vertices, np.float32)
+    return target.dense()
+
+
+@pytest.fixture(scope="module")
+def report(test_split: SyntheticDataset) -> Report:
+    return evaluate(FakePipeline(test_split, half_wrong), test_split)  # type: ignore[arg-type]
+
+
+def test_absence_is_the_positive_class(report: Report) -> None:
+    objects = report.absence["objects"]
+    assert (objects.pairs, objects.absent) == (8 + 3 + 8, 8)
+    assert objects.precision[MODEL] == pytest.approx(4 / 7), "4 absent, 3 chairs"
+    assert objects.recall[MODEL] == pytest.approx(4 / 8)
+    assert objects.f1[MODEL] == pytest.approx(2 * 4 / (7 + 8))
+    assert objects.precision["label_only"] is None, "it never answers with nothing"
+    assert objects.recall["label_only"] == objects.f1["label_only"] == 0
+    assert "ground" not in report.absence, "the ground is always touched"
+
+
+def test_without_absent_questions_there_is_no_figure(test_split: SyntheticDataset) -> None:
+    pairs = evaluate(FakePipeline(test_split, half_wrong), test_split, baselines={}).pairs  # type: ignore[arg-type]
+    touched = Report.of([p for p in pairs if not p.is_empty])
+    assert touched.absence == {} and "absence_recall" not in touched.key_figures
+    assert Report.of([]).key_figures == {} and Report.of([]).tables() == []
+
+
+def test_the_circumstances_of_a_question(
+    test_split: SyntheticDataset, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = SyntheticDataset(test_split.folder, "train")
+    held, on_bottle, *_ = test_split.targets(2)
+    ground = next(t for t in test_split.targets(2) if t.label == "scene")
+    assert (held.label, held.side) == ("bottle", "right")
+    known = Surroundings.of(test_split, train)
+    assert known.of_question(held) == Circumstances(hand_visible=True, instance_unseen=False)
+    assert known.of_question(ground) == Circumstances(), "no one hand, no object"
+    assert Surroundings.of(test_split).of_question(held).instance_unseen is None
+    new = Surroundings(test_split, frozenset({"phone-1"}))
+    assert new.of_question(on_bottle).instance_unseen is True
+    hidden = [[name != "right wrist" for name in test_split.info.joint_names]]
+    monkeypatch.setattr(test_split, "stack", lambda field, indices: np.array(hidden))
+    assert known.of_question(held).hand_visible is False
+
+
+def test_sides_count_where_hand_and_object_are_in_view(report: Report) -> None:
+    assert "side_accuracy_hand_and_object_visible" not in report.key_figures, "objects of 12 pixels"
+    held = [p for p in report.pairs if p.circumstances.hand_visible]
+    assert len(held) == 8
+    large = [replace(p, visible_pixels=60) for p in held]
+    large[0] = replace(large[0], circumstances=Circumstances(hand_visible=False))
+    wrong = {**large[1].by, MODEL: replace(large[1].by[MODEL], side_match=0.0)}
+    large[1] = replace(large[1], by=wrong)
+    figure = Report.of(large).key_figures["side_accuracy_hand_and_object_visible"]
+    assert figure.pairs == 7
+    assert figure.by[MODEL] == pytest.approx(6 / 7)
+
+
+def test_affordance_on_unseen_instances(report: Report) -> None:
+    assert "affordance_auc_unseen_instances" not in report.key_figures, "training had all of them"
+    pairs = [p for p in report.pairs if p.task == "object_affordance"]
+    chairs = [
+        replace(p, circumstances=Circumstances(instance_unseen=p.label == "chair")) for p in pairs
+    ]
+    found = Report.of(chairs)
+    assert found.groups["object_affordance"]["unseen_instances"].pairs == 3
+    assert found.key_figures["affordance_auc_unseen_instances"].by[MODEL] == 1
+    iou = found.key_figures["affordance_aiou_unseen_instances"].by[MODEL]
+    assert iou == found.groups["object_affordance"]["unseen_instances"].by[MODEL].average_iou
+
+
+def test_the_gap_to_who_is_told_side_and_interaction(report: Report) -> None:
+    gap = report.key_figures["gap_closed_to_true_side_and_template_side_undecided"]
+    assert gap.by[MODEL] == pytest.approx(1) and gap.by["label_only"] == 0
+    assert gap.by["true_template"] == 1
+    everything = report.groups["human_contact"]["all"]
+    over_all = report.key_figures["gap_closed_to_true_side_and_template"]
+    assert over_all.by[MODEL] == pytest.approx(everything.gap_closed["true_template"])
+
+
+def test_body_parts_of_the_answers(report: Report) -> None:
+    assert report.key_figures["body_part_f1"].by == {MODEL: 1}
+    assert report.key_figures["body_part_f1"].pairs == 27
+    assert report.key_figures["body_part_f1_touched"].pairs == 19
+    one_wrong = [
+        replace(p, details_f1=0.0) if i == 0 else p
+        for i, p in enumerate(p for p in report.pairs if p.task == "human_contact")
+    ]
+    figures = Report.of(one_wrong).key_figures
+    assert figures["body_part_f1"].by[MODEL] == pytest.approx(26 / 27)
+    assert figures["body_part_f1_touched"].by[MODEL] == pytest.approx(18 / 19)
+
+
+def test_they_stand_first_in_every_report(report: Report, tmp_path: Path) -> None:
+    report.save(tmp_path)
+    told = json.loads((tmp_path / "report.json").read_text())["key_figures"]
+    assert told["absence_precision"]["by"]["label_only"] is None
+    assert "not there or not touched" in told["absence_recall"]["meaning"]
+    title, rows = report.tables()[0]
+    assert title == "Key figures"
+    (recall,) = (row for row in rows if row[0] == "absence recall")
+    assert recall[1:4] == ("8", "0.500", "0.000")
+    assert "Finding that nothing is touched" in report.text()

@@ -10,7 +10,10 @@ import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
+
+Settings = TypeVar("Settings")
+"""Any dataclass of settings."""
 
 
 class ConfigError(ValueError):
@@ -329,7 +332,7 @@ class IvlmConfig:
             FileNotFoundError: there is no such file.
             ConfigError: the file is not JSON or not a valid configuration.
         """
-        return cls.from_dict(read_json(path))
+        return read_config(cls, path)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -348,6 +351,16 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise ConfigError(f"{path}: expected an object, got {type(data).__name__}")
     return data
+
+
+def read_config(cls: type[Settings], path: Path) -> Settings:
+    """Read a dataclass of settings written as JSON.
+
+    Raises:
+        FileNotFoundError: there is no such file.
+        ConfigError: the file is not JSON or does not fit the dataclass.
+    """
+    return typing.cast(Settings, _build(cls, read_json(path), "config"))
 
 
 def _build(cls: type, data: Any, path: str) -> Any:

@@ -71,6 +71,8 @@ class Evaluate(EvaluateConfig):
         from ivlm_core.geometry.geodesic import SurfaceDistance
         from ivlm_core.pipeline import Pipeline
 
+        if self.regressor is not None:
+            raise UsageError("--regressor is compared on synthetic data, not on --dataset")
         items = self._items()
         chosen = [items[i] for i in spread(len(items), self.limit)]
         pipeline = Pipeline.from_pretrained(self.model, self.device, self.cache_dir, clip=self.clip)

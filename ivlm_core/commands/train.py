@@ -10,18 +10,21 @@ from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, s
 
 if TYPE_CHECKING:
     from ivlm_core.training.published import FineTuneConfig
+    from ivlm_core.training.regressor import RegressorTraining
+    from ivlm_core.training.run import Schedule
     from ivlm_core.training.train import TrainConfig
 
-NANO = "nano"
+NANO, REGRESSOR = "nano", "regressor"
 
 
 @dataclass(frozen=True)
 class Train:
     """Train a model; an unfinished run in OUT is continued.
 
-    The recipe nano learns from what `ivlm synthesize` wrote. The others go on from a published
-    model (--base) on published datasets, with LoRA, as its authors train: hcontact-damon,
-    hcontact-damon-no-parts, hcontact-scene, h2dcontact, oafford-piad, joint.
+    The recipe nano learns from what `ivlm synthesize` wrote, and so does regressor, which maps the
+    image straight to the body's vertices, for `ivlm evaluate --regressor`. The others go on from a
+    published model (--base) on published datasets, with LoRA, as its authors train:
+    hcontact-damon, hcontact-damon-no-parts, hcontact-scene, h2dcontact, oafford-piad, joint.
 
     Over several devices or hosts: `torchrun --nproc-per-node N -m ivlm_core.cli train ...`, or
     `accelerate launch` with its configuration. OUT/tensorboard has the curves, OUT/pictures what
@@ -37,17 +40,23 @@ class Train:
     recipe: str = NANO
     """What is trained on what."""
     base: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Not for nano: published checkpoint to start from, as downloaded or converted."""
+    """Published recipes: published checkpoint to start from, as downloaded or converted."""
     clip: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """Not for nano: folder of the CLIP model that a downloaded checkpoint names."""
+    """Published recipes: folder of the CLIP model that a downloaded checkpoint names."""
     body_model: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    """Not for nano: SMPL-H file, where the data root has no pictures of the body."""
+    """Published recipes: SMPL-H file, where the data root has no pictures of the body."""
     datasets: tuple[str, ...] = ()
-    """Not for nano: only these of the recipe's datasets."""
+    """Published recipes: only these of the recipe's datasets."""
     steps: int | None = None
-    """Not for nano: steps; default: the recipe's 15,000."""
+    """Not for nano: steps; default: the recipe's 15,000, for regressor 6,000."""
     batch: int | None = None
-    """Not for nano: items of a step and process; default: the recipe's 8."""
+    """Not for nano: items of a step and process; default: the recipe's 8, of regressor 24
+    images."""
+    minutes: float | None = None
+    """Not for nano: most time, stopped runs included; the learning rate decays to its end in it."""
+    share: float = 1.0
+    """Nano and regressor: share of the training images, the same ones for the same seed; a larger
+    share has all of a smaller one."""
     init: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """What to start from: the folder of a finished run, or a model (`nano`, or a folder)."""
     dense_steps: int | None = None
@@ -73,6 +82,14 @@ class Train:
             steps = getattr(self, name)
             if steps is not None and steps < 1:
                 raise ValueError(f"--{name.replace('_', '-')} must be 1 or more, got {steps}")
+        if self.minutes is not None and self.minutes <= 0:
+            raise ValueError(f"--minutes must be above 0, got {self.minutes}")
+        if not 0 < self.share <= 1:
+            raise ValueError(f"--share must be above 0 and at most 1, got {self.share}")
+        if self.share < 1 and self.recipe not in (NANO, REGRESSOR):
+            raise ValueError(f"--share is for {NANO} and {REGRESSOR}, not for {self.recipe}")
+        if self.minutes is not None and self.recipe == NANO:
+            raise ValueError(f"--minutes is not for {NANO}: its stages have steps of their own")
         if self.accumulate < 1:
             raise ValueError(f"--accumulate must be 1 or more, got {self.accumulate}")
         if self.threads < 0:
@@ -82,23 +99,52 @@ class Train:
         """Train; return the exit code."""
         import time
 
-        from ivlm_core.training.published import fine_tune
-        from ivlm_core.training.train import train
-
         start = time.perf_counter()
         try:
-            nano = self.recipe == NANO
-            folder = train(self._nano()) if nano else fine_tune(self._fine_tuning())
+            folder = self._train()
         except (ValueError, OSError) as error:
             raise UsageError(str(error)) from error
         except FloatingPointError as error:
             complain(f"failed: {error}")
             return FAILED
         seconds = time.perf_counter() - start
-        say(f"model in {folder}, {seconds:.0f} s; try: ivlm predict IMAGE --model {folder}")
+        judge = f"ivlm evaluate --data {self.data} --regressor {folder}"
+        what = judge if self.recipe == REGRESSOR else f"ivlm predict IMAGE --model {folder}"
+        say(f"model in {folder}, {seconds:.0f} s; try: {what}")
         if self.json:
             emit({"command": "train", "model": str(folder), "seconds": round(seconds, 1)})
         return OK
+
+    def _train(self) -> Path:
+        from ivlm_core.training import published, regressor, train
+
+        if self.recipe == NANO:
+            return train.train(self._nano())
+        if self.recipe == REGRESSOR:
+            return regressor.train_regressor(self._regressor())
+        return published.fine_tune(self._fine_tuning())
+
+    def _regressor(self) -> "RegressorTraining":
+        from dataclasses import replace
+
+        from ivlm_core.training.regressor import RegressorTraining
+
+        config = RegressorTraining(
+            self.data, self.out, share=self.share, threads=self.threads, seed=self.seed
+        )
+        return replace(
+            config, schedule=self._budget(config.schedule), batch=self.batch or config.batch
+        )
+
+    def _budget(self, schedule: "Schedule") -> "Schedule":
+        from dataclasses import replace
+
+        return replace(
+            schedule,
+            steps=self.steps or schedule.steps,
+            minutes=self.minutes,
+            accumulate=self.accumulate,
+        )
 
     def _nano(self) -> "TrainConfig":
         from dataclasses import replace
@@ -109,6 +155,7 @@ class Train:
             data=self.data,
             out=self.out,
             init=self.init,
+            share=self.share,
             gradient_checkpointing=self.gradient_checkpointing,
             threads=self.threads,
             seed=self.seed,
@@ -130,9 +177,8 @@ class Train:
         from ivlm_core.training.recipes import RECIPES
 
         if self.recipe not in RECIPES:
-            raise UsageError(
-                f"unknown recipe {self.recipe!r}; there are {NANO}, {', '.join(RECIPES)}"
-            )
+            known = ", ".join((NANO, REGRESSOR, *RECIPES))
+            raise UsageError(f"unknown recipe {self.recipe!r}; there are {known}")
         if self.base is None:
             raise UsageError(f"recipe {self.recipe} goes on from a published model: give --base")
         config = FineTuneConfig(
@@ -145,9 +191,5 @@ class Train:
             body_model=self.body_model,
             seed=self.seed,
         )
-        schedule = replace(
-            config.schedule,
-            steps=self.steps or config.schedule.steps,
-            accumulate=self.accumulate,
-        )
+        schedule = self._budget(config.schedule)
         return replace(config, schedule=schedule, batch=self.batch or config.batch)

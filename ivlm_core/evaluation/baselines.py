@@ -42,8 +42,8 @@ class Guess:
 class Baseline(Protocol):
     """What a model is compared with."""
 
-    def answer(self, target: Target, mesh: Mesh | None = None) -> Guess:
-        """Answer a question; its contact is not read."""
+    def answer(self, target: Target, mesh: Mesh | None = None) -> Guess | None:
+        """Answer a question; its contact is not read. None for a task that it does not know."""
         ...
 
 

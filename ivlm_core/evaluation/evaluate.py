@@ -11,11 +11,12 @@ import numpy as np
 from numpy.typing import ArrayLike
 from tqdm import tqdm
 
+from ivlm_core.config import read_json
 from ivlm_core.datasets.sample import Sample, Target
 from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.evaluation.baselines import Baseline, Guess, LabelOnly, TrueSide, TrueTemplate
 from ivlm_core.evaluation.circumstances import Surroundings
-from ivlm_core.evaluation.figures import LABEL_ONLY, NEAREST, TRUE_SIDE, TRUE_TEMPLATE
+from ivlm_core.evaluation.figures import LABEL_ONLY, NEAREST, REGRESSOR, TRUE_SIDE, TRUE_TEMPLATE
 from ivlm_core.evaluation.metrics import THRESHOLD
 from ivlm_core.evaluation.nearest import NearestImage
 from ivlm_core.evaluation.outcomes import Judge, PairOutcome, TwoLabels
@@ -39,6 +40,8 @@ class EvaluateConfig:
     """`nano` (shipped) or a model folder."""
     split: str = "test"
     """Split to answer; what a blind guess knows comes from `train`."""
+    regressor: Path | None = None
+    """Folder of a direct regressor (`ivlm train --recipe regressor`) to stand beside the model."""
     out: Path | None = None
     """Folder for report.html, report.json, report.txt, report.md and pairs.jsonl."""
     limit: int | None = None
@@ -78,6 +81,15 @@ def main(config: EvaluateConfig) -> Report:
     pipeline = Pipeline.from_pretrained(config.model, config.device, config.cache_dir)
     for task in config.tasks:
         check_model(pipeline) if task == PHOTO_TASK else pipeline.check_task(task)
+    about: dict[str, Any] = {"model": config.model, **trained_on(Path(config.model))}
+    baselines = None
+    if config.regressor is not None:
+        from ivlm_core.evaluation.regressor import ContactRegressor, DirectRegressor
+
+        network = ContactRegressor.load(config.regressor, config.device)
+        baselines = {**fit_baselines(dataset), REGRESSOR: DirectRegressor(network, dataset)}
+        about["regressor"] = str(config.regressor)
+        about |= {f"regressor_{k}": value for k, value in trained_on(config.regressor).items()}
     report = evaluate(
         pipeline,
         dataset,
@@ -85,8 +97,9 @@ def main(config: EvaluateConfig) -> Report:
         batch_size=config.batch_size,
         tasks=config.tasks,
         threshold=config.threshold,
+        baselines=baselines,
         progress=config.progress,
-        about={"model": config.model},
+        about=about,
     )
     if config.out is not None:
         report.save(config.out)
@@ -234,6 +247,17 @@ def fit_baselines(dataset: SyntheticDataset) -> dict[str, Baseline]:
         TRUE_TEMPLATE: TrueTemplate.fit(dataset),
         NEAREST: NearestImage.fit(train, dataset),
     }
+
+
+def trained_on(folder: Path) -> dict[str, Any]:
+    """Return what the provenance beside weights says of the images they learned from.
+
+    Returns:
+        `trained_on` (images) and `share` (of the training split), where they are told.
+    """
+    file = folder / "provenance.json"
+    data = read_json(file).get("data", {}) if file.is_file() else {}
+    return {key: data[key] for key in ("trained_on", "share") if key in data}
 
 
 def training_split(dataset: SyntheticDataset) -> SyntheticDataset:

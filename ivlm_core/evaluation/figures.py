@@ -10,6 +10,7 @@ from ivlm_core.model.prompts import TASKS
 
 LABEL_ONLY = "label_only"
 NEAREST = "nearest_image"
+REGRESSOR = "direct_regressor"
 TRUE_SIDE = "true_side"
 TRUE_TEMPLATE = "true_template"
 

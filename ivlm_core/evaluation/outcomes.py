@@ -112,11 +112,9 @@ class Judge:
         self._sides = vertex_sides(body.mesh.vertices)
 
     def guesses(self, target: Target, mesh: Mesh | None, answer: Guess) -> dict[str, Guess]:
-        """Return every predictor's answer, the model's first."""
-        return {
-            MODEL: answer,
-            **{name: b.answer(target, mesh) for name, b in self.baselines.items()},
-        }
+        """Return the answer of every predictor that gives one, the model's first."""
+        others = {name: b.answer(target, mesh) for name, b in self.baselines.items()}
+        return {MODEL: answer, **{k: guess for k, guess in others.items() if guess is not None}}
 
     def pair(
         self,

@@ -17,6 +17,7 @@ from ivlm_core.evaluation.absence import (
 from ivlm_core.evaluation.figures import (
     LABEL_ONLY,
     NEAREST,
+    REGRESSOR,
     TRUE_SIDE,
     TRUE_TEMPLATE,
     Group,
@@ -255,8 +256,9 @@ def _cells(name: str, group: Group) -> dict[str, str]:
             "gain": "" if group.gain is None else f"{group.gain:+.3f}",
             "gain 95 %": _range(group.gain_interval),
         }
-    if NEAREST in group.by:
-        cells["nearest image F1"] = _number(group.by[NEAREST].f1)
+    for other in (NEAREST, REGRESSOR):
+        if other in group.by:
+            cells[f"{_words(other)} F1"] = _number(group.by[other].f1)
     for reference, title in ((TRUE_SIDE, "side told"), (TRUE_TEMPLATE, "side+interaction told")):
         if reference in group.by and model.similarity is None:
             closed = group.gap_closed.get(reference)
@@ -269,7 +271,7 @@ def _cells(name: str, group: Group) -> dict[str, str]:
 
 def _shown(predictors: Mapping[str, float]) -> list[str]:
     """Return the predictors that stand in the narrow tables: those that are told nothing."""
-    return [name for name in (MODEL, LABEL_ONLY) if name in predictors]
+    return [name for name in (MODEL, LABEL_ONLY, REGRESSOR) if name in predictors]
 
 
 def _spread(names: Iterable[str], *titles: str) -> tuple[str, ...]:

@@ -11,7 +11,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
-from accelerate.utils import is_tensorboard_available
+from accelerate.utils import broadcast, is_tensorboard_available
 from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
@@ -39,16 +39,23 @@ class Schedule:
     clip: float = 1.0
     accumulate: int = 1
     """Batches whose gradients make a step."""
+    minutes: float | None = None
+    """Most time, stopped runs included; the learning rate has decayed when either is used up."""
 
-    def factor(self, step: int) -> float:
-        """Return the multiple of the learning rate at `step`."""
+    def factor(self, step: int, seconds: float = 0.0) -> float:
+        """Return the multiple of the learning rate at `step`, after `seconds`."""
         if step < self.warmup:
             return (step + 1) / self.warmup
-        progress = min(1.0, (step - self.warmup) / max(1, self.steps - self.warmup))
+        progress = (step - self.warmup) / max(1, self.steps - self.warmup)
+        progress = min(1.0, max(progress, self.time_spent(seconds)))
         left = 1 - progress
         if self.decay == "cosine":
             left = 0.5 * (1 + math.cos(math.pi * progress))
         return self.final_fraction + (1 - self.final_fraction) * left
+
+    def time_spent(self, seconds: float) -> float:
+        """Return the share of the time that is used up; 0 where there is no limit."""
+        return 0.0 if self.minutes is None else seconds / (60 * self.minutes)
 
 
 @dataclass(frozen=True)
@@ -165,10 +172,12 @@ class StageRun:
             weight_decay=schedule.weight_decay,
             fused=self.accelerator.device.type == "cuda",
         )
-        # A function's state is not saved, a method's would be.
-        self.rates = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda s: schedule.factor(s))
-        self.stage, self.optimizer = self.accelerator.prepare(stage, optimizer)
         self.progress = Progress()
+        # A function's state is not saved, a method's would be.
+        self.rates = torch.optim.lr_scheduler.LambdaLR(
+            optimizer, lambda s: schedule.factor(s, self.progress.seconds)
+        )
+        self.stage, self.optimizer = self.accelerator.prepare(stage, optimizer)
         self.accelerator.register_for_checkpointing(self.rates, self.progress)
         state = existing_state(self.state_folder)
         if state is not None:
@@ -204,14 +213,14 @@ class StageRun:
             disable=not self.accelerator.is_main_process,
         )
         losses = _Losses(self.name)
-        while self.progress.step < self.schedule.steps:
+        while not self._finished:
             for part in range(self.schedule.accumulate):
                 losses.add(self.progress.step, self._learn(part))
             self.progress.step += 1
-            self.progress.seconds = resumed_at + time.perf_counter() - started
+            self.progress.seconds = self._agreed(resumed_at + time.perf_counter() - started)
             bar.update()
             step = self.progress.step
-            last = step == self.schedule.steps
+            last = self._finished
             if step % 50 == 0 or last:
                 averages = losses.averages()
                 bar.set_postfix({k: f"{v:.3f}" for k, v in averages.items()})
@@ -230,6 +239,18 @@ class StageRun:
             tracker.finish()
         for parameter in self._frozen:
             parameter.requires_grad_(True)
+
+    @property
+    def _finished(self) -> bool:
+        spent = self.schedule.time_spent(self.progress.seconds)
+        return self.progress.step >= self.schedule.steps or (self.progress.step > 0 and spent >= 1)
+
+    def _agreed(self, seconds: float) -> float:
+        """Return the main process's time where it decides something: all have to do the same."""
+        if self.schedule.minutes is None or self.accelerator.num_processes == 1:
+            return seconds
+        told = torch.tensor(seconds, dtype=torch.float64, device=self.accelerator.device)
+        return float(broadcast(told))
 
     def _learn(self, part: int) -> dict[str, Tensor]:
         """Take one batch of a step; the last one of it moves the weights. Return loss parts."""

@@ -28,6 +28,7 @@ from ivlm_core.training.stages import (
     LossWeights,
     Questions,
     StageHeads,
+    shared_images,
     split_validation,
 )
 from ivlm_core.training.state import (
@@ -77,6 +78,8 @@ class TrainConfig:
     """Most object instances that are trained on; each costs its renders."""
     lift_size: int = 128
     """Side of the views when lifting for the vertex losses, pixels."""
+    share: float = 1.0
+    """Of the training images: how much the model learns from less."""
     validate_every: int = 400
     validation_queries: int = 200
     save_every: int = 200
@@ -109,7 +112,13 @@ def train(config: TrainConfig) -> Path:
         )
     arrays = TrainingArrays.load(dataset)
     training, validation = split_validation(len(arrays.images))
-    LOG.info("%d images, %d questions", len(arrays.images), len(arrays.targets))
+    training = shared_images(training, config.share, config.seed)
+    LOG.info(
+        "%d images, %d of them trained on, %d questions",
+        len(arrays.images),
+        len(training),
+        len(arrays.targets),
+    )
 
     tasks = (*TASKS, PHOTO_TASK) if config.contact_batch.photo_images else TASKS
     asks = replace(config.model.prompt, labels=arrays.labels, tasks=tasks)
@@ -202,7 +211,12 @@ def train(config: TrainConfig) -> Path:
     provenance = {
         "made_with": f"ivlm {__version__}",
         "recipe": _recipe(config),
-        "data": {"folder": config.data.name, "images": len(arrays.images)},
+        "data": {
+            "folder": config.data.name,
+            "images": len(arrays.images),
+            "trained_on": len(training),
+            "share": config.share,
+        },
         "seconds": {
             DENSE: round(run1.progress.seconds),
             CONTACT: round(run2.progress.seconds),

@@ -28,6 +28,7 @@ from ivlm_core.training.arrays import TrainingArrays
 from ivlm_core.training.augment import Affine
 from ivlm_core.training.dense import IGNORE
 from ivlm_core.training.run import Schedule, StageRun, Trained
+from ivlm_core.training.stages import shared_images
 from ivlm_core.training.state import (
     WEIGHTS,
     existing_state,
@@ -165,6 +166,25 @@ def test_what_a_run_keeps(data: Path, tmp_path: Path) -> None:
     events.Reload()
     assert {"contact/text", "contact/held out/f1"} <= set(events.Tags()["scalars"])
     assert events.Tags()["images"]
+
+
+def test_a_share_of_the_images_is_the_same_for_a_seed_and_grows() -> None:
+    images = list(range(10, 110))
+    tenth, third = (shared_images(images, share, seed=3) for share in (0.1, 0.3))
+    assert len(tenth) == 10 and len(third) == 30 and set(tenth) < set(third) < set(images)
+    assert tenth == shared_images(images, 0.1, seed=3) == sorted(tenth)
+    assert tenth != shared_images(images, 0.1, seed=4)
+    assert tenth != images[:10], "drawn, not the first ones"
+    assert shared_images(images, 1.0, 3) == images
+    assert len(shared_images(images, 1e-6, 3)) == 1
+    with pytest.raises(ValueError, match=r"above 0 and at most 1, got 1\.2"):
+        shared_images(images, 1.2, 3)
+
+
+def test_a_model_tells_what_share_it_learned_from(data: Path, tmp_path: Path) -> None:
+    folder = train(replace(tiny_config(data, tmp_path, dense=1, contact=1), share=0.5))
+    told = json.loads((folder / "provenance.json").read_text())["data"]
+    assert told == {"folder": "tiny", "images": 12, "trained_on": 6, "share": 0.5}
 
 
 def test_what_a_stage_does_not_teach_stays_as_it_is(tmp_path: Path) -> None:

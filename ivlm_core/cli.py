@@ -27,6 +27,7 @@ VERBS = {
     "train": ("Train", "train a model on generated interactions"),
     "merge": ("Merge", "LoRA and sharded training states to a folder that loads anywhere"),
     "evaluate": ("Evaluate", "judge a model on a labelled split, beside blind guesses"),
+    "curve": ("Curve", "evaluations of models trained on different shares, as one picture"),
     "convert": ("Convert", "a published checkpoint to a model folder of our own"),
 }
 """Verb to the dataclass in `ivlm_core.commands.<verb>` and its line of help."""

@@ -51,15 +51,15 @@ def save_report_page(report: Report, cases: Sequence[Case], path: str | Path) ->
         {
             "title": "Evaluation",
             "about": html.escape(report.about_line()),
-            "tables": "\n".join(_table(*table) for table in report.tables()),
+            "tables": "\n".join(table_html(*table) for table in report.tables()),
             "cases": "\n".join(f'<section class="card">{text}</section>' for text in sections),
         },
         path,
     )
 
 
-def _table(title: str, rows: Sequence[Sequence[str]]) -> str:
-    """A table; those of details are folded away."""
+def table_html(title: str, rows: Sequence[Sequence[str]]) -> str:
+    """Return a table; those of details are folded away."""
     cells = [
         f"<tr>{''.join(f'<{tag}>{html.escape(cell)}</{tag}>' for cell in row)}</tr>"
         for tag, row in zip(["th"] + ["td"] * (len(rows) - 1), rows, strict=True)

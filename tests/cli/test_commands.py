@@ -11,7 +11,7 @@ HEAVY = ("torch", "transformers", "open3d", "trimesh", "PIL", "anny", "rclpy")
 
 VERB_FORMS = [
     ["predict"], ["info"], ["bench"], ["bench", "predict"], ["bench", "query"], ["bench", "node"],
-    ["synthesize"], ["train"], ["evaluate"],
+    ["synthesize"], ["train"], ["evaluate"], ["curve"],
 ]  # fmt: skip
 
 

@@ -1,0 +1,172 @@
+"""What more data is worth: evaluations of models that learned from different shares."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from ivlm_core.evaluation.figures import LABEL_ONLY, NEAREST, REGRESSOR, TRUE_SIDE
+from ivlm_core.evaluation.outcomes import MODEL
+from ivlm_core.text_table import table
+
+LEARNED = {MODEL: "", REGRESSOR: "regressor_"}
+"""Predictors that are trained, and how their training images are called in `about`."""
+REFERENCES = (LABEL_ONLY, NEAREST, TRUE_SIDE)
+"""Predictors that do not depend on the share: they know the whole training split."""
+SHOWN = ("human_contact_f1", "human_contact_f1_side_undecided")
+"""Key figures that are drawn."""
+_GROUPS = dict(zip(SHOWN, ("all", "side_undecided"), strict=True))
+_SAME = ("data", "split", "images")
+
+
+@dataclass(frozen=True)
+class Point:
+    """One trained predictor, evaluated."""
+
+    predictor: str
+    images: int
+    """It learned from."""
+    share: float | None
+    """Of the training split; None where it is not told."""
+    figures: dict[str, float]
+    """Key figure to value, those that it has."""
+    intervals: dict[str, tuple[float, float]]
+    """Key figure to its 95 % interval, those that have one."""
+    report: str
+    """Folder that the figures come from."""
+
+
+@dataclass(frozen=True)
+class Curve:
+    """Accuracy by training images.
+
+    Attributes:
+        about: the questions that were asked.
+        points: by predictor, then by images.
+        references: predictor to key figure to value.
+    """
+
+    about: dict[str, Any]
+    points: tuple[Point, ...]
+    references: dict[str, dict[str, float]]
+
+    @classmethod
+    def of(cls, folders: Sequence[Path]) -> "Curve":
+        """Read the reports of `ivlm evaluate` on one split.
+
+        Args:
+            folders: each holds a report.json.
+
+        Raises:
+            FileNotFoundError: there is no report.
+            ValueError: reports of different questions, or one that does not tell how many images
+                its model learned from.
+        """
+        if not folders:
+            raise ValueError("a curve needs the folder of at least one evaluation")
+        reports = {str(folder): _read(Path(folder)) for folder in folders}
+        first, *others = reports
+        for other in others:
+            for key in _SAME:
+                mine, theirs = (reports[name]["about"].get(key) for name in (first, other))
+                if mine != theirs:
+                    raise ValueError(
+                        f"'{first}' has {key} {mine}, '{other}' {theirs}; only answers to the same "
+                        "questions can be compared"
+                    )
+        points = [point for name, report in reports.items() for point in _points(name, report)]
+        once = {(p.predictor, p.images, tuple(p.figures.items())): p for p in reversed(points)}
+        order = list(LEARNED)
+        ordered = sorted(
+            once.values(), key=lambda p: (order.index(p.predictor), p.images, p.report)
+        )
+        references = {name: _figures(reports[first], name) for name in REFERENCES}
+        return cls(
+            about={key: reports[first]["about"].get(key) for key in _SAME},
+            points=tuple(ordered),
+            references={name: figures for name, figures in references.items() if figures},
+        )
+
+    @property
+    def names(self) -> list[str]:
+        """Every key figure of a point."""
+        return list(dict.fromkeys(name for point in self.points for name in point.figures))
+
+    def rows(self) -> list[tuple[str, ...]]:
+        """Return the table, the first row its heads."""
+        rows = [("predictor", "images", "share", *(name.replace("_", " ") for name in self.names))]
+        for p in self.points:
+            share = "-" if p.share is None else f"{100 * p.share:g} %"
+            name = p.predictor.replace("_", " ")
+            rows.append((name, str(p.images), share, *self._cells(p.figures)))
+        for name, figures in self.references.items():
+            rows.append((name.replace("_", " "), "-", "-", *self._cells(figures)))
+        return rows
+
+    def _cells(self, figures: Mapping[str, float]) -> list[str]:
+        return [f"{figures[n]:.3f}" if n in figures else "-" for n in self.names]
+
+    def text(self) -> str:
+        """Return the table for a terminal."""
+        facts = ", ".join(f"{key} {value}" for key, value in self.about.items())
+        return f"{facts}\n\n{table(self.rows(), numbers=True)}"
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON data."""
+        return asdict(self)
+
+
+def _read(folder: Path) -> dict[str, Any]:
+    file = folder / "report.json"
+    if not file.is_file():
+        raise FileNotFoundError(
+            f"'{file}' is missing; expected the --out folder of `ivlm evaluate` on synthetic data"
+        )
+    try:
+        report = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise ValueError(f"'{file}' is not JSON: {error}; evaluate again") from error
+    if not isinstance(report, dict) or not {"about", "groups", "key_figures"} <= report.keys():
+        raise ValueError(f"'{file}' is no report on synthetic data of this version; evaluate again")
+    return report
+
+
+def _points(name: str, report: Mapping[str, Any]) -> list[Point]:
+    about, found = report["about"], []
+    for predictor, prefix in LEARNED.items():
+        figures = _figures(report, predictor)
+        if not figures:
+            continue
+        images = about.get(f"{prefix}trained_on")
+        if images is None:
+            weights = about.get(prefix.rstrip("_") or "model")
+            raise ValueError(
+                f"'{name}' does not tell how many images '{weights}' learned from; train it with "
+                "this version, then evaluate again"
+            )
+        found.append(
+            Point(
+                predictor,
+                images,
+                about.get(f"{prefix}share"),
+                figures,
+                _intervals(report) if predictor == MODEL else {},
+                name,
+            )
+        )
+    return found
+
+
+def _figures(report: Mapping[str, Any], predictor: str) -> dict[str, float]:
+    values = {name: f["by"].get(predictor) for name, f in report["key_figures"].items()}
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _intervals(report: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
+    groups = report["groups"].get("human_contact", {})
+    return {
+        figure: (groups[group]["f1_interval"][0], groups[group]["f1_interval"][1])
+        for figure, group in _GROUPS.items()
+        if group in groups
+    }

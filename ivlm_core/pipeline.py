@@ -260,6 +260,24 @@ class Pipeline:
             )
         ]
 
+    @torch.inference_mode()
+    def ask(self, query: Query) -> tuple[str, ContactPrompt | None]:
+        """Answer in words only, for masks on other pictures than the surface's own views.
+
+        Returns:
+            The answer, and what its contact token asks the mask decoder for; None without one.
+
+        Raises:
+            ValueError, FileNotFoundError: as of `predict_batch`.
+        """
+        checked = self._check_query(query)
+        ids = self._prompt(checked)
+        pixels = self.processor.pixel_values([checked.image]).to(self.device)
+        drafter = self.drafter(checked.task, checked.label)
+        generated = self.model.answer_features(self.model.vlm.tower(pixels), [ids], [drafter])
+        (asked,) = self.model.contact_prompts(generated, generated.ids)
+        return self.processor.decode(generated.ids[0][len(ids) :]), asked
+
     def _attention(
         self,
         queries: Sequence[Query],

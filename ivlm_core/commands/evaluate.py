@@ -12,15 +12,29 @@ from ivlm_core.evaluation.evaluate import EvaluateConfig, main
 if TYPE_CHECKING:
     from ivlm_core.datasets.published.labelled import LabelledImage
     from ivlm_core.evaluation.affordance import AffordanceReport
+    from ivlm_core.evaluation.affordance_photos import HeatReport
+    from ivlm_core.evaluation.object_contact import PicoReport
     from ivlm_core.evaluation.photos import PhotoReport
     from ivlm_core.evaluation.published import ContactReport
     from ivlm_core.evaluation.report import Report
+    from ivlm_core.pipeline import Pipeline
 
-    PublishedReport = ContactReport | PhotoReport | AffordanceReport
+    PublishedReport = ContactReport | PhotoReport | AffordanceReport | PicoReport | HeatReport
 
 
 Dataset = Literal[
-    "synthetic", "damon", "damon-raw", "damon-2d", "lemon", "rich", "piad", "piad-raw"
+    "synthetic",
+    "damon",
+    "damon-raw",
+    "damon-2d",
+    "lemon",
+    "rich",
+    "piad",
+    "piad-raw",
+    "lemon-objects",
+    "pico",
+    "pico-raw",
+    "agd20k",
 ]
 
 
@@ -31,15 +45,16 @@ class Evaluate(EvaluateConfig):
     --tasks photo_contact judges masks on the pictures by gIoU, cIoU and F1 of their pixels.
     With --dataset, --data is the data root of a published dataset (for damon-raw, its npz file),
     and contact on the body is scored as DECO defines it; for damon-2d, masks on the photographs by
-    gIoU, cIoU, F1, KLD, SIM and NSS; for piad, affordance on point clouds by aIoU, AUC, SIM and
-    MAE.
+    gIoU, cIoU, F1, KLD, SIM and NSS; for piad and lemon-objects, affordance on point clouds by
+    aIoU, AUC, SIM and MAE; for pico, contact on objects (for pico-raw on the body, too; --tasks
+    chooses); for agd20k, affordance in photographs by KLD, SIM and NSS.
     Exit code: 0 done, 2 model or data cannot be used.
     """
 
     dataset: Dataset = "synthetic"
     """What --data is."""
     setting: Literal["seen", "unseen"] = "seen"
-    """Of PIAD: test objects of kinds that training has, or of others."""
+    """Of PIAD and AGD20K: test objects of kinds that training has, or of others."""
     images: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Of damon-raw: folder that its image paths start from."""
     geodesic: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -64,44 +79,81 @@ class Evaluate(EvaluateConfig):
 
     def _published(self) -> "PublishedReport":
         from ivlm_core.evaluation.affordance import evaluate_affordance
+        from ivlm_core.evaluation.affordance_photos import evaluate_affordance_photos
         from ivlm_core.evaluation.evaluate import spread
-        from ivlm_core.evaluation.geodesic import load_distances
         from ivlm_core.evaluation.photos import evaluate_photos
-        from ivlm_core.evaluation.published import evaluate_contact
-        from ivlm_core.geometry.geodesic import SurfaceDistance
         from ivlm_core.pipeline import Pipeline
 
         if self.regressor is not None:
             raise UsageError("--regressor is compared on synthetic data, not on --dataset")
         items = self._items()
-        chosen = [items[i] for i in spread(len(items), self.limit)]
+        chosen: list[LabelledImage] = []
+        for kind in dict.fromkeys(item.kind for item in items):  # as many of body and of objects
+            of_kind = [item for item in items if item.kind == kind]
+            chosen += [of_kind[i] for i in spread(len(of_kind), self.limit)]
         pipeline = Pipeline.from_pretrained(self.model, self.device, self.cache_dir, clip=self.clip)
         about = {"model": self.model, "data": self.dataset, "split": self.split}
         report: PublishedReport
         if self.dataset == "damon-2d":
             report = evaluate_photos(pipeline, chosen, self.progress, about)
-        elif self.dataset.startswith("piad"):
-            about["setting"] = self.setting
+        elif self.dataset == "agd20k":
+            about |= {"split": "test", "setting": self.setting}
+            report = evaluate_affordance_photos(pipeline, chosen, self.progress, about)
+        elif self.dataset.startswith("piad") or self.dataset == "lemon-objects":
+            if self.dataset != "lemon-objects":
+                about["setting"] = self.setting
             report = evaluate_affordance(pipeline, chosen, self.batch_size, self.progress, about)
+        elif self.dataset.startswith("pico"):
+            report = self._pico(pipeline, chosen, about)
         else:
-            report = evaluate_contact(
-                pipeline,
-                chosen,
-                SurfaceDistance(pipeline.surfaces.body_template.mesh)
-                if self.geodesic is None
-                else load_distances(self.geodesic),
-                self.batch_size,
-                progress=self.progress,
-                about=about,
-            )
+            report = self._contact(pipeline, chosen, about)
         if self.out is not None:
             report.save(self.out)
         return report
 
+    def _contact(
+        self, pipeline: "Pipeline", items: "list[LabelledImage]", about: dict[str, str]
+    ) -> "ContactReport":
+        from ivlm_core.evaluation.geodesic import load_distances
+        from ivlm_core.evaluation.published import evaluate_contact
+        from ivlm_core.geometry.geodesic import SurfaceDistance
+
+        return evaluate_contact(
+            pipeline,
+            items,
+            SurfaceDistance(pipeline.surfaces.body_template.mesh)
+            if self.geodesic is None
+            else load_distances(self.geodesic),
+            self.batch_size,
+            progress=self.progress,
+            about=about,
+        )
+
+    def _pico(
+        self, pipeline: "Pipeline", items: "list[LabelledImage]", about: dict[str, str]
+    ) -> "PicoReport":
+        from ivlm_core.evaluation.object_contact import evaluate_object_contact
+
+        body = [item for item in items if item.kind == "hcontact"]
+        things = [item for item in items if item.kind == "ocontact"]
+        on_body = self._contact(pipeline, body, about) if body else None
+        return evaluate_object_contact(pipeline, things, on_body, self.progress, about)
+
     def _items(self) -> "list[LabelledImage]":
-        from ivlm_core.datasets.published import human, objects
+        from ivlm_core.datasets.published import agd20k, human, objects, pico
 
         training = self.split == "train"
+        if training and self.dataset in ("agd20k", "pico-raw"):
+            raise UsageError(f"--dataset {self.dataset} has no training split to evaluate on")
+        if self.dataset == "agd20k":
+            return agd20k.read_agd20k(self.data, "Seen" if self.setting == "seen" else "Unseen")
+        if self.dataset == "pico":
+            return objects.read_pico(self.data, "train" if training else "test")
+        if self.dataset == "pico-raw":
+            asked = [kind for task, kind in _PICO_KINDS.items() if task in self.tasks]
+            return [item for item in pico.read_pico_raw(self.data) if item.kind in asked]
+        if self.dataset == "lemon-objects":
+            return objects.read_lemon_objects(self.data, "train" if training else "val")
         if self.dataset == "piad":
             return objects.read_piad(self.data, self.setting, "Train" if training else "Test")
         if self.dataset == "piad-raw":
@@ -119,3 +171,7 @@ class Evaluate(EvaluateConfig):
         if self.dataset == "lemon":
             return human.read_lemon_human(self.data, "train" if training else "val")
         return human.read_rich(self.data, self.split)
+
+
+_PICO_KINDS = {"human_contact": "hcontact", "object_contact": "ocontact"}
+"""What items of PICO answer, by task."""

@@ -1,4 +1,4 @@
-"""Affordance on point clouds (PIAD), as IAGNet and its followers score it."""
+"""Affordance on point clouds (PIAD, LEMON), as IAGNet and its followers score it."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -11,7 +11,12 @@ from tqdm import tqdm
 
 from ivlm_core.datasets.published.files import DatasetError
 from ivlm_core.datasets.published.labelled import LabelledImage
-from ivlm_core.datasets.published.objects import read_point_file
+from ivlm_core.datasets.published.objects import (
+    LEMON_AFFORDANCES,
+    PIAD_AFFORDANCES,
+    read_point_file,
+)
+from ivlm_core.evaluation.given_pictures import scores_on_pictures
 from ivlm_core.evaluation.metrics import (
     average_iou,
     mean_absolute_error,
@@ -21,9 +26,15 @@ from ivlm_core.evaluation.metrics import (
 )
 from ivlm_core.evaluation.report_files import plain_json, save_report, text_of
 from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.geometry.view_rig import get_rig
+from ivlm_core.lift.lift import LiftOperator
+from ivlm_core.official.views import render_point_cloud
 
 if TYPE_CHECKING:
     from ivlm_core.pipeline import Pipeline
+
+LEMON_RIG, LEMON_RADIUS = "object4", 0.03
+"""Cameras that LEMON's clouds are seen by, and the size of their splats."""
 
 _NO_FACES = np.zeros((0, 3), np.int32)
 
@@ -95,8 +106,6 @@ def evaluate_affordance(
         ValueError: no items, items of another kind, or the model was not trained for it.
         DatasetError: a point file is missing or damaged, or does not score an affordance.
     """
-    from ivlm_core.pipeline import Query
-
     pipeline.check_task("object_affordance")
     if not items:
         raise ValueError("there is nothing to evaluate: the dataset gave no items")
@@ -105,13 +114,10 @@ def evaluate_affordance(
     for start in range(0, len(items), batch_size):
         batch = items[start : start + batch_size]
         truths = [_cloud(item) for item in batch]
-        queries = [
-            Query(item.image, item.label, "object_affordance", mesh)
-            for item, (mesh, _) in zip(batch, truths, strict=True)
-        ]
-        for (_, truth), found in zip(truths, pipeline.predict_batch(queries), strict=True):
+        answers = _answers(pipeline, batch, [mesh for mesh, _ in truths])
+        for (_, truth), scores in zip(truths, answers, strict=True):
             measures = (average_iou, roc_auc, similarity, mean_absolute_error)
-            rows.append([measure(truth[None], found.scores[None])[0] for measure in measures])
+            rows.append([measure(truth[None], scores[None])[0] for measure in measures])
         bar.update(len(batch))
     bar.close()
     figures = np.array(rows, float)
@@ -127,6 +133,41 @@ def evaluate_affordance(
     )
 
 
+def _answers(
+    pipeline: "Pipeline", items: Sequence[LabelledImage], clouds: Sequence[Mesh]
+) -> list[np.ndarray]:
+    """Return the scores of every item's points.
+
+    LEMON's clouds are shown as its models saw them: from nearer and in smaller splats than PIAD's.
+    """
+    from ivlm_core.pipeline import Query
+
+    queries = [
+        Query(item.image, item.label, "object_affordance", cloud)
+        for item, cloud in zip(items, clouds, strict=True)
+    ]
+    if items[0].dataset != "lemon":
+        return [found.scores for found in pipeline.predict_batch(queries)]
+    size = pipeline.config.sam.image_size
+    shown = [_lemon_views(cloud, size) for cloud in clouds]
+    return [
+        scores_on_pictures(pipeline, query, views.images, views.lift)
+        for query, views in zip(queries, shown, strict=True)
+    ]
+
+
+@dataclass(frozen=True)
+class _CloudViews:
+    images: np.ndarray
+    lift: LiftOperator
+
+
+def _lemon_views(cloud: Mesh, size: int) -> _CloudViews:
+    seen = render_point_cloud(cloud.vertices, get_rig(LEMON_RIG), size, LEMON_RADIUS)
+    lift = LiftOperator.from_point_map(seen.point_ids, cloud.num_vertices)
+    return _CloudViews(seen.images, lift)
+
+
 def _means(figures: np.ndarray) -> AffordanceScores:
     return AffordanceScores(len(figures), *map(nan_mean, figures.T))
 
@@ -138,13 +179,14 @@ def _cloud(item: LabelledImage) -> tuple[Mesh, np.ndarray]:
             f"{item.dataset} {item.name} is of kind {item.kind} with {len(item.point_files)} point "
             "files; expected an affordance with a point cloud"
         )
-    mesh, scores = _points(item.point_files[0])
+    columns = LEMON_AFFORDANCES if item.dataset == "lemon" else PIAD_AFFORDANCES
+    mesh, scores = _points(item.point_files[0], columns)
     if item.affordance not in scores:
         raise DatasetError(f"'{item.point_files[0]}' does not score affordance {item.affordance!r}")
     return mesh, scores[item.affordance]
 
 
 @lru_cache(maxsize=64)
-def _points(path: Path) -> tuple[Mesh, dict[str, np.ndarray]]:
-    points, scores = read_point_file(path)
+def _points(path: Path, columns: tuple[str, ...]) -> tuple[Mesh, dict[str, np.ndarray]]:
+    points, scores = read_point_file(path, columns)
     return Mesh(points, _NO_FACES, name=path.stem), scores

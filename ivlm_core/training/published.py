@@ -145,8 +145,8 @@ class PublishedStage(nn.Module):
         """Ask and answer about an item, as the recipe words it."""
         if item.kind == "vqa":
             return [Turn(question, answer) for question, answer in item.turns]
-        if item.kind == "referring":
-            raise ValueError("referring segmentation is no part of a recipe")
+        if item.kind == "referring" or item.kind == "afford2d":
+            raise ValueError(f"items of kind {item.kind} are no part of a recipe")
         tokens, recipe = self.model.config.tokens, self.config.recipe
         token = {"hcontact": tokens.human, "h2dcontact": tokens.generic or tokens.human}.get(
             item.kind, tokens.object

@@ -6,9 +6,9 @@ from typing import Literal
 
 import numpy as np
 
-Kind = Literal["hcontact", "h2dcontact", "ocontact", "oafford", "vqa", "referring"]
+Kind = Literal["hcontact", "h2dcontact", "ocontact", "oafford", "afford2d", "vqa", "referring"]
 """What is asked: contact on the body, contact in the photograph, contact on an object, affordance
-of an object, questions in words, a region that words refer to."""
+of an object, affordance in the photograph, questions in words, a region that words refer to."""
 
 SMPLX_VERTICES = 10475
 
@@ -32,6 +32,8 @@ class LabelledImage:
     affordance: str | None = None
     point_files: tuple[Path, ...] = ()
     """Point clouds with affordance scores, the best match of the image first."""
+    mesh_file: Path | None = None
+    """The object's mesh."""
     renders: tuple[Path, ...] = ()
     """Pictures of the surface by view, in the order of the view set."""
     masks: tuple[Path, ...] = ()

@@ -144,7 +144,8 @@ def evaluate(
     if baselines is None and on_surfaces:
         baselines = fit_baselines(dataset)
     judge = Judge(dataset.body, baselines)
-    surroundings = Surroundings.of(dataset, training_split(dataset))
+    known = (dataset.folder / "train").is_dir()  # a test split alone can be judged, too
+    surroundings = Surroundings.of(dataset, training_split(dataset) if known else None)
     indices = spread(len(dataset), limit)
     vocabularies = _vocabularies(dataset)
     pairs: list[PairOutcome] = []

@@ -67,7 +67,7 @@ _FROM_GROUPS: Sequence[tuple[str, str, str, str, Callable[[Figures], float | Non
     ("object_contact_f1", "F1 of contact on the object", "object_contact", "all", lambda f: f.f1),
     (
         "affordance_auc_unseen_instances",
-        "AUC of affordance on objects that training never showed",
+        "AUC of affordance on objects that training never showed, where not all of them affords",
         "object_affordance",
         "unseen_instances",
         lambda f: f.auc,

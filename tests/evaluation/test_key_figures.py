@@ -1,6 +1,7 @@
 """What a model card gives: absence, visible sides, unseen objects, the gap that is closed."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -54,6 +55,17 @@ def test_without_absent_questions_there_is_no_figure(test_split: SyntheticDatase
     touched = Report.of([p for p in pairs if not p.is_empty])
     assert touched.absence == {} and "absence_recall" not in touched.key_figures
     assert Report.of([]).key_figures == {} and Report.of([]).tables() == []
+
+
+def test_a_test_split_alone_is_judged_without_unseen_objects(
+    test_split: SyntheticDataset, tmp_path: Path
+) -> None:
+    folder = tmp_path / "alone"
+    shutil.copytree(test_split.folder, folder)
+    shutil.rmtree(folder / "train")
+    alone = SyntheticDataset(folder, "test")
+    found = evaluate(FakePipeline(alone, half_wrong), alone, limit=2, baselines={})  # type: ignore[arg-type]
+    assert {p.circumstances.instance_unseen for p in found.pairs} == {None}
 
 
 def test_the_circumstances_of_a_question(

@@ -31,7 +31,7 @@ from ivlm_core.evaluation.published import evaluate_contact
 from ivlm_core.geometry.mesh import Mesh, load_mesh
 from ivlm_core.official.view_sets import get_view_set
 from ivlm_core.pipeline import Pipeline, Query
-from tests.datasets.published import pico_files, test_agd20k
+from tests.datasets.published import agd20k_files, pico_files
 
 SIZE = 64  # of the tiny model's views
 
@@ -170,8 +170,8 @@ def test_lemons_clouds_have_their_own_columns(pipeline: Pipeline, tmp_path: Path
 @pytest.fixture
 def heat_items(tmp_path: Path) -> list[LabelledImage]:
     root = tmp_path / "AGD20K"
-    test_agd20k.write_sample(root, "drink_with", "cup", "cup_1")
-    test_agd20k.write_sample(root, "pour", "cup", "cup_22")
+    agd20k_files.write_sample(root, "drink_with", "cup", "cup_1")
+    agd20k_files.write_sample(root, "pour", "cup", "cup_22")
     return read_agd20k(root, "Seen")
 
 

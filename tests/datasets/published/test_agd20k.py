@@ -2,9 +2,7 @@
 
 from pathlib import Path
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from ivlm_core.datasets.published.agd20k import (
     SEEN_AFFORDANCES,
@@ -12,18 +10,7 @@ from ivlm_core.datasets.published.agd20k import (
     read_agd20k,
 )
 from ivlm_core.datasets.published.files import DatasetError
-
-
-def write_sample(root: Path, affordance: str, object_name: str, name: str) -> Path:
-    """Write a photograph and its heat map in the setting Seen; return the heat map."""
-    test = root / "Seen" / "testset"
-    photo = test / "egocentric" / affordance / object_name / f"{name}.jpg"
-    heat = test / "GT" / affordance / object_name / f"{name}.png"
-    rng = np.random.default_rng(len(name))
-    for path, shape in ((photo, (30, 40, 3)), (heat, (30, 40))):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(rng.integers(0, 255, shape, dtype=np.uint8)).save(path)
-    return heat
+from tests.datasets.published.agd20k_files import write_sample
 
 
 def test_every_heat_map_is_an_item(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from ivlm_core.evaluation.figures import (
     TextFigures,
 )
 from ivlm_core.evaluation.outcomes import MODEL
+from ivlm_core.evaluation.photo_masks import PhotoFigures
 
 Groups = Mapping[str, Mapping[str, Group]]
 
@@ -33,7 +34,10 @@ class KeyFigure:
 
 
 def key_figures(
-    groups: Groups, absence: Mapping[str, AbsenceFigures], texts: Mapping[str, TextFigures]
+    groups: Groups,
+    absence: Mapping[str, AbsenceFigures],
+    texts: Mapping[str, TextFigures],
+    photos: PhotoFigures | None = None,
 ) -> dict[str, KeyFigure]:
     """Return name to figure, those that the questions allow."""
     found: dict[str, KeyFigure] = {}
@@ -45,6 +49,7 @@ def key_figures(
     found |= _gaps(groups.get("human_contact", {}))
     found |= _absences(absence.get("objects"))
     found |= _body_parts(texts.get("human_contact"))
+    found |= _photos(photos)
     return found
 
 
@@ -128,5 +133,23 @@ def _body_parts(text: TextFigures | None) -> dict[str, KeyFigure]:
         ),
         "body_part_f1_touched": KeyFigure(
             "the same, of questions with contact", text.touched_pairs, {MODEL: text.touched_f1}
+        ),
+    }
+
+
+def _photos(photos: PhotoFigures | None) -> dict[str, KeyFigure]:
+    if photos is None or "all" not in photos.groups:
+        return {}
+    group = photos.groups["all"]
+    return {
+        "photo_contact_giou": KeyFigure(
+            "mean IoU of masks of contact on the picture itself",
+            group.questions,
+            {name: scores.giou for name, scores in group.by.items()},
+        ),
+        "photo_contact_f1": KeyFigure(
+            "mean F1 of their pixels",
+            group.questions,
+            {name: scores.f1 for name, scores in group.by.items()},
         ),
     }

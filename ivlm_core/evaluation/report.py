@@ -100,7 +100,7 @@ class Report:
     @property
     def key_figures(self) -> dict[str, KeyFigure]:
         """What the model is judged by, under fixed names."""
-        return key_figures(self.groups, self.absence, self.texts)
+        return key_figures(self.groups, self.absence, self.texts, self.photos)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the single outcomes as plain data."""

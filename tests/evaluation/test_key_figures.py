@@ -14,6 +14,7 @@ from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.evaluation.circumstances import Circumstances, Surroundings
 from ivlm_core.evaluation.evaluate import evaluate
 from ivlm_core.evaluation.outcomes import MODEL
+from ivlm_core.evaluation.photo_masks import MaskGroup, MaskScores, PhotoFigures
 from ivlm_core.evaluation.report import Report
 from tests.datasets.fixtures import write_tiny_dataset
 from tests.evaluation.fake_pipeline import FakePipeline
@@ -132,6 +133,16 @@ def test_body_parts_of_the_answers(report: Report) -> None:
     figures = Report.of(one_wrong).key_figures
     assert figures["body_part_f1"].by[MODEL] == pytest.approx(26 / 27)
     assert figures["body_part_f1_touched"].by[MODEL] == pytest.approx(18 / 19)
+
+
+def test_masks_on_pictures_are_among_them(report: Report) -> None:
+    scores = {MODEL: MaskScores(0.4, 0.5, 0.6), "label_on_parts": MaskScores(0.1, 0.2, 0.3)}
+    group = MaskGroup(questions=7, by=scores, gain=0.3, gain_interval=(0.2, 0.4))
+    figures = replace(report, photos=PhotoFigures({"all": group}, None)).key_figures
+    assert figures["photo_contact_giou"].by == {MODEL: 0.4, "label_on_parts": 0.1}
+    assert (figures["photo_contact_f1"].by[MODEL], figures["photo_contact_f1"].pairs) == (0.6, 7)
+    nothing = replace(report, photos=PhotoFigures({}, None)).key_figures
+    assert nothing.keys() == report.key_figures.keys()
 
 
 def test_they_stand_first_in_every_report(report: Report, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from PIL import Image
 from tqdm import tqdm
 
 from ivlm_core.datasets.published.labelled import LabelledImage
@@ -118,6 +117,8 @@ def evaluate_photos(
         ValueError: no items, items of another kind, a mask that is not of its photograph's size,
             or a model that was not trained for it.
     """
+    from PIL import Image  # here: `ivlm evaluate --help` needs no pictures
+
     from ivlm_core.photo_contact import check_model, contact_in_photo
 
     check_model(pipeline)

@@ -1,5 +1,6 @@
 """What a detector found in an image, and which part of the image a question is therefore about."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -96,12 +97,15 @@ def _gap(a: Sequence[float], b: Sequence[float]) -> float:
 
 
 def _region(box: Sequence[float], size: tuple[int, int], margin: float) -> Region | None:
-    """Return a box with its margin inside the image; None where hardly anything is."""
+    """Return a box with its margin inside the image; None where hardly anything is, or no box."""
+    if not all(map(math.isfinite, box)):
+        return None
     sides = []
     for i in (0, 1):
         low, high = box[i], box[i + 2]
         spare = max(margin * (high - low), (MIN_SIDE - (high - low)) / 2)
-        sides.append((max(0, round(low - spare)), min(size[i], round(high + spare))))
+        # Clipped before rounding: a side may be longer than a float can tell.
+        sides.append([round(min(max(end, 0.0), size[i])) for end in (low - spare, high + spare)])
     (left, right), (top, bottom) = sides
     if right - left < min(MIN_SIDE, size[0]) / 2 or bottom - top < min(MIN_SIDE, size[1]) / 2:
         return None

@@ -33,7 +33,6 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 from rclpy.signals import SignalHandlerOptions
-from rclpy.time import Time
 
 from ivlm_core.detections import regions
 from ivlm_core.estimator import Estimator
@@ -49,11 +48,12 @@ from ivlm_ros.frame_slot import FrameSlot
 from ivlm_ros.inference import InferenceThread
 from ivlm_ros.intake import Frame, Intake
 from ivlm_ros.lifecycle_guard import logged_transition, refuse_illegal_transitions
+from ivlm_ros.matching import nanoseconds
 from ivlm_ros.model_loader import ModelLoader, mesh_folder, model_source
 from ivlm_ros.outputs import Outputs
 from ivlm_ros.parameters import NodeParameters
 from ivlm_ros.places import Places, check_installed
-from ivlm_ros.processes import memory_mb
+from ivlm_ros.processes import free_memory, memory_mb
 from ivlm_ros.services import Services
 from ivlm_ros.spinning import Fatal, spin
 from ivlm_ros.statistics import Health, NodeStatistics
@@ -165,7 +165,7 @@ class IvlmNode(LifecycleNode):
         if self._settings.release_on_deactivate:
             self._stop_worker()
             self._estimator = None
-            _free_gpu_memory()
+            free_memory()
         return super().on_deactivate(state)
 
     @logged_transition
@@ -240,7 +240,7 @@ class IvlmNode(LifecycleNode):
         self._meshes = None
         self._load_failure = ""
         self._statistics = NodeStatistics()
-        _free_gpu_memory()
+        free_memory()
 
     def _start_worker(self) -> None:
         self._slot = FrameSlot()
@@ -307,7 +307,7 @@ class IvlmNode(LifecycleNode):
         note = f"model {estimator.pipeline.config.name!r} has taken over"
         self.get_logger().info(note)
         self._status.say(note)
-        _free_gpu_memory()
+        free_memory()
 
     def _reload(self) -> str:
         assert self._loader is not None
@@ -382,11 +382,9 @@ class IvlmNode(LifecycleNode):
 
     def _age_ms(self, stamp: TimeMessage) -> float | None:
         """Milliseconds since the image's stamp; None without a clock or for a stamp ahead of it."""
-        now = self.get_clock().now()
-        if now.nanoseconds == 0:
-            return None
-        age = (now - Time.from_msg(stamp, clock_type=now.clock_type)).nanoseconds
-        return age / 1e6 if age >= 0 else None
+        now = self.get_clock().now().nanoseconds
+        age = now - nanoseconds(stamp)
+        return age / 1e6 if now and age >= 0 else None
 
     def _report_failure(self, reason: str, trace: str) -> None:
         self._statistics.failed(reason)
@@ -468,13 +466,6 @@ def _memory(pipeline: Pipeline | None) -> dict[str, str]:
         values["GPU memory MB"] = f"{torch.cuda.memory_allocated(pipeline.device) / 1e6:.0f}"
         values["GPU memory free MB"] = f"{free / 1e6:.0f} of {total / 1e6:.0f}"
     return values
-
-
-def _free_gpu_memory() -> None:
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.empty_cache()
 
 
 def main(args: list[str] | None = None) -> int:

@@ -93,7 +93,7 @@ class IvlmModel(nn.Module):
         prompts: list[ContactPrompt | None] = [None] * len(ids)
         asked = [(i, *place) for i, place in enumerate(found) if place is not None]
         if asked:
-            states = torch.stack([result.hidden[i, index] for i, _, index in asked])
+            states = result.hidden[[i for i, _, _ in asked], [index for _, _, index in asked]]
             for (i, token, _), embedding in zip(asked, self.projection(states), strict=True):
                 prompts[i] = ContactPrompt(token, embedding)
         return prompts

@@ -126,6 +126,14 @@ def test_wrong_requests_are_answered_with_the_reason(known: Affordances, seen: S
         assert not answer.success and reason in answer.message and len(answer.scores) == 0
 
 
+def test_an_object_whose_place_is_not_known_is_scored_in_its_own_frame_only(seen: Seen) -> None:
+    affordances = Affordances()
+    affordances.remember([seen._replace(pose=None)])
+    refused = ask(affordances, [PoseMessage()], FRAME)
+    assert not refused.success and "no pose for the last image" in refused.message
+    assert ask(affordances, [PoseMessage()], "").success
+
+
 def test_affordance_counts_more_than_contact_and_a_body_is_no_object(
     seen: Seen, prediction: Any
 ) -> None:

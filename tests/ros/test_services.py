@@ -13,7 +13,7 @@ from PIL import Image as PilImage
 pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
 
 from action_msgs.msg import GoalStatus  # noqa: E402
-from geometry_msgs.msg import Point, PoseArray, PoseStamped  # noqa: E402
+from geometry_msgs.msg import Point, PoseArray, PoseStamped, Vector3  # noqa: E402
 from rclpy.action import ActionClient  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import CompressedImage, Image, PointCloud2  # noqa: E402
@@ -26,7 +26,7 @@ from ivlm_core.geometry.mesh import Mesh, save_mesh  # noqa: E402
 from ivlm_core.messages.clouds import POINT  # noqa: E402
 from ivlm_core.visualize.colours import ramp  # noqa: E402
 from ivlm_msgs.action import Estimate  # noqa: E402
-from ivlm_msgs.srv import SetObject  # noqa: E402
+from ivlm_msgs.srv import ScoreGrasps, SetObject  # noqa: E402
 from ivlm_ros import qos  # noqa: E402
 from ivlm_ros.rviz_problems import rviz_problems  # noqa: E402
 from tests.ros.rig import Rig  # noqa: E402
@@ -433,6 +433,9 @@ def test_an_object_is_shown_and_grasped_where_it_is(
     for place in samples[-1].poses:
         assert np.hypot(place.position.x - 0.5, place.position.z - 2) < 0.3
     assert only_shown not in [s.header for s in samples], "that is no place to grasp at"
+    grasps = PoseArray(header=there, poses=[samples[-1].poses[0]])
+    size = Vector3(x=0.1, y=0.1, z=0.1)
+    assert rig.call(ScoreGrasps, "score_grasps", grasps=grasps, box_size=size).scores[0] > 0.5
     bad = pose_message(rig, 0.0, "camera", 1.0)
     bad.pose.orientation.y = 0.2
     poses.publish(bad)

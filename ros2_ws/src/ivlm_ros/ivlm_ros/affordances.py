@@ -25,8 +25,9 @@ class Seen(NamedTuple):
     """The last estimate about an object."""
 
     prediction: Prediction
-    pose: Pose
-    """Where markers and clouds show the mesh in the image's frame."""
+    pose: Pose | None
+    """Where markers and clouds show the mesh in the image's frame; None where poses come in, but
+    none did for this image: what is only shown there must not be grasped there."""
     header: Header
 
 
@@ -73,7 +74,12 @@ class Affordances:
                 "or none for the mesh's own: transform them first"
             )
         poses = np.array([_matrix(pose) for pose in request.grasps.poses]).reshape(-1, 4, 4)
-        if frame:
+        if frame and seen.pose is None:
+            raise ValueError(
+                f"where {seen.prediction.label!r} is in frame {frame!r} is not known: there was no "
+                "pose for the last image; give grasps in the mesh's own frame (no frame_id)"
+            )
+        if frame and seen.pose is not None:
             poses = np.linalg.inv(camera_from_mesh(seen.pose)) @ poses
         size, center = (np.array([v.x, v.y, v.z]) for v in (request.box_size, request.box_center))
         scores = score_grasps(_points(seen.prediction), poses, size, center)

@@ -84,9 +84,11 @@ class Outputs:
         """
         stamp = Stamp(header.stamp.sec, header.stamp.nanosec, header.frame_id)
         placed = arrange(predictions, parameters.display, known, doubt)
-        self._affordances.remember(
-            [Seen(item.prediction, item.pose, header) for item in of_objects(placed)]
-        )
+        seen = []
+        for prediction, pose, where in of_objects(placed):
+            only_shown = known.poses_expected and where != "object"
+            seen.append(Seen(prediction, None if only_shown else pose, header))
+        self._affordances.remember(seen)
         for topic, data in self._messages.of_image(
             stamp, photo, placed, parameters.display, known, self.wanted
         ):

@@ -11,7 +11,6 @@ from io import BytesIO
 
 import cv2
 import numpy as np
-from PIL import Image
 
 PACKED = {
     "images": (np.uint8, 3),
@@ -41,6 +40,8 @@ def encode(field: str, pixels: np.ndarray) -> bytes:
         )
     if field == "images":
         out = BytesIO()
+        from PIL import Image  # here: reading takes none, and commands import this module
+
         Image.fromarray(pixels).save(out, "WEBP", **_WEBP)
         return out.getvalue()
     # The bits of a float16 that is not negative grow with it, so PNG predicts them well.

@@ -54,6 +54,12 @@ def test_tiny_and_outside_boxes() -> None:
         assert regions([gone], ["mug"], ["object_contact"], SIZE, 0.0) == {}, box
 
 
+def test_a_huge_box_is_the_whole_image() -> None:
+    huge = Detection("mug", 0.8, (-8e307, -8e307, 8e307, 8e307))
+    found = regions([huge], ["mug"], ["object_contact"], SIZE, 5.0)
+    assert found == {("mug", "object_contact"): Region(0, 0, *SIZE)}
+
+
 def test_labels_of_things_surest_first() -> None:
     chair = Detection("chair", 0.5, (0, 0, 9, 9))
     assert detected_labels([OTHER_MUG, chair, NEAR, MUG], 8) == ("mug", "chair")

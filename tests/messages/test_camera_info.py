@@ -6,7 +6,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from ivlm_core.geometry.camera import Camera
 from ivlm_core.geometry.lens import LensCamera
 from ivlm_core.messages.camera_info import CameraInfoError, camera_of_info
 
@@ -108,3 +111,35 @@ BAD: list[tuple[dict[str, Any], str]] = [
 def test_what_makes_no_sense_is_refused(change: dict[str, Any], reason: str) -> None:
     with pytest.raises(CameraInfoError, match=reason):
         camera_of_info(info(**change))
+
+
+wild = st.floats() | st.sampled_from([0.0, 1.0, 320.0, 500.0, -1e308, 1e308])
+unsigned = st.integers(0, 2**32 - 1) | st.integers(0, 2000)
+
+
+@settings(deadline=None, max_examples=400)
+@given(st.data())
+def test_whatever_comes_is_a_camera_or_refused(data: st.DataObject) -> None:
+    draw = data.draw
+    roi = SimpleNamespace(
+        **{name: draw(unsigned) for name in ("x_offset", "y_offset", "width", "height")}
+    )
+    changes: dict[str, Any] = {
+        "width": draw(unsigned),
+        "height": draw(unsigned),
+        "k": draw(st.lists(wild, min_size=9, max_size=9)),
+        "p": draw(st.lists(wild, min_size=12, max_size=12)),
+        "d": draw(st.lists(wild, max_size=15)),
+        "distortion_model": draw(st.sampled_from(["plumb_bob", "equidistant", "", "\x00"])),
+        "binning_x": draw(unsigned),
+        "binning_y": draw(unsigned),
+        "roi": roi,
+    }
+    kept = draw(st.sets(st.sampled_from(sorted(changes))))  # the rest makes sense
+    message = info(**{name: changes[name] for name in kept})
+    try:
+        camera = camera_of_info(message, rectified=draw(st.booleans()))
+    except CameraInfoError as error:
+        assert str(error)
+    else:
+        assert isinstance(camera, Camera) and camera.width > 0 and camera.height > 0

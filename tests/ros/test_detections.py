@@ -9,9 +9,11 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
 
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
 from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
 
-from ivlm_core.detections import Detection  # noqa: E402
+from ivlm_core.detections import Detection, regions  # noqa: E402
 from ivlm_ros import detection_input, intake, qos  # noqa: E402
 from ivlm_ros.detection_input import read_detections  # noqa: E402
 from tests.ros.rig import Rig  # noqa: E402
@@ -54,6 +56,7 @@ def test_the_likeliest_label_and_the_upright_box() -> None:
         detection(bbox(50, 40, 0, 10), mug=1.0),
         detection(bbox(float("nan"), 40, 20, 10), mug=1.0),
         detection(bbox(50, 40, float("inf"), 10), mug=1.0),
+        detection(bbox(-1.7e308, 40, 1.7e308, 10), mug=1.0),
         detection(bbox(50, 40, 20, 10), **{"<img>": 1.0}),
         detection(bbox(50, 40, 20, 10), **{"x" * 999: 1.0}),
     ],
@@ -63,6 +66,21 @@ def test_what_cannot_be_used_is_left_out(odd: Any) -> None:
     (found,) = read_detections(SimpleNamespace(detections=[odd, good]))
     assert found.label == "mug"
     assert len(read_detections(SimpleNamespace(detections=[good] * 999))) == 200
+
+
+wild = st.floats()
+boxes = st.builds(bbox, wild, wild, wild, wild, wild)
+results = st.dictionaries(st.text(max_size=70), wild, max_size=3)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.tuples(boxes, results), max_size=4), st.integers(1, 700), st.integers(1, 700))
+def test_whatever_comes_gives_parts_of_the_image(found: list[Any], width: int, height: int) -> None:
+    message = SimpleNamespace(detections=[detection(box, **scores) for box, scores in found])
+    read = read_detections(message)
+    labels = [d.label for d in read] or ["mug"]
+    for part in regions(read, labels, ["object_contact"], (width, height), 0.2).values():
+        assert 0 <= part.left < part.right <= width and 0 <= part.top < part.bottom <= height
 
 
 def test_without_vision_msgs_that_is_told(

@@ -11,6 +11,8 @@ import pytest
 pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
 
 from geometry_msgs.msg import PoseStamped, TransformStamped  # noqa: E402
+from hypothesis import given, settings  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
 from rclpy.lifecycle import TransitionCallbackReturn  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 from sensor_msgs.msg import CameraInfo, Image, PointCloud2  # noqa: E402
@@ -22,7 +24,7 @@ from ivlm_core.messages.images import image_to_rgb  # noqa: E402
 from ivlm_core.visualize.overlay import overlay_image  # noqa: E402
 from ivlm_msgs.msg import PosedBody  # noqa: E402
 from ivlm_ros import qos, transforms  # noqa: E402
-from ivlm_ros.bodies import read_body  # noqa: E402
+from ivlm_ros.bodies import Parameters, read_body  # noqa: E402
 from ivlm_ros.matching import Pairing, Remembered  # noqa: E402
 from ivlm_ros.parameters import NodeParameters, ParameterError, object_frame  # noqa: E402
 from ivlm_ros.rviz_problems import rviz_problems  # noqa: E402
@@ -419,6 +421,26 @@ def test_bodies_that_make_no_sense_are_told(make_rig: MakeRig, prediction: Any) 
             lambda r=reason: any(r in s.note for s in rig.status), f"{reason} on ~/status"
         )
     assert len(rig.node._places.bodies._known) == 0
+
+
+numbers = st.lists(st.floats(width=32), max_size=12)
+
+
+@settings(deadline=None, max_examples=300)
+@given(numbers, numbers, numbers, st.sampled_from(["anny", "smpl", "smplx", "\x00?"]))
+def test_whatever_comes_is_a_body_or_refused(
+    vertices: list[float], rotations: list[float], betas: list[float], topology: str
+) -> None:
+    message = PosedBody(
+        topology=topology, vertices=vertices, joint_rotations=rotations, betas=betas
+    )
+    try:
+        body = read_body(message)
+    except ValueError as error:
+        assert str(error)
+    else:
+        values = body.rotations if isinstance(body, Parameters) else body.vertices
+        assert np.isfinite(values).all() and values.shape[1] == 3
 
 
 def test_bodies_of_another_model_and_behind_the_camera(

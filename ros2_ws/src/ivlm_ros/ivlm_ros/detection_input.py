@@ -100,7 +100,8 @@ def _upright_box(bbox: Any) -> tuple[float, float, float, float] | None:
     cosine, sine = abs(np.cos(angle)), abs(np.sin(angle))
     half_x = (wide * cosine + high * sine) / 2
     half_y = (wide * sine + high * cosine) / 2
-    left, top, right, bottom = x - half_x, y - half_y, x + half_x, y + half_y
-    if not (np.isfinite([half_x, half_y]).all() and left < right and top < bottom):
+    with np.errstate(over="ignore"):
+        left, top, right, bottom = x - half_x, y - half_y, x + half_x, y + half_y
+    if not (np.isfinite([left, top, right, bottom]).all() and left < right and top < bottom):
         return None  # beyond the numbers of pixels by far
     return (float(left), float(top), float(right), float(bottom))

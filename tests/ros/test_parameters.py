@@ -14,7 +14,12 @@ from rclpy.node import Node  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
 
 from ivlm_ros import parameters  # noqa: E402
-from ivlm_ros.parameters import NodeParameters, ParameterError, markdown_table  # noqa: E402
+from ivlm_ros.parameters import (  # noqa: E402
+    NodeParameters,
+    ParameterError,
+    example_yaml,
+    markdown_table,
+)
 
 
 @pytest.fixture
@@ -96,3 +101,15 @@ def test_the_documented_table_is_the_declared_one(repository: Path) -> None:
     page = (repository / "ros2_ws" / "src" / "ivlm_ros" / "README.md").read_text()
     between = page.split("<!-- parameters -->\n")[1].split("<!-- /parameters -->")[0]
     assert between.strip() == markdown_table(), "write markdown_table() into the page"
+
+
+def test_the_example_file_is_the_declared_one_and_ros_reads_it(ros: None, repository: Path) -> None:
+    path = repository / "ros2_ws" / "src" / "ivlm_ros" / "config" / "ivlm_node.yaml"
+    assert path.read_text() == example_yaml(), "write example_yaml() into the file"
+    assert max(map(len, path.read_text().splitlines())) <= 100
+    node = Node("parameters_test", cli_args=["--ros-args", "--params-file", str(path)])
+    try:
+        parameters.declare(node)
+        assert parameters.read(node) == NodeParameters()
+    finally:
+        node.destroy_node()

@@ -382,6 +382,27 @@ def test_contact_is_shown_on_the_person_too(
     rig.listener.until(told(rig, "body", "no body within 0.2 s"), "why, on /diagnostics")
 
 
+def test_bodies_of_other_frames_go_through_tf(
+    make_rig: MakeRig, photo: np.ndarray, prediction: Any, tf: StandIn
+) -> None:
+    rig = make_rig(tasks=["human_contact"], body_timeout_s=0.0)
+    tf.known["camera", "map"] = (1.0, 0.0, -0.5)
+    bodies = publisher(rig, PosedBody, "body")
+    posed = listen(rig, "human_contact_posed_cloud", PointCloud2)
+    sent = body_message(rig, prediction)
+    sent.header.frame_id = "map"
+    known = rig.node._places.bodies._known
+    bodies.publish(sent)
+    rig.listener.until(lambda: len(known) == 1, "the body")
+    next_of(rig, rig.got("human_contact"), photo)
+    rig.listener.until(told(rig, "body", "listening to tf"), "that tf is wanted")
+    bodies.publish(sent)
+    rig.listener.until(lambda: len(known) == 2, "the body")
+    points = cloud_points(next_of(rig, posed, photo))
+    moved = np.array(sent.vertices).reshape(-1, 3) + (1.0, 0.0, -0.5)
+    np.testing.assert_allclose(points, moved, atol=1e-5)
+
+
 def test_the_person_is_drawn_into_the_photo(
     make_rig: MakeRig, photo: np.ndarray, prediction: Any
 ) -> None:

@@ -37,6 +37,7 @@ setup(
         (SHARE, ["package.xml"]),
         (f"{SHARE}/launch", repository_files("launch/*.launch.py")),
         (f"{SHARE}/rviz", repository_files("rviz/*.rviz")),
+        (f"{SHARE}/config", ["config/ivlm_node.yaml"]),
         (f"{SHARE}/security", ["security/ivlm_node.policy.xml"]),
     ],
     install_requires=["setuptools"],

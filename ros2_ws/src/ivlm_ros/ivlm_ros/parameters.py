@@ -1,10 +1,12 @@
 """The node's parameters: each declared once, here, with type, default, range and description.
 
 The node declares its ROS parameters from `NodeParameters`, checks changes with it and reads it once
-a frame; the README's table and the tests come from it as well.
+a frame; the README's table, the example `config/ivlm_node.yaml` and the tests come from it as well.
 """
 
 import dataclasses
+import json
+import textwrap
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -298,16 +300,37 @@ def markdown_table() -> str:
     """Return the parameters as the table of the README."""
     lines = ["| parameter | type | default | changes | meaning |", "|---|---|---|---|---|"]
     for spec in dataclasses.fields(NodeParameters):
-        when = "at start" if spec.metadata["fixed"] else "at configure"
-        when = "any time" if spec.metadata["live"] else when
-        default = _ros_value(spec.default)
+        default, (when, meaning) = _ros_value(spec.default), _words(spec)
         shown = f"`{default}`" if default not in ("", ()) else "empty"
-        meaning = spec.metadata["description"]
-        if spec.metadata["bounds"]:
-            low, high = spec.metadata["bounds"]
-            meaning += f" (range {low:g} to {high:g})"
         lines.append(f"| `{spec.name}` | {_type_name(default)} | {shown} | {when} | {meaning} |")
     return "\n".join(lines)
+
+
+def example_yaml() -> str:
+    """Return a parameter file with every parameter at its default, to copy and change."""
+    lines = [
+        "# Every parameter of ivlm_node at its default. Copy it, keep what you change, and give it",
+        "# as params_file:=FILE to ivlm.launch.py or --ros-args --params-file FILE to the node.",
+        "# Numbers with a point are doubles and need it.",
+        "/**:",
+        "  ros__parameters:",
+    ]
+    for spec in dataclasses.fields(NodeParameters):
+        when, meaning = _words(spec)
+        text = f"{meaning}; changes {when}"
+        lines += textwrap.wrap(text, 96, initial_indent="    # ", subsequent_indent="    # ")
+        lines.append(f"    {spec.name}: {json.dumps(_ros_value(spec.default))}")
+    return "\n".join(lines) + "\n"
+
+
+def _words(spec: "dataclasses.Field[Any]") -> tuple[str, str]:
+    """Return when a parameter changes, and what it means."""
+    when = "at start" if spec.metadata["fixed"] else "at configure"
+    meaning = spec.metadata["description"]
+    if spec.metadata["bounds"]:
+        low, high = spec.metadata["bounds"]
+        meaning += f" (range {low:g} to {high:g})"
+    return "any time" if spec.metadata["live"] else when, meaning
 
 
 def _ros_value(value: Any) -> Any:

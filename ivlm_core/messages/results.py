@@ -83,21 +83,17 @@ class ResultMessages:
             placed: of every label asked about one prediction per task, label by label (`arrange`).
             display: how results are shown.
             known: what else is known about the image.
-            wanted: whether a topic that is not always made is made: all but contact meshes, their
-                clouds and markers.
+            wanted: whether a topic is made; `markers` always are, for those who come later.
         """
         for prediction, pose, where in placed:
-            if where == "person":
-                topic = f"{prediction.task}_posed_cloud"
-                if not wanted(topic):
-                    continue
-            else:
-                topic = f"{prediction.task}_cloud"
+            if where != "person" and wanted(prediction.task):
                 mesh = contact_mesh_data(prediction, header)
                 yield Message(prediction.task, encode_contact_mesh(mesh))
-            points = place_vertices(prediction.mesh.vertices, pose)
-            cloud = contact_cloud(prediction, points, header, display.colour_map)
-            yield Message(topic, encode_point_cloud(cloud))
+            cloud_topic = f"{prediction.task}{'_posed' if where == 'person' else ''}_cloud"
+            if wanted(cloud_topic):
+                points = place_vertices(prediction.mesh.vertices, pose)
+                cloud = contact_cloud(prediction, points, header, display.colour_map)
+                yield Message(cloud_topic, encode_point_cloud(cloud))
         if wanted("affordance_samples"):
             for prediction, pose, where in of_objects(placed):
                 if where == "object" or not known.poses_expected:

@@ -6,15 +6,17 @@ import numpy as np
 
 from ivlm_core.geometry.camera import Camera
 from ivlm_core.render.rasterizer import cast_pixels
-from ivlm_core.visualize.colours import ColourMap, score_colours
+from ivlm_core.visualize.colours import ColourMap, score_colours, shaded
 from ivlm_core.visualize.drawing import check_photo
 
 if TYPE_CHECKING:
     from ivlm_core.pipeline import Prediction
 
-_FAINT, _STRONG = 0.35, 0.9
+_FAINT, _STRONG = 0.45, 0.9
 """How much of a mesh covers the photo, with score 0 and from `_FULL` on."""
 _FULL = 0.3
+_TO_LIGHT = np.array([-0.3, -0.6, -0.74])
+"""Towards the light in the camera's frame: from above, beside the camera."""
 
 
 def mesh_in_photo(
@@ -47,8 +49,10 @@ def mesh_in_photo(
         )
     hits = cast_pixels(prediction.mesh.transformed(camera_from_mesh), [camera])
     scores = np.where(prediction.seen, prediction.scores, 0.0)
-    plain = score_colours(prediction.scores, prediction.seen, colour_map).astype(np.float32)
-    values = np.column_stack([plain, scores])[hits.vertex_ids]
+    plain = score_colours(prediction.scores, prediction.seen, colour_map)
+    to_light = _TO_LIGHT @ np.asarray(camera_from_mesh)[:3, :3]  # in the mesh's frame
+    lit = shaded(plain, prediction.mesh.vertex_normals, to_light).astype(np.float32)
+    values = np.column_stack([lit, scores])[hits.vertex_ids]
     values = np.einsum("pk,pkc->pc", hits.barycentric, values)
     cover = _FAINT + (_STRONG - _FAINT) * (values[:, 3:] / _FULL).clip(0, 1)
     drawn = photo.reshape(-1, 3).astype(np.float32)

@@ -317,6 +317,22 @@ def test_poses_of_other_frames_go_through_tf(
     assert tf.listening == 1
 
 
+def test_transforms_of_no_time_and_of_the_same_frame(ros: None, tf: StandIn) -> None:
+    known = transforms.Transforms(SimpleNamespace())
+    known.start()
+    with pytest.raises(LookupError, match="no time before 0"):
+        known.lookup("camera", "map", -1)
+    np.testing.assert_array_equal(known.lookup("map", "map", -1), np.eye(4))
+    tf.known["camera", "map"] = (1.0, 2.0, 3.0)
+    np.testing.assert_array_equal(known.lookup("camera", "map", 5)[:3, 3], (1, 2, 3))
+    known.stop()
+    with pytest.raises(LookupError, match="from now on"):
+        known.lookup("camera", "map", 5)
+    assert tf.listening == 0
+    known.start_if_wanted()
+    assert tf.listening == 1
+
+
 def test_without_tf_that_is_told(
     make_node: Callable[..., Any],
     make_rig: MakeRig,

@@ -81,6 +81,8 @@ class Transforms:
         if buffer is None:
             self._wanted = True
             raise LookupError(f"listening to tf for {target!r} from {source!r} from now on")
+        if stamp_ns < 0:
+            raise LookupError(f"the stamp is {stamp_ns / 1e9:g} s; tf knows no time before 0")
         try:
             found = buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns))
         except tf2_ros.TransformException as error:

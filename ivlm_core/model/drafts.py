@@ -73,7 +73,7 @@ class AnswerFrame:
         ended: tuple[tuple[int, ...], ...] = ()
         if begun in self.details:
             ended = (self.tail,)
-            left.remove(begun)
+            left = [d for d in left if d != begun]
             begun, rest = (), (*rest, *self.separator)
         several = []
         for detail in (d for d in left if d[: len(begun)] == begun):

@@ -62,12 +62,12 @@ class _Pass:
         self.model, self.cache = model, cache
         self.rows = like.new_zeros(1, rows, model.config.hidden_size)
         self.positions = torch.arange(rows, device=like.device)
-        self.written = torch.arange(rows, device=like.device)
+        # Trying a pass out writes, too: where no sequence ever has something to keep.
+        self.written = torch.arange(cache.columns - rows, cache.columns, device=like.device)
         self.mask = like.new_zeros(1, 1, rows, cache.columns)
         self.state = self.rows
-        self._graph: torch.cuda.CUDAGraph | None = None
-        if like.is_cuda:
-            self._graph = self._record(like.device, pool)
+        self._compute()
+        self._graph = self._record(like.device, pool) if like.is_cuda else None
 
     def __call__(self) -> Tensor:
         """Read what stands in `rows`; return states `[row, hidden]`, gone with the next pass."""

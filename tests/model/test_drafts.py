@@ -197,6 +197,7 @@ def test_every_order_of_known_details_is_among_the_guesses() -> None:
     assert after[0] == (9, 7, 8) and (9, 4, 5) in after and (9, 3, 6, 9, 4, 6, 9, 7, 8) in after
     assert not any(guess[1:3] == (3, 5) for guess in after), "named already"
     assert set(frame.guesses([1, 2, 3, 5, 9, 4])) >= {(5,), (6,), (6, 9, 7, 8)}
+    assert (9, 7, 8) in frame.guesses([1, 2, 3, 5, 9, 3, 5]), "named twice"
     assert frame.guesses([1, 2, 3, 5, 9, 7]) == [(8,)]
     comma = frame.guesses([1, 2, 3, 5, 9])  # of the tail, or before another detail
     assert comma[0] == (7, 8) and {(4, 5), (3, 6, 9, 4, 6)} <= set(comma)

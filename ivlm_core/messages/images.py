@@ -11,6 +11,7 @@ from io import BytesIO
 from typing import Any, Protocol
 
 import numpy as np
+from numpy.lib.stride_tricks import as_strided
 from PIL import Image as PilImage
 
 MAX_PIXELS = 64_000_000
@@ -96,9 +97,8 @@ def image_to_array(message: ImageMessage) -> np.ndarray:
             f"image of {width}x{height} in {message.encoding} needs rows of at least {row_bytes} "
             f"bytes and {height} of them; got step {step} and {data.size} bytes in all"
         )
-    if data.size < step * height:  # the last row may come without its padding
-        data = np.concatenate([data, np.zeros(step * height - data.size, np.uint8)])
-    rows = data[: step * height].reshape(height, step)[:, :row_bytes]
+    # Not by slicing whole rows: the last one may come without its padding, which can be gigabytes.
+    rows = as_strided(data, (height, row_bytes), (step, 1), writeable=False)
     if dtype.itemsize > 1:
         rows = np.ascontiguousarray(rows).view(dtype).astype(dtype.newbyteorder("="), copy=False)
     return rows if layout.channels == 1 else rows.reshape(height, width, layout.channels)

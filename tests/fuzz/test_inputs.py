@@ -1,5 +1,6 @@
 """Images, labels and detections from anywhere: what is documented comes out, or a clear refusal."""
 
+import tracemalloc
 from io import BytesIO
 from types import SimpleNamespace
 from typing import Any
@@ -16,16 +17,23 @@ from ivlm_core.model.prompts import TASKS
 from tests.fuzz.budget import cases
 from tests.fuzz.mutations import Change, changed, changes
 
+MOST_MB = 10
+
 sides = st.one_of(st.integers(0, 9), st.sampled_from((2**16, 2**31, 2**32 - 1)))
 encodings = st.one_of(st.sampled_from(ENCODINGS), st.text(max_size=12))
 
 
 def picture_or_refusal(message: Any) -> None:
+    tracemalloc.start(1)
     try:
         found = picture(message)
     except ImageFormatError as error:
         assert str(error)
         return
+    finally:
+        most_mb = tracemalloc.get_traced_memory()[1] / 1e6
+        tracemalloc.stop()
+        assert most_mb < MOST_MB, "some bytes must not become a lot of memory"
     assert found.dtype == np.uint8 and found.ndim == 3 and found.shape[2] == 3
     assert found.flags.c_contiguous
 

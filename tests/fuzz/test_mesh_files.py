@@ -14,6 +14,9 @@ from tests.fuzz.budget import cases
 from tests.fuzz.mutations import Change, changed, changes
 
 SMALL = trimesh.creation.box(extents=(0.1, 0.2, 0.3))
+quiet = pytest.mark.filterwarnings(
+    *(f"ignore::{kind}Warning" for kind in ("Runtime", "Deprecation", "PendingDeprecation"))
+)
 MOST_MEMORY_MB = 1000
 """That reading a file of some kilobytes may ever take on top."""
 
@@ -52,7 +55,7 @@ def load(path: Path) -> Mesh | None:
 
 
 @pytest.mark.parametrize("suffix", MESH_SUFFIXES)
-@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::DeprecationWarning")
+@quiet
 def test_damaged_files(suffix: str, tmp_path: Path) -> None:
     good = export(suffix, tmp_path)
     path = tmp_path / f"damaged{suffix}"
@@ -75,7 +78,7 @@ def test_damaged_files(suffix: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("suffix", MESH_SUFFIXES)
-@pytest.mark.filterwarnings("ignore::RuntimeWarning", "ignore::DeprecationWarning")
+@quiet
 def test_noise(suffix: str, tmp_path: Path) -> None:
     """Bytes that never were a mesh, with and without the beginning of one."""
     path = tmp_path / f"noise{suffix}"

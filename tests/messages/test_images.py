@@ -2,6 +2,7 @@
 
 import array
 import struct
+import tracemalloc
 import zlib
 from io import BytesIO
 from types import SimpleNamespace
@@ -70,6 +71,17 @@ def test_row_padding_is_skipped() -> None:
     np.testing.assert_array_equal(image_to_rgb(message("rgb8", 2, 2, padded)), expected)
     without_last_padding = message("rgb8", 2, 2, padded[:-2], step=8)
     np.testing.assert_array_equal(image_to_rgb(without_last_padding), expected)
+
+
+def test_padding_that_is_not_there_takes_no_memory() -> None:
+    """The step of a single row may claim gigabytes; they are neither read nor made."""
+    one_pixel = message("rgb8", 1, 1, [1, 2, 3], step=2**32 - 1)
+    tracemalloc.start()
+    try:
+        assert image_to_rgb(one_pixel).tolist() == [[[1, 2, 3]]]
+        assert tracemalloc.get_traced_memory()[1] < 1e6
+    finally:
+        tracemalloc.stop()
 
 
 @pytest.mark.parametrize("big", [0, 1])

@@ -74,6 +74,13 @@ class Lab:
         """Send a label and an image, and return what the status says."""
         return self._note_after(lambda: self.rig.say(text), "label")
 
+    def forget_label(self) -> None:
+        """Go back to the label of the parameter, and wait until the status has said so."""
+        self.rig.say("")
+        self.rig.listener.until(
+            lambda: self.rig.status[-1].labels == ["bottle"], "the parameter's label"
+        )
+
     def set_object(self, **fields: Any) -> str:
         """Call ~/set_object, which must refuse."""
         answer = self.rig.call(SetObject, "set_object", **{"label": "cup", **fields})

@@ -26,6 +26,7 @@ from ivlm_core.geometry.mesh import Mesh, save_mesh  # noqa: E402
 from ivlm_ros import node as node_module  # noqa: E402
 from ivlm_ros import qos  # noqa: E402
 from ivlm_ros.node import IvlmNode  # noqa: E402
+from tests.ros.faults.lab import damaged_model  # noqa: E402
 from tests.ros.rig import Rig  # noqa: E402
 
 SUCCESS, FAILURE, ERROR = (
@@ -395,3 +396,23 @@ def test_illegal_transitions_are_refused_in_every_state(
         assert not answer.success, name
         assert state(node) == before
     listener.close()
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("model.safetensors", b"cut off"),
+        ("model.safetensors", None),
+        ("config.json", b"{"),
+        ("tokenizer.json", None),
+    ],
+)
+def test_a_damaged_model_leaves_the_node_unconfigured_until_it_is_mended(
+    make_node: Callable[..., IvlmNode], tiny_model: Path, tmp_path: Path, name: str, data: Any
+) -> None:
+    node = make_node(model=damaged_model(tiny_model, tmp_path, name, data))
+    assert node.trigger_configure() == FAILURE
+    assert state(node) == State.PRIMARY_STATE_UNCONFIGURED
+    assert "cannot configure" in node._status._note
+    node.set_parameters([Parameter("model", value=str(tiny_model))])
+    assert node.trigger_configure() == SUCCESS

@@ -90,6 +90,12 @@ def test_bench_reports_latency(tiny_model: Path) -> None:
     for key in ("one_at_a_time_ms", "one_at_a_time_with_overlay_ms", "camera_ms"):
         assert 0 < report[key]["p50"] <= report[key]["p99"] <= report[key]["max"]
     assert report["one_at_a_time_ms"]["count"] == 5
+    outputs = report["outputs_ms"]
+    assert {"human_contact", "human_contact_cloud", "overlay", "markers"} <= set(outputs)
+    assert outputs["human_contact"]["p50"] <= outputs["markers"]["p50"]
+    streamed = report["camera_ms"]
+    assert streamed["answered"] + streamed["dropped"] == streamed["sent"] > 0
+    assert streamed["cpu_percent"] > 0 and "markers" in streamed["outputs_ms"]
     assert report["stages"]["images published"]
 
 

@@ -1,4 +1,4 @@
-"""`ivlm bench node`: from an image's stamp to the last publication about it, over real DDS.
+"""`ivlm bench node`: from an image's stamp to each publication about it, over real DDS.
 
 The node runs as a process of its own; this process is the camera and the subscriber. The time of
 publication is the one DDS attaches when the node sends.
@@ -9,30 +9,25 @@ import statistics
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from struct import unpack_from
 from typing import Any
 
 import numpy as np
 import rclpy
 import tyro
-from diagnostic_msgs.msg import DiagnosticArray
-from rclpy.executors import SingleThreadedExecutor
-from rclpy.node import Node
-from sensor_msgs.msg import Image, PointCloud2
-from visualization_msgs.msg import MarkerArray
 
 from ivlm_core.commands.console import complain, emit, say
-from ivlm_core.messages.images import fill_image
 from ivlm_core.text_table import table
-from ivlm_msgs.msg import ContactMesh
-from ivlm_ros import qos
-from ivlm_ros.processes import NodeProcess, memory_mb, running, stay_on_this_machine
+from ivlm_ros.bench_camera import Camera
+from ivlm_ros.processes import (
+    NodeProcess,
+    cpu_seconds,
+    memory_mb,
+    running,
+    stay_on_this_machine,
+)
 
-_START_TIMEOUT_S = 120.0
-_RESULT_TIMEOUT_S = 30.0
 _WARM_UP_IMAGES = 5
 
 
@@ -65,138 +60,53 @@ class Options:
             raise ValueError("--images, --camera-hz and the image size must be positive")
 
 
-class Camera:
-    """Sends images and notes when the markers, the last output, were published."""
-
-    def __init__(self, options: Options, process: NodeProcess) -> None:
-        self.node = Node("ivlm_bench")
-        self._process = process
-        self._executor = SingleThreadedExecutor()
-        self._executor.add_node(self.node)
-        self._images = self.node.create_publisher(Image, "image", qos.RESULT)
-        self._published: dict[int, int] = {}
-        self._health: dict[str, str] = {}
-        self.node.create_subscription(
-            DiagnosticArray, "/diagnostics", self._note_health, qos.DIAGNOSTICS
-        )
-        noise = np.random.default_rng(0).integers(0, 255, (options.height, options.width, 3))
-        self._message = fill_image(Image(), noise.astype(np.uint8), "rgb8")
-        self._message.header.frame_id = "camera_optical_frame"
-        for task in ("human_contact", "object_affordance"):
-            self._listen(ContactMesh, task)
-            self._listen(PointCloud2, f"{task}_cloud")
-        note: Any = self._note  # rclpy also takes callbacks with the message's info
-        self.node.create_subscription(MarkerArray, "/ivlm_node/markers", note, qos.RESULT, raw=True)
-
-    def _listen(self, kind: type, topic: str) -> Any:
-        return self.node.create_subscription(
-            kind, f"/ivlm_node/{topic}", lambda _: None, qos.RESULT, raw=True
-        )
-
-    def show_overlay(self) -> None:
-        """Subscribe to the overlay, which is made on demand only."""
-        self._listen(Image, "overlay")
-
-    def wait_for_node(self) -> None:
-        """Wait until the node listens and has answered."""
-        self._until(self._images.get_subscription_count, _START_TIMEOUT_S, "the node to start")
-        # Each side finds the other in its own time, so the first images may be lost.
-        self._until(self._answered_one_more, _RESULT_TIMEOUT_S, "a first result")
-        for _ in range(_WARM_UP_IMAGES):
-            self.one_image()
-
-    def _answered_one_more(self) -> bool:
-        if not self._published:
-            self._send()
-        return bool(self._published)
-
-    def one_image(self) -> float:
-        """Send an image; return the seconds from its stamp to the last publication about it."""
-        stamp = self._send()
-        self._until(lambda: stamp in self._published, _RESULT_TIMEOUT_S, "a result")
-        return (self._published[stamp] - stamp) / 1e9
-
-    def stream(self, rate_hz: float, seconds: float) -> tuple[int, list[float]]:
-        """Send images at a rate; return how many, and the latencies of those answered."""
-        before = set(self._published)
-        begin, sent = time.monotonic(), 0
-        while (now := time.monotonic() - begin) < seconds:
-            if now * rate_hz >= sent:
-                self._send()
-                sent += 1
-            self._executor.spin_once(timeout_sec=max(0.0, sent / rate_hz - now))
-        last = self._send()
-        self._until(lambda: last in self._published, _RESULT_TIMEOUT_S, "the last result")
-        new = sorted(set(self._published) - before)
-        return sent + 1, [(self._published[stamp] - stamp) / 1e9 for stamp in new]
-
-    def forget(self) -> None:
-        """Forget the results so far: a long run keeps none."""
-        self._published.clear()
-
-    def _send(self) -> int:
-        stamp = self.node.get_clock().now().nanoseconds
-        self._message.header.stamp.sec, self._message.header.stamp.nanosec = divmod(stamp, 10**9)
-        self._images.publish(self._message)
-        return stamp
-
-    def _note(self, data: bytes, info: dict[str, int]) -> None:
-        count, seconds, nanoseconds = unpack_from("<IiI", data, 4)
-        if count:
-            self._published[seconds * 10**9 + nanoseconds] = info["source_timestamp"]
-
-    def stages(self) -> dict[str, str]:
-        """Return counts and times by stage as the node reports them once a second."""
-        self._health = {}
-        self._until(lambda: self._health, _RESULT_TIMEOUT_S, "diagnostics")
-        return self._health
-
-    def _note_health(self, message: DiagnosticArray) -> None:
-        for status in message.status:
-            if status.name == "ivlm_node: pipeline":
-                self._health = {value.key: value.value for value in status.values}
-
-    def _until(self, condition: Callable[[], Any], timeout_s: float, what: str) -> None:
-        end = time.monotonic() + timeout_s
-        while not condition():
-            self._process.check_alive()
-            if time.monotonic() > end:
-                raise RuntimeError(
-                    f"waited {timeout_s:.0f} s in vain for {what}; the node said:\n"
-                    f"{self._process.last_lines()}"
-                )
-            self._executor.spin_once(timeout_sec=0.5)
-
-
 def measure(options: Options, process: NodeProcess) -> dict[str, Any]:
     """Return the report of a running node."""
-    camera = Camera(options, process)
+    camera = Camera(options.width, options.height, process)
     camera.wait_for_node()
-    results = _summary([camera.one_image() for _ in range(options.images)])
-    sent = 0
-    latencies: list[float] = []
-    if options.camera_seconds > 0:
-        sent, latencies = camera.stream(options.camera_hz, options.camera_seconds)
-    camera.show_overlay()
-    for _ in range(_WARM_UP_IMAGES):
-        camera.one_image()
-    overlay = _summary([camera.one_image() for _ in range(max(1, options.images // 3))])
-    streamed: dict[str, Any] = {"sent": sent, "answered": len(latencies)}
-    if latencies:
-        answered_hz = len(latencies) / options.camera_seconds
-        streamed |= {"rate_hz": options.camera_hz, "answered_hz": round(answered_hz, 2)}
-        streamed |= _summary(latencies)
-    return {
+    alone = [camera.one_image() for _ in range(options.images)]
+    report: dict[str, Any] = {
         "model": options.model,
         "label": options.label,
         "image_size": f"{options.width}x{options.height}",
         "cpus": len(os.sched_getaffinity(0)),
-        "one_at_a_time_ms": results,
-        "one_at_a_time_with_overlay_ms": overlay,
-        "camera_ms": streamed,
-        "stages": camera.stages(),
-        "node_memory_mb": memory_mb(process.pid),
+        "one_at_a_time_ms": _summary(camera.latencies(alone)),
+        "outputs_ms": _by_output(camera, alone),
+        "camera_ms": {"sent": 0, "answered": 0},
     }
+    if options.camera_seconds > 0:
+        report["camera_ms"] = _streamed(options, process, camera)
+    camera.show_overlay()
+    for _ in range(_WARM_UP_IMAGES):
+        camera.one_image()
+    overlay = [camera.one_image() for _ in range(max(1, options.images // 3))]
+    report["one_at_a_time_with_overlay_ms"] = _summary(camera.latencies(overlay))
+    report["outputs_ms"]["overlay"] = _summary(camera.latencies(overlay, "overlay"))
+    return {**report, "stages": camera.stages(), "node_memory_mb": memory_mb(process.pid)}
+
+
+def _streamed(options: Options, process: NodeProcess, camera: Camera) -> dict[str, Any]:
+    """Return figures of a camera: what was answered when, what was dropped, and the node's work."""
+    begin, worked = time.monotonic(), cpu_seconds(process.pid)
+    sent = camera.stream(options.camera_hz, options.camera_seconds)
+    seconds, worked = time.monotonic() - begin, cpu_seconds(process.pid) - worked
+    latencies = camera.latencies(sent)
+    return {
+        "rate_hz": options.camera_hz,
+        "sent": len(sent),
+        "answered": len(latencies),
+        "dropped": len(sent) - len(latencies),
+        "answered_hz": round(len(latencies) / seconds, 2),
+        "cpu_percent": round(100 * worked / seconds, 1),
+        **_summary(latencies),
+        "outputs_ms": _by_output(camera, sent),
+    }
+
+
+def _by_output(camera: Camera, stamps: list[int]) -> dict[str, dict[str, float]]:
+    """Return figures of every output about images; each is as old as the image when it leaves."""
+    found = {topic: camera.latencies(stamps, topic) for topic in camera.outputs}
+    return {topic: _summary(latencies) for topic, latencies in found.items() if latencies}
 
 
 def _summary(seconds: list[float]) -> dict[str, float]:
@@ -244,24 +154,28 @@ def _print(report: dict[str, Any]) -> None:
     )
     streamed = report["camera_ms"]
     rows = [("measured", "images", "p50 ms", "p99 ms", "max ms")]
-    for name, key in (
-        ("one image at a time", "one_at_a_time_ms"),
-        ("the same, overlay shown", "one_at_a_time_with_overlay_ms"),
+    for name, figures in (
+        ("one image at a time", report["one_at_a_time_ms"]),
+        ("the same, overlay shown", report["one_at_a_time_with_overlay_ms"]),
     ):
-        m = report[key]
-        rows.append((name, str(m["count"]), f"{m['p50']}", f"{m['p99']}", f"{m['max']}"))
+        rows.append(_row(name, str(figures["count"]), figures))
     if streamed["answered"]:
-        rows.append(
-            (
-                f"camera at {streamed['rate_hz']:g} Hz",
-                f"{streamed['answered']} of {streamed['sent']}",
-                f"{streamed['p50']}",
-                f"{streamed['p99']}",
-                f"{streamed['max']}",
-            )
-        )
+        answered = f"{streamed['answered']} of {streamed['sent']}"
+        rows.append(_row(f"camera at {streamed['rate_hz']:g} Hz", answered, streamed))
     say(table(rows))
+    rows = [("one image at a time, to", "images", "p50 ms", "p99 ms", "max ms")]
+    rows += [_row(t, str(f["count"]), f) for t, f in report["outputs_ms"].items()]
+    say(table(rows))
+    if streamed["answered"]:
+        say(
+            f"with the camera: {streamed['dropped']} images dropped for newer ones, the node works "
+            f"{streamed['cpu_percent']:g} % of a core"
+        )
     say(f"the node takes {report['node_memory_mb']} MB of memory")
+
+
+def _row(name: str, images: str, figures: dict[str, float]) -> tuple[str, ...]:
+    return (name, images, *(str(figures[key]) for key in ("p50", "p99", "max")))
 
 
 if __name__ == "__main__":

@@ -15,7 +15,8 @@ from std_msgs.msg import String
 
 from ivlm_core.commands.console import complain, emit, say
 from ivlm_core.text_table import table
-from ivlm_ros import bench, qos
+from ivlm_ros import qos
+from ivlm_ros.bench_camera import Camera
 from ivlm_ros.processes import NodeProcess, memory_mb, running, stay_on_this_machine
 
 
@@ -65,8 +66,7 @@ class Window:
 
 def watch(options: Options, process: NodeProcess) -> list[Window]:
     """Send images until the time is over."""
-    view = bench.Options(width=options.width, height=options.height)
-    camera = bench.Camera(view, process)
+    camera = Camera(options.width, options.height, process)
     labels = camera.node.create_publisher(String, "label", qos.LABEL)
     camera.wait_for_node()
     begin, windows = time.monotonic(), []
@@ -74,12 +74,13 @@ def watch(options: Options, process: NodeProcess) -> list[Window]:
         label = options.labels[len(windows) % len(options.labels)]
         labels.publish(String(data=label))
         seconds = min(options.label_seconds, options.minutes * 60 - elapsed)
-        sent, latencies = camera.stream(options.camera_hz, seconds)
+        sent = camera.stream(options.camera_hz, seconds)
+        latencies = camera.latencies(sent)
         camera.forget()
         windows.append(
             Window(
                 (time.monotonic() - begin) / 60,
-                sent,
+                len(sent),
                 tuple(1000 * value for value in latencies),
                 memory_mb(process.pid),
             )

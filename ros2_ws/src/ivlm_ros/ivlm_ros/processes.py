@@ -106,6 +106,13 @@ def free_memory() -> None:
         trim(0)
 
 
+def cpu_seconds(pid: int) -> float:
+    """Return the seconds that a process has worked, on all cores together."""
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    user, system = int(fields[11]), int(fields[12])
+    return (user + system) / os.sysconf("SC_CLK_TCK")
+
+
 def memory_mb(pid: int) -> float:
     """Return a process's resident memory."""
     status = Path(f"/proc/{pid}/status").read_text()

@@ -41,8 +41,11 @@ class Item:
         return self.instance.category
 
     def to_local(self, points: NDArray[np.floating]) -> Array:
-        """World points [N, 3] in the object's own frame."""
-        return ((points - self.pose[:3, 3]) @ self.pose[:3, :3]) / self.scale
+        """World points [N, 3] in the object's own frame, float32 if they are."""
+        kind: type[np.floating] = np.float32 if points.dtype == np.float32 else np.float64
+        place, turn = self.pose[:3, 3].astype(kind), self.pose[:3, :3].astype(kind)
+        local = (points - place) @ turn
+        return local if (self.scale == 1).all() else local / self.scale.astype(kind)
 
     def to_world(self, points: NDArray[np.floating]) -> Array:
         """Points [N, 3] of the object's own frame in the world."""

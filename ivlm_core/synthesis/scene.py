@@ -104,7 +104,7 @@ class Scene:
 
 def vertex_normals(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:
     """Unit normals of vertices [V, 3], weighted by area, float32 [V, 3]."""
-    a, b, c = (vertices[faces[:, k]] for k in range(3))
+    a, b, c = (vertices.take(faces[:, k], axis=0) for k in range(3))
     u, v = b - a, c - a
     normal = np.stack(
         [

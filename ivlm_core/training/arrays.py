@@ -1,6 +1,7 @@
 """A synthetic split as whole arrays, so that a batch is one index and no Python loop."""
 
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -124,6 +125,26 @@ class TrainingArrays:
         turned = joints[:, order] * joints.new_tensor([-1, 1, 1, 1, 1])
         joints = torch.where(affine.mirrored[:, None, None], turned, joints)
         return torch.cat([joints[..., :3], affine.points(joints[..., 3:])], dim=-1)
+
+
+def training_split(folder: Path, image_size: int, reader: str) -> SyntheticDataset:
+    """Open what is trained on.
+
+    Args:
+        folder: that `ivlm synthesize` wrote.
+        image_size: side of the pictures that the network reads.
+        reader: what the network is called in an error.
+
+    Raises:
+        FileNotFoundError, ValueError: the dataset is missing, damaged, or of another size.
+    """
+    dataset = SyntheticDataset(folder, "train")
+    if dataset.image_size != image_size:
+        raise ValueError(
+            f"{folder}: images of {dataset.image_size} pixels; the {reader} reads {image_size}, so "
+            f"generate with `ivlm synthesize --image-size {image_size}`"
+        )
+    return dataset
 
 
 def _contact_categories(bits: np.ndarray, slots: np.ndarray, ground: int) -> np.ndarray:

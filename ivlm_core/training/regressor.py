@@ -15,7 +15,6 @@ from ivlm_core import __version__
 from ivlm_core.config import VisionConfig
 from ivlm_core.datasets.mirror import mirror_target
 from ivlm_core.datasets.sample import Target
-from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.evaluation.baselines import LEVELS
 from ivlm_core.evaluation.evaluate import spread
 from ivlm_core.evaluation.metrics import f1_score
@@ -28,7 +27,7 @@ from ivlm_core.evaluation.regressor import (
 from ivlm_core.geometry.body import load_body
 from ivlm_core.model.losses import dice
 from ivlm_core.model.presets import NANO
-from ivlm_core.training.arrays import TrainingArrays
+from ivlm_core.training.arrays import TrainingArrays, training_split
 from ivlm_core.training.augment import Affine
 from ivlm_core.training.dense import IGNORE, DenseTargets
 from ivlm_core.training.run import Pictures, Precision, Schedule, StageRun, Trained
@@ -185,14 +184,8 @@ def train_regressor(config: RegressorTraining) -> Path:
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    dataset = SyntheticDataset(config.data, "train")
     vision = config.vision
-    if dataset.image_size != vision.image_size:
-        raise ValueError(
-            f"{config.data}: images of {dataset.image_size} pixels; the regressor reads "
-            f"{vision.image_size}, so generate with "
-            f"`ivlm synthesize --image-size {vision.image_size}`"
-        )
+    dataset = training_split(config.data, vision.image_size, "regressor")
     arrays = TrainingArrays.load(dataset)
     training, held = split_validation(len(arrays.images))
     training = shared_images(training, config.share, config.seed)

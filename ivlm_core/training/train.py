@@ -10,7 +10,6 @@ import torch
 
 from ivlm_core import __version__
 from ivlm_core.config import IvlmConfig
-from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.geometry.body import load_body
 from ivlm_core.model.build import build
 from ivlm_core.model.checkpoint import save_checkpoint
@@ -18,7 +17,7 @@ from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.presets import NANO
 from ivlm_core.model.prompts import PHOTO_TASK, TASKS
 from ivlm_core.pipeline import model_folder
-from ivlm_core.training.arrays import TrainingArrays
+from ivlm_core.training.arrays import TrainingArrays, training_split
 from ivlm_core.training.regions import body_regions
 from ivlm_core.training.run import Pictures, Precision, Schedule, StageRun, Trained
 from ivlm_core.training.stages import (
@@ -103,13 +102,7 @@ def train(config: TrainConfig) -> Path:
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
-    dataset = SyntheticDataset(config.data, "train")
-    if dataset.image_size != config.model.vision.image_size:
-        raise ValueError(
-            f"{config.data}: images of {dataset.image_size} pixels; the model reads "
-            f"{config.model.vision.image_size}, so generate with "
-            f"`ivlm synthesize --image-size {config.model.vision.image_size}`"
-        )
+    dataset = training_split(config.data, config.model.vision.image_size, "model")
     arrays = TrainingArrays.load(dataset)
     training, validation = split_validation(len(arrays.images))
     training = shared_images(training, config.share, config.seed)

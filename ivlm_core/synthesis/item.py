@@ -41,11 +41,14 @@ class Item:
         return self.instance.category
 
     def to_local(self, points: NDArray[np.floating]) -> Array:
-        """World points [N, 3] in the object's own frame, float32 if they are."""
-        kind: type[np.floating] = np.float32 if points.dtype == np.float32 else np.float64
-        place, turn = self.pose[:3, 3].astype(kind), self.pose[:3, :3].astype(kind)
-        local = (points - place) @ turn
-        return local if (self.scale == 1).all() else local / self.scale.astype(kind)
+        """World points [N, 3] in the object's own frame."""
+        return ((points - self.pose[:3, 3]) @ self.pose[:3, :3]) / self.scale
+
+    def _to_local(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
+        """The same in single precision, which distances are in anyway, in half the time."""
+        place, turn = self.pose[:3, 3].astype(np.float32), self.pose[:3, :3].astype(np.float32)
+        local = (points.astype(np.float32, copy=False) - place) @ turn
+        return local if (self.scale == 1).all() else local / self.scale.astype(np.float32)
 
     def to_world(self, points: NDArray[np.floating]) -> Array:
         """Points [N, 3] of the object's own frame in the world."""
@@ -53,12 +56,12 @@ class Item:
 
     def distance(self, points: NDArray[np.floating]) -> NDArray[np.float32]:
         """Signed distance of world points [N, 3], float32 [N] metres, negative inside."""
-        return self.instance.sdf(self.to_local(points)) * np.float32(self.scale.mean())
+        return self.instance.sdf(self._to_local(points)) * np.float32(self.scale.mean())
 
     def near(self, points: NDArray[np.floating], reach: float = 0.05) -> NDArray[np.intp]:
         """Indices of world points [N, 3] within `reach` of the object's bounding box."""
         low, high = self.instance.mesh.bounds
-        local = self.to_local(points)
+        local = self._to_local(points)
         reach = min(reach, FAR)
         inside = np.ones(len(local), bool)
         for k in range(3):

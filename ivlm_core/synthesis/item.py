@@ -48,9 +48,9 @@ class Item:
         """The same in single precision, which distances are in anyway, in half the time."""
         place, turn = self.pose[:3, 3].astype(np.float32), self.pose[:3, :3].astype(np.float32)
         local = (points.astype(np.float32, copy=False) - place) @ turn
-        if (self.scale == 1).all():
-            return local
-        return (local / self.scale).astype(np.float32)
+        if not (self.scale == 1).all():
+            local /= self.scale.astype(np.float32)
+        return np.asarray(local, np.float32)
 
     def to_world(self, points: NDArray[np.floating]) -> Array:
         """Points [N, 3] of the object's own frame in the world."""

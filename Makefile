@@ -44,7 +44,7 @@ demo: ws ## start node and replayed camera, print what they say; ARGS=--view kee
 
 test: lint ws ## check style and types, run all tests
 	@echo "==> tests"
-	@$(IN_ROS) $(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(IN_ROS) .ci/run_tests.sh $(BIN)/python $(PYTEST_ARGS)
 
 lint: env ## check style (ruff) and types (mypy)
 	@echo "==> style and types"

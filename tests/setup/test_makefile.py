@@ -36,6 +36,7 @@ def clone(tmp_path: Path, repository: Path) -> Path:
     for name, text in scripts.items():
         (tmp_path / ".ci" / name).write_text(f"#!/bin/bash\n{text}\n")
         (tmp_path / ".ci" / name).chmod(0o755)
+    shutil.copy(repository / ".ci" / "run_tests.sh", tmp_path / ".ci")
     (tmp_path / "python").write_text(PYTHON)
     (tmp_path / "python").chmod(0o755)
     for path in tmp_path.rglob("*"):
@@ -123,6 +124,31 @@ def test_tests_come_after_style_types_and_workspace(clone: Path) -> None:
         "build",
         "pytest",
     ]
+
+
+@pytest.mark.parametrize(("failing", "code"), [("", 0), ("tests/ros", 1), ("--ignore", 1)])
+def test_tests_over_dds_run_beside_the_others_and_either_fails_all(
+    tmp_path: Path, repository: Path, failing: str, code: int
+) -> None:
+    python = tmp_path / "python"
+    fails = f'case "$*" in *{failing}*) exit 1;; esac' if failing == "--ignore" else ""
+    if failing == "tests/ros":
+        fails = '[ "${@: -1}" != tests/ros ] || exit 1'
+    python.write_text(f'#!/bin/bash\necho "ran $*"; echo "$*" >> calls\n{fails}\nexit 0\n')
+    python.chmod(0o755)
+    script = repository / ".ci" / "run_tests.sh"
+    run = subprocess.run(
+        [script, python], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert run.returncode == code
+    ran = [line for line in run.stdout.splitlines() if line.startswith("ran")]
+    assert ran == [
+        "ran -m pytest tests --ignore=tests/ros",
+        "ran -m pytest -p no:cacheprovider tests/ros",
+    ]
+    (tmp_path / "calls").unlink()
+    subprocess.run([script, python, "tests/geometry", "-x"], cwd=tmp_path, timeout=60, check=False)
+    assert (tmp_path / "calls").read_text() == "-m pytest tests/geometry -x\n"
 
 
 def test_unformatted_code_fails_with_the_remedy(clone: Path) -> None:

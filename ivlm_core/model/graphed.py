@@ -118,6 +118,8 @@ class GraphedPasses:
             self.cache = FixedCache(
                 config.num_hidden_layers, config.num_key_value_heads, columns, size, like
             )
+        self.proven = False
+        """Whether an answer was compared with one decoded without recorded passes."""
         self._passes: dict[int, _Pass] = {}
         self._pool = torch.cuda.graph_pool_handle() if like.is_cuda else None
 
@@ -181,9 +183,9 @@ class GraphStore:
             self._recorded, self._weights = GraphedPasses(model, columns), weights
         return self._recorded
 
-    def refuse(self, error: RuntimeError) -> None:
-        """Decode without graphs from now on, because CUDA would not record one."""
-        LOG.warning("decoding without CUDA graphs, which is slower: %s", error)
+    def refuse(self, reason: str) -> None:
+        """Decode without graphs from now on, because recorded passes fail or cannot be trusted."""
+        LOG.warning("decoding without CUDA graphs, which is slower: %s", reason)
         self._recorded, self._device_type = None, "none"
 
 

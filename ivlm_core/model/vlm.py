@@ -12,7 +12,7 @@ from ivlm_core.config import LanguageConfig, LoraConfig, VisionConfig
 from ivlm_core.model.draft_tree import before_stop, decode
 from ivlm_core.model.drafts import Drafter, alternatives
 from ivlm_core.model.few_rows import use_few_rows
-from ivlm_core.model.graphed import ROWS, GraphStore
+from ivlm_core.model.graphed import ROWS, GraphedPasses, GraphStore
 from ivlm_core.model.resampler import QuestionResampler
 from ivlm_core.model.tokens import IGNORE_LABEL, IMAGE_PLACEHOLDER
 from ivlm_core.model.vision import VisionTower, freeze
@@ -212,29 +212,63 @@ class Vlm(nn.Module):
             stop_ids: tokens that end an answer; they are kept.
             drafters: one per prompt; None decodes one token a pass.
         """
+        asked = (image_tokens, prompts, max_new_tokens, stop_ids, drafters)
+        if self.graphs is not None and len(prompts) == 1:
+            known = self._embed(prompts[0], image_tokens[0])
+            recorded = self.graphs.passes(self.language.model, len(known) + max_new_tokens)
+            if recorded is not None:
+                return self._generate_recorded(self.graphs, recorded, known, *asked)
+        return self._generate(*asked)
+
+    def _generate_recorded(
+        self,
+        graphs: GraphStore,
+        recorded: GraphedPasses,
+        known: Tensor,
+        image_tokens: Tensor,
+        prompts: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        stop_ids: Sequence[int],
+        drafters: Sequence[Drafter] | None,
+    ) -> Generated:
+        """Decode one answer by recorded passes, the first one of them also without, to compare."""
+        asked = (image_tokens, prompts, max_new_tokens, stop_ids, drafters)
+        try:
+            found = decode(
+                recorded,
+                self.language.get_input_embeddings(),
+                self.language.lm_head,
+                known,
+                (lambda _: ()) if drafters is None else alternatives(drafters[0]),
+                most_new=max_new_tokens,
+                most_drafted=ROWS - 1,
+                stop_ids=stop_ids,
+            )
+        except RuntimeError as error:
+            graphs.refuse(str(error))
+            return self._generate(*asked)
+        result = Generated([[*prompts[0], *found.answer]], found.hidden[None], found.passes)
+        if recorded.proven:
+            return result
+        usual = self._generate(*asked)
+        recorded.proven = usual.ids == result.ids
+        if not recorded.proven:
+            graphs.refuse("their first answer was another than without them")
+        return usual
+
+    def _generate(
+        self,
+        image_tokens: Tensor,
+        prompts: Sequence[Sequence[int]],
+        max_new_tokens: int,
+        stop_ids: Sequence[int],
+        drafters: Sequence[Drafter] | None,
+    ) -> Generated:
         embed = self.language.get_input_embeddings()
         device = image_tokens.device
         fresh = [self._embed(p, tokens) for p, tokens in zip(prompts, image_tokens, strict=True)]
         answers: list[list[int]] = [[] for _ in prompts]
         done = [False] * len(answers)
-        if self.graphs is not None and len(prompts) == 1:
-            recorded = self.graphs.passes(self.language.model, len(fresh[0]) + max_new_tokens)
-            if recorded is not None:
-                try:
-                    found = decode(
-                        recorded,
-                        embed,
-                        self.language.lm_head,
-                        fresh[0],
-                        (lambda _: ()) if drafters is None else alternatives(drafters[0]),
-                        most_new=max_new_tokens,
-                        most_drafted=ROWS - 1,
-                        stop_ids=stop_ids,
-                    )
-                    ids = [*prompts[0], *found.answer]
-                    return Generated([ids], found.hidden[None], found.passes)
-                except RuntimeError as error:
-                    self.graphs.refuse(error)
         cache = DynamicCache()
         kept = torch.zeros(len(answers), 0, dtype=torch.bool)  # [batch, column of the cache]
         states: list[Tensor] = []

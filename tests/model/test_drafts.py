@@ -205,6 +205,28 @@ def test_every_order_of_known_details_is_among_the_guesses() -> None:
     assert both.guesses([1])[-1] == (4,)
 
 
+def test_recorded_passes_that_write_something_else_are_not_used(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    vlm = _wild()
+    vlm.graphs = GraphStore("cpu")
+    image, prompt = torch.randn(1, 3, TINY.language.hidden_size), [1, IMAGE_PLACEHOLDER, 4]
+    plain = _plain(vlm, image, prompt, 9, [])
+    read = GraphedPasses.read
+    monkeypatch.setattr(GraphedPasses, "read", lambda *a: -read(*a))
+    for _ in range(2):
+        _assert_equal(vlm.generate(image, [prompt], 9, []), [plain])
+    assert caplog.text.count("without CUDA graphs") == 1
+    assert vlm.graphs.passes(vlm.language.model, 40) is None
+
+    vlm.graphs = GraphStore("cpu")
+    monkeypatch.setattr(GraphedPasses, "read", read)
+    for proven in (False, True):
+        recorded = vlm.graphs.passes(vlm.language.model, 20)
+        assert recorded is not None and recorded.proven is proven
+        _assert_equal(vlm.generate(image, [prompt], 9, []), [plain])
+
+
 def test_columns_are_used_again_and_grow_with_the_sequence(wild: Vlm) -> None:
     store, model = GraphStore("cpu"), wild.language.model
     short = store.passes(model, 40)

@@ -173,10 +173,11 @@ class GraphStore:
 
         They need one CUDA device and plain weights; anything else decodes as usual.
         """
-        if not _plain(list(model.parameters()), self._device_type):
+        parameters = list(model.parameters())
+        if not _plain(parameters, self._device_type):
             return None
         columns = -(-(positions + 2 * ROWS) // _COLUMNS_STEP) * _COLUMNS_STEP
-        weights = [p.data_ptr() for p in model.parameters()]
+        weights = [p.data_ptr() for p in parameters]
         known = self._recorded
         if known is None or known.cache.columns < columns or weights != self._weights:
             self._recorded = None  # frees its memory first
@@ -191,7 +192,7 @@ class GraphStore:
 
 def _plain(parameters: Sequence[Tensor], device_type: str) -> bool:
     """Whether weights are floats on one such device: not quantised, not spread."""
-    devices = {p.device for p in parameters}
-    return {device.type for device in devices} == {device_type} and (
-        len(devices) == 1 and all(p.is_floating_point() for p in parameters)
+    device = parameters[0].device
+    return device.type == device_type and all(
+        p.device == device and p.is_floating_point() for p in parameters
     )

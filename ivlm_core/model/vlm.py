@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
 
 from ivlm_core.config import LanguageConfig, LoraConfig, VisionConfig
-from ivlm_core.model.draft_tree import before_stop, decode
+from ivlm_core.model.draft_tree import Guesses, before_stop, decode
 from ivlm_core.model.drafts import Drafter, alternatives
 from ivlm_core.model.few_rows import use_few_rows
 from ivlm_core.model.graphed import ROWS, GraphedPasses, GraphStore
@@ -213,48 +213,49 @@ class Vlm(nn.Module):
             drafters: one per prompt; None decodes one token a pass.
         """
         asked = (image_tokens, prompts, max_new_tokens, stop_ids, drafters)
-        if self.graphs is not None and len(prompts) == 1:
-            known = self._embed(prompts[0], image_tokens[0])
-            recorded = self.graphs.passes(self.language.model, len(known) + max_new_tokens)
-            if recorded is not None:
-                return self._generate_recorded(self.graphs, recorded, known, *asked)
-        return self._generate(*asked)
-
-    def _generate_recorded(
-        self,
-        graphs: GraphStore,
-        recorded: GraphedPasses,
-        known: Tensor,
-        image_tokens: Tensor,
-        prompts: Sequence[Sequence[int]],
-        max_new_tokens: int,
-        stop_ids: Sequence[int],
-        drafters: Sequence[Drafter] | None,
-    ) -> Generated:
-        """Decode one answer by recorded passes, the first one of them also without, to compare."""
-        asked = (image_tokens, prompts, max_new_tokens, stop_ids, drafters)
+        graphs, passes = self.graphs, None
+        if graphs is not None and len(prompts) == 1:
+            length = len(prompts[0]) - 1 + image_tokens.shape[1]  # the placeholder gives way
+            passes = graphs.passes(self.language.model, length + max_new_tokens)
+        if graphs is None or passes is None:
+            return self._generate(*asked)
+        guesses = (lambda _: ()) if drafters is None else alternatives(drafters[0])
         try:
-            found = decode(
-                recorded,
-                self.language.get_input_embeddings(),
-                self.language.lm_head,
-                known,
-                (lambda _: ()) if drafters is None else alternatives(drafters[0]),
-                most_new=max_new_tokens,
-                most_drafted=ROWS - 1,
-                stop_ids=stop_ids,
+            recorded = self._generate_recorded(
+                passes, image_tokens[0], prompts[0], max_new_tokens, stop_ids, guesses
             )
         except RuntimeError as error:
             graphs.refuse(str(error))
             return self._generate(*asked)
-        result = Generated([[*prompts[0], *found.answer]], found.hidden[None], found.passes)
-        if recorded.proven:
-            return result
-        usual = self._generate(*asked)
-        recorded.proven = usual.ids == result.ids
-        if not recorded.proven:
+        if passes.proven:
+            return recorded
+        usual = self._generate(*asked)  # the first time, to compare
+        passes.proven = usual.ids == recorded.ids
+        if not passes.proven:
             graphs.refuse("their first answer was another than without them")
         return usual
+
+    def _generate_recorded(
+        self,
+        passes: GraphedPasses,
+        image_tokens: Tensor,
+        prompt: Sequence[int],
+        max_new_tokens: int,
+        stop_ids: Sequence[int],
+        guesses: Guesses,
+    ) -> Generated:
+        """Decode one answer, image tokens `[image token, hidden]`, by recorded passes."""
+        found = decode(
+            passes,
+            self.language.get_input_embeddings(),
+            self.language.lm_head,
+            self._embed(prompt, image_tokens),
+            guesses,
+            most_new=max_new_tokens,
+            most_drafted=ROWS - 1,
+            stop_ids=stop_ids,
+        )
+        return Generated([[*prompt, *found.answer]], found.hidden[None], found.passes)
 
     def _generate(
         self,

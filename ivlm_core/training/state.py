@@ -88,7 +88,8 @@ def load_model(folder: Path, model: IvlmModel, processor: Processor) -> None:
     """
     known, known_processor = load_checkpoint(folder)
     weights = _of_this_size(known.state_dict(), model)
-    own, before, after = model.state_dict(), *(_vocabulary(p) for p in (known_processor, processor))
+    own = model.state_dict()
+    before, after = (p.tokenizer.get_vocab() for p in (known_processor, processor))
     rows = torch.tensor([(after[word], before[word]) for word in after.keys() & before.keys()])
     for name in _WORD_TABLES:
         table = own[name].clone()
@@ -99,10 +100,6 @@ def load_model(folder: Path, model: IvlmModel, processor: Processor) -> None:
         model.load_state_dict(weights)
     except RuntimeError as error:
         raise ValueError(f"{folder} is a model of other parts or sizes: {error}") from error
-
-
-def _vocabulary(processor: Processor) -> dict[str, int]:
-    return dict(processor.tokenizer.get_vocab())
 
 
 def _of_this_size(weights: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:

@@ -1,13 +1,10 @@
 """Topic `body`: the person's posed body, from any estimator of bodies; optional."""
 
-from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from rclpy.lifecycle import LifecycleNode
-from rclpy.subscription import Subscription
 from std_msgs.msg import Header
 
 from ivlm_core.geometry.body import find_model_file
@@ -15,12 +12,10 @@ from ivlm_core.geometry.smpl_family import SMPL_TOPOLOGIES, PosableSmpl
 from ivlm_core.messages.arrangement import PosedBody as Body
 from ivlm_msgs.msg import PosedBody
 from ivlm_ros import qos
-from ivlm_ros.matching import Remembered, nanoseconds
-from ivlm_ros.parameters import NodeParameters
+from ivlm_ros.matching import nanoseconds
+from ivlm_ros.placed_input import PlacedInput
 from ivlm_ros.statistics import Health
-from ivlm_ros.transforms import Transforms
 
-_REMEMBERED = 30
 _MOST_VERTICES = 200_000
 _FARTHEST_M = 1000.0
 _MOST_JOINTS = 60
@@ -45,42 +40,16 @@ class Parameters(NamedTuple):
         return Body(self.topology, model.posed(self.rotations, self.betas, self.translation))
 
 
-class Bodies:
-    """The subscription, and the body that belongs to an image.
+class Bodies(PlacedInput[Body | Parameters]):
+    """The bodies that came, and the one that belongs to an image."""
 
-    Args:
-        node: the node that subscribes.
-        settings: gives the present parameters.
-        transforms: tf.
-        changed: told in words what is wrong with a body.
-    """
-
-    def __init__(
-        self,
-        node: LifecycleNode,
-        settings: Callable[[], NodeParameters],
-        transforms: Transforms,
-        changed: Callable[[str], None],
-    ) -> None:
-        self._node, self._settings, self._changed = node, settings, changed
-        self._transforms = transforms
-        self._known: Remembered[Body | Parameters] = Remembered(_REMEMBERED)
-        self._subscription: Subscription | None = None
-        self._problem = ""
+    REMEMBERED = 30
 
     def start(self) -> None:
         """Subscribe."""
         self._subscription = self._node.create_subscription(
             PosedBody, "body", self._on_body, qos.LABEL
         )
-
-    def stop(self) -> None:
-        """Unsubscribe and forget."""
-        if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-        self._subscription = None
-        self._known.clear()
-        self._problem = ""
 
     def at(self, header: Header) -> Body | None:
         """Return the body nearest to an image in time, in its frame; None where none is near."""
@@ -113,9 +82,7 @@ class Bodies:
             body = read_body(message)
         except ValueError as error:
             self._problem = str(error)
-            text = f"body ignored: {error}"
-            self._node.get_logger().error(text, throttle_duration_sec=1.0)
-            self._changed(text)
+            self._refuse("body", error)
             return
         self._known.add(nanoseconds(message.header.stamp), message.header.frame_id, body)
 

@@ -1,47 +1,26 @@
 """Where objects are, if something knows that: a topic, tf or a parameter."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from geometry_msgs.msg import PoseStamped
-from rclpy.lifecycle import LifecycleNode
-from rclpy.subscription import Subscription
 from scipy.spatial.transform import Rotation
 from std_msgs.msg import Header
 
 from ivlm_core.messages.cdr import Pose
 from ivlm_core.messages.placement import camera_from_mesh
 from ivlm_ros import qos
-from ivlm_ros.matching import Remembered, nanoseconds
-from ivlm_ros.parameters import NodeParameters, object_frame
+from ivlm_ros.matching import nanoseconds
+from ivlm_ros.parameters import object_frame
+from ivlm_ros.placed_input import PlacedInput
 from ivlm_ros.statistics import Health
-from ivlm_ros.transforms import MISSING, Transforms
-
-_REMEMBERED = 200
+from ivlm_ros.transforms import MISSING
 
 
-class ObjectPoses:
-    """The poses that belong to an image.
+class ObjectPoses(PlacedInput[Pose]):
+    """The poses that came on `object_pose`, and those that belong to an image."""
 
-    Args:
-        node: the node that subscribes to `object_pose`.
-        settings: gives the present parameters.
-        transforms: tf.
-        changed: told in words what is wrong with a pose.
-    """
-
-    def __init__(
-        self,
-        node: LifecycleNode,
-        settings: Callable[[], NodeParameters],
-        transforms: Transforms,
-        changed: Callable[[str], None],
-    ) -> None:
-        self._node, self._settings, self._changed = node, settings, changed
-        self._transforms = transforms
-        self._known: Remembered[Pose] = Remembered(_REMEMBERED)
-        self._subscription: Subscription | None = None
-        self._problem = ""
+    REMEMBERED = 200
 
     def start(self) -> None:
         """Subscribe to what the parameters say."""
@@ -52,14 +31,6 @@ class ObjectPoses:
             )
         elif source == "tf":
             self._transforms.start()
-
-    def stop(self) -> None:
-        """Unsubscribe and forget."""
-        if self._subscription is not None:
-            self._node.destroy_subscription(self._subscription)
-        self._subscription = None
-        self._known.clear()
-        self._problem = ""
 
     @property
     def expected(self) -> bool:
@@ -129,9 +100,7 @@ class ObjectPoses:
         try:
             pose = _pose(numbers)
         except ValueError as error:
-            text = f"object_pose ignored: {error}"
-            self._node.get_logger().error(text, throttle_duration_sec=1.0)
-            self._changed(text)
+            self._refuse("object_pose", error)
             return
         self._known.add(nanoseconds(message.header.stamp), message.header.frame_id, pose)
 

@@ -8,7 +8,7 @@ from ivlm_core.synthesis.item import Item
 from ivlm_core.synthesis.limbs import LETTER, SIGN, bend_arm
 from ivlm_core.synthesis.objects.primitives import Array
 from ivlm_core.synthesis.person import Person, UnsuitableError
-from ivlm_core.synthesis.rotations import about, basis, frame, unit
+from ivlm_core.synthesis.rotations import about, basis, cross, frame, unit
 
 DEEPEST = 0.009
 """Deepest a hand may be in an object, metres."""
@@ -132,7 +132,7 @@ def _hang(item: Item, grip: str) -> None:
     now = item.pose[:3, 1]
     flat_now = now - axis * (axis @ now)
     flat_up = np.array([0, 1.0, 0]) - axis * axis[1]
-    angle = np.arctan2(axis @ np.cross(flat_now, flat_up), flat_now @ flat_up)
+    angle = np.arctan2(axis @ cross(flat_now, flat_up), flat_now @ flat_up)
     turn = frame(held[:3, 3], about(axis, float(angle))) @ frame(-held[:3, 3], np.eye(3))
     item.pose = turn @ item.pose
 

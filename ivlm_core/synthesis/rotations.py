@@ -3,20 +3,13 @@
 import numpy as np
 from numpy.typing import ArrayLike
 
-from ivlm_core.synthesis.objects.primitives import Array
+from ivlm_core.synthesis.objects.meshing import Array, cross
 
 
 def unit(vector: ArrayLike) -> Array:
     """Return a vector [3] scaled to length one."""
     vector = np.asarray(vector, float)
     return vector / max(float(np.sqrt(vector @ vector)), 1e-12)
-
-
-def cross(a: Array, b: Array) -> Array:
-    """Return the cross product of two vectors [3] (faster than numpy's for one pair)."""
-    return np.array(
-        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-    )
 
 
 def about(axis: ArrayLike, angle: float) -> Array:

@@ -15,12 +15,13 @@ Frames are 4x4 float64, rigid, from the frame to the object (columns: axes, orig
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivlm_core.geometry.mesh import Mesh
-from ivlm_core.synthesis.objects.meshing import Array, Solid
+from ivlm_core.synthesis.objects.meshing import Array, Solid, cross
 
 Colour = tuple[int, int, int]
 FAR = 0.10
@@ -124,12 +125,17 @@ class Placed:
 
     def distance(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return signed distances [N] for points given as columns float32 [3, N]."""
-        rotation = self.rotation.T.astype(np.float32)
-        if np.array_equal(rotation, np.eye(3, dtype=np.float32)):
-            x, y, z = points - self.origin.astype(np.float32)[:, None]
-        else:
-            x, y, z = rotation @ (points - self.origin.astype(np.float32)[:, None])
+        rotation, origin = self._to_solid
+        local = points - origin
+        x, y, z = local if rotation is None else rotation @ local
         return self.solid.distance(x, y, z)
+
+    @cached_property
+    def _to_solid(self) -> tuple[NDArray[np.float32] | None, NDArray[np.float32]]:
+        """Rotation [3, 3] into the solid's frame, None if aligned, and its origin [3, 1]."""
+        rotation = self.rotation.T.astype(np.float32)
+        aligned = np.array_equal(rotation, np.eye(3, dtype=np.float32))
+        return None if aligned else rotation, self.origin.astype(np.float32)[:, None]
 
 
 @dataclass(eq=False)
@@ -322,7 +328,7 @@ def make_frame(at: ArrayLike, y: ArrayLike, z: ArrayLike) -> Array:
     ahead = ahead - up * (up @ ahead)
     ahead = ahead / np.linalg.norm(ahead)
     frame = np.eye(4)
-    frame[:3, 0], frame[:3, 1], frame[:3, 2] = np.cross(up, ahead), up, ahead
+    frame[:3, 0], frame[:3, 1], frame[:3, 2] = cross(up, ahead), up, ahead
     frame[:3, 3] = np.asarray(at, float)
     return frame
 

@@ -6,7 +6,15 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ivlm_core.synthesis.objects.meshing import Array, Distance, Faces, grid_faces, split_line, weld
+from ivlm_core.synthesis.objects.meshing import (
+    Array,
+    Distance,
+    Faces,
+    cross,
+    grid_faces,
+    split_line,
+    weld,
+)
 
 
 @dataclass(frozen=True)
@@ -47,15 +55,18 @@ class Tube:
             ex, ey, ez = points[j] - points[i]
             wx, wy, wz = x - points[i, 0], y - points[i, 1], z - points[i, 2]
             length = max(float(ex * ex + ey * ey + ez * ez), 1e-12)
-            t = np.clip((wx * ex + wy * ey + wz * ez) / np.float32(length), 0.0, 1.0)
+            t = (wx * ex + wy * ey + wz * ez) / np.float32(length)
+            np.minimum(np.maximum(t, 0, out=t), 1, out=t)
             wx -= t * ex
             wy -= t * ey
             wz -= t * ez
-            squared = wx * wx + wy * wy + wz * wz
-            if even:
-                best = np.minimum(best, squared)
-            else:
-                best = np.minimum(best, np.sqrt(squared) - (radii[i] + t * (radii[j] - radii[i])))
+            squared = wx * wx
+            squared += wy * wy
+            squared += wz * wz
+            if not even:
+                np.sqrt(squared, out=squared)
+                squared -= radii[i] + t * (radii[j] - radii[i])
+            np.minimum(best, squared, out=best)
         return np.sqrt(best) - radii[0] if even else best
 
 
@@ -69,13 +80,13 @@ def _sweep(line: Array, radii: Array, sides: int, loop: bool, edge: float) -> tu
     unit_behind = behind / np.maximum(np.linalg.norm(behind, axis=1, keepdims=True), 1e-12)
     tangent = unit_ahead + unit_behind
     tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-12)
-    side = np.cross(tangent[0], np.eye(3)[np.argmin(np.abs(tangent[0]))])
+    side = cross(tangent[0], np.eye(3)[np.argmin(np.abs(tangent[0]))])
     angles = np.arange(sides) * 2 * np.pi / sides
     rings = np.empty((len(line), sides, 3))
     for k, direction in enumerate(tangent):
         side = side - direction * (side @ direction)
         side /= np.linalg.norm(side)
-        up = np.cross(direction, side)
+        up = cross(direction, side)
         circle = np.cos(angles)[:, None] * side + np.sin(angles)[:, None] * up
         rings[k] = line[k] + radii[k] * circle
     if loop:

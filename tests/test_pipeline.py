@@ -1,5 +1,6 @@
 """Image and label to scores on vertices, through every real part at tiny size."""
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from ivlm_core.geometry.mesh import Mesh
-from ivlm_core.model.checkpoint import CheckpointError
+from ivlm_core.model.checkpoint import CheckpointError, load_tokenizer
 from ivlm_core.model.vlm import Generated
 from ivlm_core.pipeline import Pipeline, Query
 
@@ -219,6 +220,21 @@ def test_model_folders(answering_model: Path, tmp_path: Path) -> None:
     (damaged / "config.json").write_text(other)
     with pytest.raises(CheckpointError, match="do not fit its config.json"):
         Pipeline.from_pretrained(damaged)
+
+
+def test_a_tokenizer_is_read_once_until_its_file_changes(
+    answering_model: Path, tmp_path: Path
+) -> None:
+    folder = tmp_path / "model"
+    shutil.copytree(answering_model, folder)
+    first = load_tokenizer(folder)
+    assert load_tokenizer(folder) is first
+    (folder / "tokenizer.json").write_text((folder / "tokenizer.json").read_text() + "\n")
+    again = load_tokenizer(folder)
+    assert again is not first and again.get_vocab() == first.get_vocab()
+    (folder / "tokenizer.json").unlink()
+    with pytest.raises(FileNotFoundError, match="incomplete"):
+        load_tokenizer(folder)
 
 
 def test_missing_device_is_refused(answering_model: Path) -> None:

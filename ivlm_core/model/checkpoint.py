@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -94,4 +95,18 @@ def load_tokenizer(folder: Path) -> Any:
         return load_official_tokenizer(folder)
     if not (folder / TOKENIZER_FILE).is_file():
         raise FileNotFoundError(f"model folder {folder} has no {TOKENIZER_FILE}; it is incomplete")
+    files = [file for file in sorted(folder.glob("*token*.json")) if file.is_file()]
+    written = [(file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files]
+    return _fast_tokenizer(folder.resolve(), tuple(written))
+
+
+@lru_cache(maxsize=4)
+def _fast_tokenizer(
+    folder: Path, written: tuple[tuple[str, int, int], ...]
+) -> PreTrainedTokenizerFast:
+    """Read our own files once, as long as they stay as they were `written`.
+
+    Every tokenizer leaves the words it has met in a store of the thread, which outlives it: 20 kB
+    for each time that a model is loaded and asked.
+    """
     return PreTrainedTokenizerFast.from_pretrained(folder)

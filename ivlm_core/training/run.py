@@ -218,6 +218,7 @@ class StageRun:
                 losses.add(self.progress.step, self._learn(part))
             self.progress.step += 1
             self.progress.seconds = self._agreed(resumed_at + time.perf_counter() - started)
+            bar.total = self._expected_steps
             bar.update()
             step = self.progress.step
             last = self._finished
@@ -239,6 +240,13 @@ class StageRun:
             tracker.finish()
         for parameter in self._frozen:
             parameter.requires_grad_(True)
+
+    @property
+    def _expected_steps(self) -> int:
+        """Steps until the schedule or the time ends, as fast as they have been."""
+        spent = self.schedule.time_spent(self.progress.seconds)
+        in_time = self.progress.step / spent if spent else math.inf
+        return math.ceil(min(in_time, self.schedule.steps))
 
     @property
     def _finished(self) -> bool:

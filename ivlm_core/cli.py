@@ -13,6 +13,7 @@ from typing import Any
 import tyro
 
 from ivlm_core import __version__
+from ivlm_core.collector import collect_rarely
 from ivlm_core.commands.console import OK, USAGE, UsageError, complain, say
 from ivlm_core.text_table import table
 
@@ -42,6 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 1 something failed (it was named), 2 wrong usage.
     """
+    collect_rarely()
     given = sys.argv[1:] if arguments is None else list(arguments)
     name = given[0] if given else ""
     if name in ("-h", "--help"):

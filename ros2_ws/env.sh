@@ -1,7 +1,7 @@
 # Environment for ROS 2 from the wheels in .venv, plus the workspace built in ros2_ws/install.
 #
 #   source ros2_ws/env.sh          (bash or zsh, from anywhere; after `make ws`)
-#   python -m ivlm_ros.node        then works, as does `import rclpy, ivlm_msgs, ivlm_ros`
+#   python -m ivlm_ros             then works, as does `import rclpy, ivlm_msgs, ivlm_ros`
 #
 # `ivlm_ros` is imported from its source folder, so an edit needs no new build; messages, launch files
 # and RViz files come from ros2_ws/install (`make ws` renews them).

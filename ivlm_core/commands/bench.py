@@ -242,6 +242,23 @@ class BenchChurn:
         return _run_ros("churn", "bench_churn", [*options, *(["--json"] if self.json else [])])
 
 
+@dataclass(frozen=True)
+class BenchStart:
+    """Start the ROS node's process again and again: seconds until it is active."""
+
+    runs: int = 5
+    """Times."""
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")] = "nano"
+    """'nano' (shipped) or a model folder."""
+    json: bool = False
+    """Print the report as JSON, as the last line."""
+
+    def run(self) -> int:
+        """Run the benchmark; return its exit code."""
+        options = ["--model", self.model, "--runs", str(self.runs)]
+        return _run_ros("start", "bench_start", [*options, *(["--json"] if self.json else [])])
+
+
 def _run_ros(name: str, module: str, arguments: list[str]) -> int:
     """Run a benchmark of the ROS package in its own process; return its exit code."""
     import importlib.util
@@ -264,7 +281,7 @@ class Bench:
     """Measure speed: `predict` the pipeline, `query` beside the plain way, `node` the ROS node.
 
     `markers` compares the node's packed messages with message objects; `soak` runs it for long,
-    `churn` takes it up and down.
+    `churn` takes it up and down, `start` times its start.
     """
 
     what: (
@@ -274,6 +291,7 @@ class Bench:
         | Annotated[BenchMarkers, tyro.conf.subcommand("markers")]
         | Annotated[BenchSoak, tyro.conf.subcommand("soak")]
         | Annotated[BenchChurn, tyro.conf.subcommand("churn")]
+        | Annotated[BenchStart, tyro.conf.subcommand("start")]
     )
 
     def run(self) -> int:

@@ -184,7 +184,7 @@ def node_process(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> 
     """The real node, active, in its own process."""
     pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
     process = Process(
-        "ivlm_ros.node",
+        "ivlm_ros",
         "autostart:=true",
         f"model:={tiny_model}",
         "device:=cpu",

@@ -131,7 +131,17 @@ def test_churn_takes_a_node_up_and_down(tiny_model: Path) -> None:
     report = json.loads(done.stdout.splitlines()[-1])
     assert report["rounds"] == 4 and report["memory_mb"]["highest"] > 0
     missing = run("ivlm_ros.bench_churn", "--model", "/missing/model")
-    assert missing.returncode == 1 and "trigger_configure failed" in missing.stderr
+    assert missing.returncode == 1 and "configure failed" in missing.stderr
+
+
+def test_the_start_of_a_node_is_timed(tiny_model: Path) -> None:
+    done = run("ivlm_ros.bench_start", "--model", str(tiny_model), "--runs", "2", "--json")
+    assert done.returncode == 0, done.stderr
+    report = json.loads(done.stdout.splitlines()[-1])
+    first, second = report["seconds_to_active"]
+    assert min(first, second) > 0.1 and report["median_s"] == pytest.approx((first + second) / 2)
+    missing = run("ivlm_ros.bench_start", "--model", "/missing/model", "--runs", "1")
+    assert missing.returncode == 1 and "/missing/model" in missing.stderr
 
 
 def test_the_slope_of_memory_is_that_of_the_time_after_warming_up() -> None:

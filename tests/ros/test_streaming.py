@@ -460,7 +460,7 @@ def test_replay_holds_an_image_until_told(
 
 
 def test_failed_autostart_ends_the_process(start: Callable[..., Any]) -> None:
-    missing = start("ivlm_ros.node", "autostart:=true", "model:=/missing/model")
+    missing = start("ivlm_ros", "autostart:=true", "model:=/missing/model")
     assert missing.wait() == 1
     assert "cannot configure" in missing.output and "/missing/model" in missing.output
 

@@ -48,7 +48,7 @@ setup(
     license="Apache-2.0",
     entry_points={
         "console_scripts": [
-            "ivlm_node = ivlm_ros.node:main",
+            "ivlm_node = ivlm_ros.__main__:main",
             "image_replay = ivlm_ros.image_replay:main",
         ],
     },

@@ -131,7 +131,7 @@ def main(args: list[str] | None = None) -> int:
             "label": options.label,
             "device": options.device,
         }
-        process = NodeProcess("ivlm_ros.node", parameters, Path(folder) / "node.log")
+        process = NodeProcess("ivlm_ros", parameters, Path(folder) / "node.log")
         rclpy.init()
         try:
             with running([process]):

@@ -1,4 +1,4 @@
-"""`ivlm bench churn`: a node taken up and down, again and again; does memory grow?"""
+"""`ivlm bench churn`: a node taken up, asked and taken down, again and again; does memory grow?"""
 
 import gc
 import os
@@ -12,17 +12,25 @@ import rclpy
 import tyro
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import TransitionCallbackReturn
+from rclpy.node import Node
 from rclpy.parameter import Parameter
+from sensor_msgs.msg import Image
 from tqdm import tqdm
 
 from ivlm_core.commands.console import complain, emit, say
+from ivlm_core.messages.images import fill_image
+from ivlm_msgs.msg import ContactMesh
+from ivlm_ros import qos
 from ivlm_ros.node import IvlmNode
-from ivlm_ros.processes import memory_mb, stay_on_this_machine
+from ivlm_ros.processes import few_arenas, memory_mb, stay_on_this_machine
+
+_ANSWER_TIMEOUT_S = 60.0
+_AGAIN_S = 0.2
 
 
 @dataclass(frozen=True)
 class Options:
-    """Take a node up and down."""
+    """Take a node up, send it an image, wait for the answer, take it down."""
 
     rounds: int = 500
     """Times."""
@@ -41,29 +49,65 @@ class Options:
             raise ValueError("--rounds must be greater than --warm-up-rounds by two or more")
 
 
+class _Camera:
+    """Sends one picture until it is answered."""
+
+    def __init__(self, executor: SingleThreadedExecutor) -> None:
+        self._executor, self._answers = executor, 0
+        node = Node("ivlm_bench")
+        executor.add_node(node)
+        self._publisher = node.create_publisher(Image, "image", qos.RESULT)
+        node.create_subscription(
+            ContactMesh, "/ivlm_node/human_contact", self._count, qos.RESULT, raw=True
+        )
+        self._message = fill_image(Image(), np.full((480, 640, 3), 127, np.uint8), "rgb8")
+        self._message.header.frame_id = "camera_optical_frame"
+        self._clock = node.get_clock()
+
+    def _count(self, _: bytes) -> None:
+        self._answers += 1
+
+    def ask(self) -> None:
+        """Return when the node has answered.
+
+        Raises:
+            RuntimeError: it did not.
+        """
+        self._answers, end = 0, time.monotonic() + _ANSWER_TIMEOUT_S
+        while not self._answers:
+            if time.monotonic() > end:
+                raise RuntimeError(f"no answer after {_ANSWER_TIMEOUT_S:.0f} s")
+            # Each side finds the other in its own time, so the first images may be lost.
+            self._message.header.stamp = self._clock.now().to_msg()
+            self._publisher.publish(self._message)
+            self._executor.spin_once(timeout_sec=_AGAIN_S)
+
+
 def churn(options: Options) -> dict[str, Any]:
     """Return the report.
 
     Raises:
-        RuntimeError: a transition failed.
+        RuntimeError: a transition failed, or an image was not answered.
     """
     values = {"model": options.model, "device": options.device, "label": "bottle"}
     node = IvlmNode(parameter_overrides=[Parameter(k, value=v) for k, v in values.items()])
     executor = SingleThreadedExecutor()
     executor.add_node(node)
-    steps = (
-        node.trigger_configure,
-        node.trigger_activate,
-        node.trigger_deactivate,
-        node.trigger_cleanup,
-    )
+    camera = _Camera(executor)
+
+    def step(name: str) -> None:
+        if getattr(node, f"trigger_{name}")() != TransitionCallbackReturn.SUCCESS:
+            raise RuntimeError(f"{name} failed")
+        executor.spin_once(timeout_sec=0.0)
+
     memory, seconds = [], []
-    for number in tqdm(range(options.rounds), unit="round"):
+    for _ in tqdm(range(options.rounds), unit="round"):
         start = time.perf_counter()
-        for step in steps:
-            if step() != TransitionCallbackReturn.SUCCESS:
-                raise RuntimeError(f"round {number}: {step.__name__} failed")
-            executor.spin_once(timeout_sec=0.0)
+        step("configure")
+        step("activate")
+        camera.ask()
+        step("deactivate")
+        step("cleanup")
         seconds.append(time.perf_counter() - start)
         gc.collect()
         memory.append(memory_mb(os.getpid()))
@@ -87,6 +131,7 @@ def churn(options: Options) -> dict[str, Any]:
 def main(args: list[str] | None = None) -> int:
     """Run the benchmark; returns 1 when a transition fails."""
     options = tyro.cli(Options, prog="python -m ivlm_ros.bench_churn", args=args)
+    few_arenas()
     stay_on_this_machine()
     rclpy.init()
     try:

@@ -134,7 +134,7 @@ def main(args: list[str] | None = None) -> int:
             "label": options.labels[0],
             "device": options.device,
         }
-        process = NodeProcess("ivlm_ros.node", parameters, Path(folder) / "node.log")
+        process = NodeProcess("ivlm_ros", parameters, Path(folder) / "node.log")
         rclpy.init()
         try:
             with running([process]):

@@ -292,7 +292,7 @@ def run(options: Options) -> None:
     folder = prepare_pictures(options)
     say("starting the node and the camera ...")
     node = NodeProcess(
-        "ivlm_ros.node",
+        "ivlm_ros",
         {"autostart": True, "model": options.model, "device": options.device},
         options.out / "node.log",
     )

@@ -14,25 +14,19 @@ label, `~/clear` forgets, `~/reload` loads the model again. Action `~/estimate` 
 """
 
 import os
-import signal
 import threading
 import time
 from pathlib import Path
 from typing import Any
 
-import rclpy
-import rclpy.logging
 from builtin_interfaces.msg import Time as TimeMessage
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from lifecycle_msgs.msg import State
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.action.server import ServerGoalHandle
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
-from rclpy.executors import SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
-from rclpy.signals import SignalHandlerOptions
 
 from ivlm_core.detections import regions
 from ivlm_core.estimator import Estimator
@@ -55,7 +49,7 @@ from ivlm_ros.parameters import NodeParameters
 from ivlm_ros.places import Places, check_installed
 from ivlm_ros.processes import free_memory, memory_mb
 from ivlm_ros.services import Services
-from ivlm_ros.spinning import Fatal, spin
+from ivlm_ros.spinning import Fatal
 from ivlm_ros.statistics import Health, NodeStatistics
 from ivlm_ros.status import StatusTopic
 
@@ -466,46 +460,3 @@ def _memory(pipeline: Pipeline | None) -> dict[str, str]:
         values["GPU memory MB"] = f"{torch.cuda.memory_allocated(pipeline.device) / 1e6:.0f}"
         values["GPU memory free MB"] = f"{free / 1e6:.0f} of {total / 1e6:.0f}"
     return values
-
-
-def main(args: list[str] | None = None) -> int:
-    """Run the node until SIGINT or SIGTERM.
-
-    Returns 1 when autostart fails, 2 when a parameter cannot be accepted.
-    """
-    # Signals are waited for here instead of interrupting rclpy, so that the node can still clear
-    # its markers. They are blocked before any thread starts, because threads inherit that.
-    signals = {signal.SIGINT, signal.SIGTERM}
-    signal.pthread_sigmask(signal.SIG_BLOCK, signals)
-    rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
-    try:
-        node = IvlmNode()
-    except (InvalidParameterValueException, InvalidParameterTypeException) as error:
-        rclpy.logging.get_logger("ivlm_node").fatal(str(error))
-        rclpy.try_shutdown()
-        return 2
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    failed = threading.Event()
-
-    def run() -> None:
-        try:
-            spin(executor, node.report_callback)
-        except Fatal as error:
-            node.get_logger().fatal(f"stopped: {error}")
-            failed.set()
-            signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)
-
-    thread = threading.Thread(target=run, name="executor", daemon=True)
-    thread.start()
-    signal.sigwait(signals)
-    executor.shutdown(timeout_sec=0.0)
-    thread.join(_THREAD_TIMEOUT_S)
-    node.shut_down()
-    node.destroy_node()
-    rclpy.try_shutdown()
-    return int(failed.is_set())
-
-
-if __name__ == "__main__":
-    raise SystemExit(main())

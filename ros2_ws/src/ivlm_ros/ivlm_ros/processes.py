@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _STOP_TIMEOUT_S = 20.0
+_M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def stay_on_this_machine() -> None:
@@ -25,7 +26,7 @@ class NodeProcess:
     """A running module.
 
     Args:
-        module: for instance "ivlm_ros.node".
+        module: for instance "ivlm_ros".
         parameters: ROS parameters; strings, bools, numbers and lists of them.
         log: file that takes what it prints.
     """
@@ -91,6 +92,17 @@ def _yaml(value: str | bool | float) -> str:
         escaped = value.replace("'", "''")
         return f"'{escaped}'"
     return repr(value)
+
+
+def few_arenas() -> None:
+    """Let threads share the heap's arenas, before the first of them starts.
+
+    By default glibc gives new threads arenas of their own, and keeps what is left in those of
+    threads that are gone: 0.2 MB for each time that the inference thread and its helpers start.
+    """
+    tune = getattr(ctypes.CDLL(None), "mallopt", None)
+    if tune is not None:
+        tune(_M_ARENA_MAX, 2)
 
 
 def free_memory() -> None:

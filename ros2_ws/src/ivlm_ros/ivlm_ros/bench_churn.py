@@ -73,13 +73,16 @@ class _Camera:
         Raises:
             RuntimeError: it did not.
         """
-        self._answers, end = 0, time.monotonic() + _ANSWER_TIMEOUT_S
+        self._answers, begin, sent = 0, time.monotonic(), 0
         while not self._answers:
-            if time.monotonic() > end:
+            waited = time.monotonic() - begin
+            if waited > _ANSWER_TIMEOUT_S:
                 raise RuntimeError(f"no answer after {_ANSWER_TIMEOUT_S:.0f} s")
-            # Each side finds the other in its own time, so the first images may be lost.
-            self._message.header.stamp = self._clock.now().to_msg()
-            self._publisher.publish(self._message)
+            if waited >= sent * _AGAIN_S:
+                # Each side finds the other in its own time, so the first images may be lost.
+                self._message.header.stamp = self._clock.now().to_msg()
+                self._publisher.publish(self._message)
+                sent += 1
             self._executor.spin_once(timeout_sec=_AGAIN_S)
 
 
@@ -123,6 +126,7 @@ def churn(options: Options) -> dict[str, Any]:
             "after_warm_up": float(warm[0]),
             "at_end": float(warm[-1]),
             "highest": float(warm.max()),
+            "course": warm[np.linspace(0, len(warm) - 1, min(11, len(warm))).astype(int)].tolist(),
         },
         "slope_kb_per_round": round(1024 * slope, 1),
     }

@@ -170,7 +170,7 @@ class StageRun:
             groups,
             betas=(0.9, 0.95),
             weight_decay=schedule.weight_decay,
-            fused=self.accelerator.device.type == "cuda",
+            fused=self.accelerator.device.type in ("cuda", "cpu"),
         )
         self.progress = Progress()
         # A function's state is not saved, a method's would be.

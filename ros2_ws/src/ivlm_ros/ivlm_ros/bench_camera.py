@@ -23,6 +23,7 @@ LAST = "markers"
 _START_TIMEOUT_S = 120.0
 _RESULT_TIMEOUT_S = 30.0
 _WARM_UP_IMAGES = 5
+_AGAIN_S = 1.0
 
 
 class Camera:
@@ -77,15 +78,24 @@ class Camera:
     def wait_for_node(self) -> None:
         """Wait until the node listens and has answered."""
         self._until(self._images.get_subscription_count, _START_TIMEOUT_S, "the node to start")
-        # Each side finds the other in its own time, so the first images may be lost.
-        self._until(self._answered_one_more, _RESULT_TIMEOUT_S, "a first result")
-        for _ in range(_WARM_UP_IMAGES):
-            self.one_image()
+        for _ in range(1 + _WARM_UP_IMAGES):
+            self._answered_image()
 
-    def _answered_one_more(self) -> bool:
-        if not self._published[LAST]:
-            self._send()
-        return bool(self._published[LAST])
+    def _answered_image(self) -> None:
+        """Send an image until it is answered.
+
+        Each side finds the other in its own time, and the node subscribes anew when it has seen
+        that the camera is reliable, so the first images may be lost.
+        """
+        sent: list[int] = []
+        begin = time.monotonic()
+
+        def answered() -> bool:
+            if time.monotonic() >= begin + len(sent) * _AGAIN_S:
+                sent.append(self._send())
+            return any(stamp in self._published[LAST] for stamp in sent)
+
+        self._until(answered, _RESULT_TIMEOUT_S, "a first result")
 
     def one_image(self) -> int:
         """Send an image, wait until the last output about it was published; return its stamp."""

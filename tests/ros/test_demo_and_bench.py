@@ -131,7 +131,7 @@ def test_churn_takes_a_node_up_and_down(tiny_model: Path) -> None:
     report = json.loads(done.stdout.splitlines()[-1])
     assert report["rounds"] == 4 and report["memory_mb"]["highest"] > 0
     missing = run("ivlm_ros.bench_churn", "--model", "/missing/model")
-    assert missing.returncode == 1 and "configure failed" in missing.stderr
+    assert missing.returncode == 1 and "trigger_configure failed" in missing.stderr
 
 
 def test_the_start_of_a_node_is_timed(tiny_model: Path) -> None:

@@ -6,8 +6,6 @@ import threading
 from ivlm_core.collector import collect_rarely
 from ivlm_ros.processes import few_arenas
 
-_THREAD_TIMEOUT_S = 30.0
-
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until SIGINT or SIGTERM.
@@ -26,7 +24,7 @@ def main(args: list[str] | None = None) -> int:
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
-    from ivlm_ros.node import IvlmNode
+    from ivlm_ros.node import THREAD_TIMEOUT_S, IvlmNode
     from ivlm_ros.spinning import Fatal, spin
 
     rclpy.init(args=args, signal_handler_options=SignalHandlerOptions.NO)
@@ -52,7 +50,7 @@ def main(args: list[str] | None = None) -> int:
     thread.start()
     signal.sigwait(signals)
     executor.shutdown(timeout_sec=0.0)
-    thread.join(_THREAD_TIMEOUT_S)
+    thread.join(THREAD_TIMEOUT_S)
     node.shut_down()
     node.destroy_node()
     rclpy.try_shutdown()

@@ -4,6 +4,7 @@ import gc
 import os
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -98,19 +99,18 @@ def churn(options: Options) -> dict[str, Any]:
     executor.add_node(node)
     camera = _Camera(executor)
 
-    def step(name: str) -> None:
-        if getattr(node, f"trigger_{name}")() != TransitionCallbackReturn.SUCCESS:
-            raise RuntimeError(f"{name} failed")
-        executor.spin_once(timeout_sec=0.0)
+    def take(number: int, *steps: Callable[[], TransitionCallbackReturn]) -> None:
+        for step in steps:
+            if step() != TransitionCallbackReturn.SUCCESS:
+                raise RuntimeError(f"round {number}: {step.__name__} failed")
+            executor.spin_once(timeout_sec=0.0)
 
     memory, seconds = [], []
-    for _ in tqdm(range(options.rounds), unit="round"):
+    for number in tqdm(range(options.rounds), unit="round"):
         start = time.perf_counter()
-        step("configure")
-        step("activate")
+        take(number, node.trigger_configure, node.trigger_activate)
         camera.ask()
-        step("deactivate")
-        step("cleanup")
+        take(number, node.trigger_deactivate, node.trigger_cleanup)
         seconds.append(time.perf_counter() - start)
         gc.collect()
         memory.append(memory_mb(os.getpid()))

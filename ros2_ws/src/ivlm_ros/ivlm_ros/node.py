@@ -57,7 +57,8 @@ _SUCCESS = TransitionCallbackReturn.SUCCESS
 _FAILURE = TransitionCallbackReturn.FAILURE
 
 _CANNOT_LOAD = (ValueError, OSError, ImportError, MemoryError)
-_THREAD_TIMEOUT_S = 30.0
+THREAD_TIMEOUT_S = 30.0
+"""How long a thread may take to end."""
 
 Work = Frame | ServerGoalHandle
 """What the inference thread does: an image of the stream, or a goal of the action."""
@@ -222,8 +223,8 @@ class IvlmNode(LifecycleNode):
 
     def _release(self) -> None:
         self._stop_worker()
-        if self._loader is not None and not self._loader.stop(_THREAD_TIMEOUT_S):
-            self.get_logger().error(f"a model still loads after {_THREAD_TIMEOUT_S:.0f} s")
+        if self._loader is not None and not self._loader.stop(THREAD_TIMEOUT_S):
+            self.get_logger().error(f"a model still loads after {THREAD_TIMEOUT_S:.0f} s")
         self._loader = None
         for part in (self._outputs, self._offered, self._action):
             if part is not None:
@@ -241,8 +242,8 @@ class IvlmNode(LifecycleNode):
         self._worker = InferenceThread(self._slot, self._process, self._report_failure)
 
     def _stop_worker(self) -> None:
-        if self._worker is not None and not self._worker.stop(_THREAD_TIMEOUT_S):
-            self.get_logger().error(f"an image is in work after {_THREAD_TIMEOUT_S:.0f} s")
+        if self._worker is not None and not self._worker.stop(THREAD_TIMEOUT_S):
+            self.get_logger().error(f"an image is in work after {THREAD_TIMEOUT_S:.0f} s")
         self._worker = None
 
     def _cannot(self, what: str, error: Exception) -> None:

@@ -19,7 +19,7 @@ import tyro
 
 from ivlm_core.commands.console import complain, emit, say
 from ivlm_core.text_table import table
-from ivlm_ros.bench_camera import Camera
+from ivlm_ros.bench_camera import OVERLAY, Camera
 from ivlm_ros.processes import (
     NodeProcess,
     cpu_seconds,
@@ -27,8 +27,6 @@ from ivlm_ros.processes import (
     running,
     stay_on_this_machine,
 )
-
-_WARM_UP_IMAGES = 5
 
 
 @dataclass(frozen=True)
@@ -77,11 +75,9 @@ def measure(options: Options, process: NodeProcess) -> dict[str, Any]:
     if options.camera_seconds > 0:
         report["camera_ms"] = _streamed(options, process, camera)
     camera.show_overlay()
-    for _ in range(_WARM_UP_IMAGES):
-        camera.one_image()
-    overlay = [camera.one_image() for _ in range(max(1, options.images // 3))]
+    overlay = [camera.one_image(OVERLAY) for _ in range(max(1, options.images // 3))]
     report["one_at_a_time_with_overlay_ms"] = _summary(camera.latencies(overlay))
-    report["outputs_ms"]["overlay"] = _summary(camera.latencies(overlay, "overlay"))
+    report["outputs_ms"][OVERLAY] = _summary(camera.latencies(overlay, OVERLAY))
     return {**report, "stages": camera.stages(), "node_memory_mb": memory_mb(process.pid)}
 
 

@@ -20,6 +20,9 @@ from ivlm_ros.processes import NodeProcess
 LAST = "markers"
 """The output that is published last about an image."""
 
+OVERLAY = "overlay"
+"""The output that is made only while someone listens."""
+
 _START_TIMEOUT_S = 120.0
 _RESULT_TIMEOUT_S = 30.0
 _WARM_UP_IMAGES = 5
@@ -67,8 +70,9 @@ class Camera:
         self.node.create_subscription(kind, f"/ivlm_node/{topic}", callback, qos.RESULT, raw=True)
 
     def show_overlay(self) -> None:
-        """Subscribe to the overlay, which is made on demand only."""
-        self._listen(Image, "overlay")
+        """Subscribe to the overlay, which is made on demand only, and wait for the first ones."""
+        self._listen(Image, OVERLAY)
+        self._warm_up(OVERLAY)
 
     @property
     def outputs(self) -> list[str]:
@@ -78,14 +82,17 @@ class Camera:
     def wait_for_node(self) -> None:
         """Wait until the node listens and has answered."""
         self._until(self._images.get_subscription_count, _START_TIMEOUT_S, "the node to start")
-        for _ in range(1 + _WARM_UP_IMAGES):
-            self._answered_image()
+        self._warm_up(LAST)
 
-    def _answered_image(self) -> None:
-        """Send an image until it is answered.
+    def _warm_up(self, topic: str) -> None:
+        for _ in range(1 + _WARM_UP_IMAGES):
+            self._answered_image(topic)
+
+    def _answered_image(self, topic: str) -> None:
+        """Send an image until an output about it arrives.
 
         Each side finds the other in its own time, and the node subscribes anew when it has seen
-        that the camera is reliable, so the first images may be lost.
+        that the camera is reliable, so the first images or outputs may be lost.
         """
         sent: list[int] = []
         begin = time.monotonic()
@@ -93,14 +100,19 @@ class Camera:
         def answered() -> bool:
             if time.monotonic() >= begin + len(sent) * _AGAIN_S:
                 sent.append(self._send())
-            return any(stamp in self._published[LAST] for stamp in sent)
+            return any(stamp in self._published[topic] for stamp in sent)
 
-        self._until(answered, _RESULT_TIMEOUT_S, "a first result")
+        self._until(answered, _RESULT_TIMEOUT_S, f"a first message of '{topic}'")
 
-    def one_image(self) -> int:
-        """Send an image, wait until the last output about it was published; return its stamp."""
+    def one_image(self, *topics: str) -> int:
+        """Send an image, wait for the last output about it and `topics`; return its stamp."""
         stamp = self._send()
-        self._until(lambda: stamp in self._published[LAST], _RESULT_TIMEOUT_S, "a result")
+        for topic in (LAST, *topics):
+            self._until(
+                lambda topic=topic: stamp in self._published[topic],
+                _RESULT_TIMEOUT_S,
+                f"'{topic}' about an image",
+            )
         return stamp
 
     def stream(self, rate_hz: float, seconds: float) -> list[int]:

@@ -13,8 +13,9 @@ from ivlm_core.synthesis.config import SynthesisConfig
 class Synthesize:
     """Generate images of people using objects, with contact labels from geometry.
 
-    An unfinished folder is continued; the same options give the same data. `sheet.png` in it shows
-    some pictures with their labels.
+    An unfinished folder is continued; the same options give the same data, and more images go on
+    from those that are there, where these fill their shards. `sheet.png` in it shows some pictures
+    with their labels.
     Exit code: 0 done, 1 a package is missing, 2 wrong usage.
     """
 

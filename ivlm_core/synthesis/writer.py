@@ -50,7 +50,7 @@ class _Job:
 
 
 def generate(config: SynthesisConfig, progress: bool = True) -> dict[str, Any]:
-    """Generate a data set; continues an unfinished one.
+    """Generate a data set; continues an unfinished one, and lets one of whole shards grow.
 
     Args:
         config: what to generate.
@@ -136,15 +136,24 @@ def _check_folder(out: Path, info: dict[str, Any]) -> None:
     if not there:
         return
     info["images_per_s"] = there.get("images_per_s")
-    mine = (info["config"], info["generator_version"], info["format"])
-    if (there.get("config"), there.get("generator_version"), there.get("format")) != mine:
-        changed = sorted(
-            key for key in info["config"] if there.get("config", {}).get(key) != info["config"][key]
-        )
+    wanted, has = info["config"], there.get("config", {})
+    changed = sorted(
+        key for key in wanted if has.get(key) != wanted[key] and not _grown(key, there, wanted)
+    )
+    versions = ("generator_version", "format")
+    if changed or any(there.get(key) != info[key] for key in versions):
         raise ValueError(
             f"'{out}' holds a data set of another configuration (differs in "
             f"{', '.join(changed) or 'version'}); choose another folder or delete it"
         )
+
+
+def _grown(key: str, there: dict[str, Any], wanted: dict[str, Any]) -> bool:
+    """Whether more images of a split are wanted than the whole shards that are there."""
+    if key not in SPLITS:
+        return False
+    images = there["config"].get(key, 0)
+    return images < wanted[key] and images % wanted["images_per_shard"] == 0
 
 
 def _done(stem: Path) -> bool:

@@ -361,6 +361,22 @@ def test_same_data_with_two_processes_and_after_an_interruption(
             assert all(np.array_equal(a[key], b[key]) for key in a)
 
 
+def test_a_data_set_grows_by_whole_shards(folder: Path, tmp_path: Path) -> None:
+    config = SynthesisConfig(out=tmp_path, **{**SMALL, "train": 3, "test": 2})
+    generate(config, progress=False)
+    first = (tmp_path / "train" / "shard-00000.safetensors").stat().st_mtime_ns
+    with pytest.raises(ValueError, match="differs in test;"):  # its shard of 3 holds 2
+        generate(replace(config, train=6, test=4), progress=False)
+    generate(replace(config, train=6), progress=False)
+    assert (tmp_path / "train" / "shard-00000.safetensors").stat().st_mtime_ns == first
+    for name in ("shard-00000.jsonl", "shard-00001.jsonl"):
+        grown, at_once = (root / "train" / name for root in (tmp_path, folder))
+        assert grown.read_text() == at_once.read_text()
+    assert len(SyntheticDataset(tmp_path, "train")) == 6
+    with pytest.raises(ValueError, match="differs in train;"):
+        generate(config, progress=False)
+
+
 def test_another_configuration_in_the_same_folder_is_refused(folder: Path) -> None:
     with pytest.raises(ValueError, match="differs in seed.*another folder"):
         generate(SynthesisConfig(out=folder, **{**SMALL, "seed": 6}), progress=False)

@@ -38,9 +38,10 @@ class VisionConfig:
     heads: int = 16
     select_layer: int = -2
     """Which entry of the hidden states is read (-2: the layer before the last)."""
-    stem: Literal["patch", "conv"] = "patch"
+    stem: Literal["patch", "conv", "efficientnet"] = "patch"
     """`patch`: CLIP's single convolution. `conv`: residual convolutions down to one vector a patch
-    (early convolutions make small towers learn faster, Xiao et al. 2021)."""
+    (early convolutions make small towers learn faster, Xiao et al. 2021). `efficientnet`: the first
+    layers of EfficientNet-Lite0, which ImageNet taught (`model.efficientnet`)."""
     stem_width: int = 32
     """Channels of the first stage of the `conv` stem; they double at each of its stages."""
     fit: Literal["crop", "pad"] = "crop"
@@ -57,8 +58,13 @@ class VisionConfig:
             f"vision.hidden_size ({self.hidden_size}) must be divisible by heads ({self.heads})",
         )
         _require(
-            self.stem == "patch" or self.patch_size in (8, 16, 32),
+            self.stem != "conv" or self.patch_size in (8, 16, 32),
             f"vision.stem 'conv' halves the image at each stage: patch_size must be 8, 16 or 32, "
+            f"got {self.patch_size}",
+        )
+        _require(
+            self.stem != "efficientnet" or self.patch_size == 16,
+            f"vision.stem 'efficientnet' gives one vector for 16 pixels: patch_size must be 16, "
             f"got {self.patch_size}",
         )
 

@@ -21,8 +21,7 @@ NANO = IvlmConfig(
         layers=4,
         heads=6,
         select_layer=-1,
-        stem="conv",
-        stem_width=32,
+        stem="efficientnet",
         fit="pad",
     ),
     language=LanguageConfig(

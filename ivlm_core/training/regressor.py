@@ -30,6 +30,7 @@ from ivlm_core.model.presets import NANO
 from ivlm_core.training.arrays import TrainingArrays, training_split
 from ivlm_core.training.augment import Affine
 from ivlm_core.training.dense import IGNORE, DenseTargets
+from ivlm_core.training.pretrained import RATE, learned_before, load_stem
 from ivlm_core.training.run import Pictures, Precision, Schedule, StageRun, Trained
 from ivlm_core.training.stages import (
     ImageQuestions,
@@ -199,12 +200,13 @@ def train_regressor(config: RegressorTraining) -> Path:
             width=config.width,
         )
     )
+    load_stem(network.tower)
     stage = RegressorStage(network, arrays, training, config)
     run = StageRun(
         NAME,
         config.out,
         stage.train(),
-        [Trained(network)],
+        [*learned_before(network.tower, RATE), Trained(network)],
         config.schedule,
         config.save_every,
         config.precision,

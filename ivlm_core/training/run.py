@@ -60,7 +60,10 @@ class Schedule:
 
 @dataclass(frozen=True)
 class Trained:
-    """A module and the multiple of the learning rate it trains with."""
+    """A module and the multiple of the learning rate it trains with.
+
+    Of modules within one another the one that is named first counts.
+    """
 
     module: nn.Module
     rate: float = 1.0
@@ -119,6 +122,17 @@ class _Losses:
         return self._averages
 
 
+def _distinct(trained: Sequence[Trained]) -> list[list[nn.Parameter]]:
+    """Return the parameters that learn, each where it is first named."""
+    named: set[int] = set()
+    groups = []
+    for part in trained:
+        group = [p for p in part.module.parameters() if p.requires_grad and id(p) not in named]
+        named.update(map(id, group))
+        groups.append(group)
+    return groups
+
+
 class StageRun:
     """Runs the steps of one stage; a run that was stopped goes on where its checkpoint left it.
 
@@ -156,7 +170,7 @@ class StageRun:
             project_dir=str(folder / "tensorboard"),
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
-        learned = [[p for p in t.module.parameters() if p.requires_grad] for t in trained]
+        learned = _distinct(trained)
         groups = [
             {"params": parameters, "lr": schedule.learning_rate * t.rate}
             for t, parameters in zip(trained, learned, strict=True)

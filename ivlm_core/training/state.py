@@ -76,11 +76,15 @@ def load_weights(folder: Path, stage: nn.Module) -> None:
         ) from error
 
 
+_STEM = ".embeddings.patch_embedding."
+
+
 def load_model(folder: Path, model: IvlmModel, processor: Processor) -> None:
     """Load the weights of a finished model, which may know other words and read smaller pictures.
 
     Words that both know keep their meaning; new ones start anew. Place embeddings of pictures of
-    another size are interpolated. What only training uses is not there, and starts anew.
+    another size are interpolated. A stem of another kind, and what only training uses, are not
+    there, and stay as they are.
 
     Raises:
         FileNotFoundError, CheckpointError: there is no such model, or it is damaged.
@@ -89,6 +93,9 @@ def load_model(folder: Path, model: IvlmModel, processor: Processor) -> None:
     known, known_processor = load_checkpoint(folder)
     weights = _of_this_size(known.state_dict(), model)
     own = model.state_dict()
+    if known.config.vision.stem != model.config.vision.stem:
+        weights = {name: value for name, value in weights.items() if _STEM not in name}
+        weights |= {name: value for name, value in own.items() if _STEM in name}
     before, after = (p.tokenizer.get_vocab() for p in (known_processor, processor))
     rows = torch.tensor([(after[word], before[word]) for word in after.keys() & before.keys()])
     for name in _WORD_TABLES:

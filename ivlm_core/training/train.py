@@ -12,12 +12,14 @@ from ivlm_core import __version__
 from ivlm_core.config import IvlmConfig
 from ivlm_core.geometry.body import load_body
 from ivlm_core.model.build import build
-from ivlm_core.model.checkpoint import save_checkpoint
+from ivlm_core.model.checkpoint import CONFIG_FILE, save_checkpoint
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.presets import NANO
+from ivlm_core.model.processor import Processor
 from ivlm_core.model.prompts import PHOTO_TASK, TASKS
 from ivlm_core.pipeline import model_folder
 from ivlm_core.training.arrays import TrainingArrays, training_split
+from ivlm_core.training.pretrained import RATE, learned_before, load_stem
 from ivlm_core.training.regions import body_regions
 from ivlm_core.training.run import Pictures, Precision, Schedule, StageRun, Trained
 from ivlm_core.training.stages import (
@@ -71,6 +73,11 @@ class TrainConfig:
     weights: LossWeights = field(default_factory=LossWeights)
     tower_rate: float = 0.3
     """Learning rate in stage 2 of what stage 1 has trained, as a multiple."""
+    pretrained_rate: float = RATE
+    """Learning rate of the stem's layers that ImageNet taught, as a multiple of the tower's."""
+    stem_weights: Path | None = None
+    """File of the weights that a stem of EfficientNet-Lite0 starts from; None takes the installed
+    package's (`model.efficientnet`). Not read where `init` has such a stem."""
     dense_batch: int = 48
     contact_batch: ContactBatch = field(default_factory=ContactBatch)
     known_instances: int = 200
@@ -127,18 +134,16 @@ def train(config: TrainConfig) -> Path:
     heads = StageHeads(model, arrays, len(regions))
     questions = Questions(processor, arrays, load_body(config.model.body), regions)
     stage1 = DenseStage(model, heads, questions, arrays, training, config.dense_batch, config.seed)
-    if config.init is not None:
-        start = model_folder(config.init)
-        if is_model(start):
-            load_model(start, model, processor)
-        else:
-            load_weights(last_checkpoint(start), stage1)
+    _begin(config, model, processor, stage1)
     model.train()
     run1 = StageRun(
         DENSE,
         config.out,
         stage1,
-        [Trained(module) for module in stage1.trained],
+        [
+            *learned_before(model.vlm.tower, config.pretrained_rate),
+            *(Trained(module) for module in stage1.trained),
+        ],
         config.dense,
         config.save_every,
         config.precision,
@@ -220,6 +225,21 @@ def train(config: TrainConfig) -> Path:
     return folder
 
 
+def _begin(
+    config: TrainConfig, model: IvlmModel, processor: Processor, stage: torch.nn.Module
+) -> None:
+    """Load what the run starts from."""
+    start = None if config.init is None else model_folder(config.init)
+    finished = start is not None and is_model(start)
+    known = IvlmConfig.load(start / CONFIG_FILE) if start is not None and finished else None
+    if start is None or (known and known.vision.stem != config.model.vision.stem):
+        load_stem(model.vlm.tower, config.stem_weights)
+    if start is not None and finished:
+        load_model(start, model, processor)
+    elif start is not None:
+        load_weights(last_checkpoint(start), stage)
+
+
 def _localising(model: IvlmModel) -> list[torch.nn.Module]:
     """Return what turns a token's state into masks."""
     parts = [model.projection, model.view_encoder, model.image_encoder, model.localizer]
@@ -228,6 +248,7 @@ def _localising(model: IvlmModel) -> list[torch.nn.Module]:
 
 def _contact_groups(model: IvlmModel, heads: torch.nn.Module, config: TrainConfig) -> list[Trained]:
     return [
+        *learned_before(model.vlm.tower, config.tower_rate * config.pretrained_rate),
         Trained(model.vlm.tower, config.tower_rate),
         Trained(model.vlm.mm_projector, config.tower_rate),
         Trained(heads, config.tower_rate),
@@ -254,6 +275,6 @@ def _recipe(config: TrainConfig) -> dict[str, Any]:
     """
     recipe = asdict(config)
     del recipe["model"]
-    for name in ("data", "out", "init"):
+    for name in ("data", "out", "init", "stem_weights"):
         recipe[name] = None if recipe[name] is None else recipe[name].name
     return recipe

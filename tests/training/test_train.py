@@ -18,6 +18,7 @@ from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.geometry.body import BODY_PARTS
 from ivlm_core.model.build import build
 from ivlm_core.model.checkpoint import save_checkpoint
+from ivlm_core.model.efficientnet import EfficientNetStem
 from ivlm_core.model.positions import resized_places
 from ivlm_core.model.presets import TINY
 from ivlm_core.model.prompts import PHOTO_TASK, TASKS
@@ -125,6 +126,30 @@ def test_a_run_starts_from_a_model_that_knows_other_words(data: Path, tmp_path: 
         load_model(tmp_path / "model", *build(wider, ["bottle"], ["left hand"]))
     folder = train(replace(tiny_config(data, tmp_path / "run", dense=1), init=tmp_path / "model"))
     assert json.loads((folder / "provenance.json").read_text())["recipe"]["init"] == "model"
+
+
+def test_a_stem_of_another_kind_begins_with_what_imagenet_taught(
+    data: Path, tmp_path: Path
+) -> None:
+    first = train(tiny_config(data, tmp_path / "first", dense=1, contact=1))
+    vision = replace(TINY.vision, stem="efficientnet", patch_size=16)
+    config = replace(
+        tiny_config(data, tmp_path / "second", dense=2, contact=1),
+        model=replace(TINY, vision=vision),
+        init=first,
+    )
+    second = load_file(train(config) / WEIGHTS)
+    published = EfficientNetStem(TINY.vision.hidden_size)
+    published.load_published()
+    prefix = "vlm.tower.clip.embeddings.patch_embedding."
+    same = {
+        name: torch.equal(second[prefix + name], value.half())
+        for name, value in published.state_dict().items()
+    }
+    assert all(kept for name, kept in same.items() if name.startswith("low."))
+    assert not all(kept for name, kept in same.items() if name.startswith("high."))
+    third = replace(config, out=tmp_path / "third", init=tmp_path / "second" / "model")
+    assert train(replace(third, stem_weights=tmp_path / "not read")).is_dir()
 
 
 def test_two_processes_learn_what_one_learns_from_two_batches(data: Path, tmp_path: Path) -> None:

@@ -28,6 +28,7 @@ VERBS = {
     "train": ("Train", "train a model on generated interactions"),
     "merge": ("Merge", "LoRA and sharded training states to a folder that loads anywhere"),
     "evaluate": ("Evaluate", "judge a model on a labelled split, beside blind guesses"),
+    "reproduce": ("Reproduce", "a model again from nothing, by what it tells of its making"),
     "curve": ("Curve", "evaluations of models trained on different shares, as one picture"),
     "convert": ("Convert", "a published checkpoint to a model folder of our own"),
 }

@@ -324,7 +324,7 @@ class IvlmConfig:
         Raises:
             ConfigError: an unknown key, a wrong type or a value out of range, named with its path.
         """
-        return _build(cls, data, "config")
+        return settings_from(cls, data, "config")
 
     def save(self, path: Path) -> None:
         """Write as JSON."""
@@ -366,14 +366,18 @@ def read_config(cls: type[Settings], path: Path) -> Settings:
         FileNotFoundError: there is no such file.
         ConfigError: the file is not JSON or does not fit the dataclass.
     """
-    return typing.cast(Settings, _build(cls, read_json(path), "config"))
+    return settings_from(cls, read_json(path), "config")
 
 
-def _build(cls: type, data: Any, path: str) -> Any:
-    """Make dataclass `cls` from JSON data, naming the path of whatever does not fit."""
+def settings_from(cls: type[Settings], data: Any, path: str) -> Settings:
+    """Make a dataclass of settings from JSON data.
+
+    Raises:
+        ConfigError: names the path, which begins with `path`, of what does not fit.
+    """
     _require(isinstance(data, dict), f"{path}: expected an object, got {type(data).__name__}")
     hints = typing.get_type_hints(cls)
-    known = {f.name for f in dataclasses.fields(cls)}
+    known = {f.name for f in dataclasses.fields(typing.cast(Any, cls))}
     unknown = sorted(set(data) - known)
     _require(not unknown, f"{path}: unknown key {unknown}; known keys: {sorted(known)}")
     values = {key: _convert(hints[key], value, f"{path}.{key}") for key, value in data.items()}
@@ -388,7 +392,7 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
             return None
         return _convert(next(o for o in options if o is not type(None)), value, path)
     if dataclasses.is_dataclass(hint):
-        return _build(typing.cast(type, hint), value, path)
+        return settings_from(typing.cast(type, hint), value, path)
     if origin is Literal:
         allowed = typing.get_args(hint)
         _require(value in allowed, f"{path}: expected one of {list(allowed)}, got {value!r}")
@@ -397,6 +401,8 @@ def _convert(hint: Any, value: Any, path: str) -> Any:
         _require(isinstance(value, list | tuple), f"{path}: expected a list, got {value!r}")
         item = typing.get_args(hint)[0]
         return tuple(_convert(item, v, f"{path}[{i}]") for i, v in enumerate(value))
+    if hint is Path and isinstance(value, str):
+        return Path(value)
     if hint is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     fits = isinstance(value, hint) and (hint is bool or not isinstance(value, bool))

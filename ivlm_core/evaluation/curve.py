@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ivlm_core.evaluation.figures import LABEL_ONLY, NEAREST, REGRESSOR, TRUE_SIDE
+from ivlm_core.evaluation.kept_figures import figures_of, intervals_of
 from ivlm_core.evaluation.outcomes import MODEL
 from ivlm_core.text_table import table
 
@@ -16,7 +17,6 @@ REFERENCES = (LABEL_ONLY, NEAREST, TRUE_SIDE)
 """Predictors that do not depend on the share: they know the whole training split."""
 SHOWN = ("human_contact_f1", "human_contact_f1_side_undecided")
 """Key figures that are drawn."""
-_GROUPS = dict(zip(SHOWN, ("all", "side_undecided"), strict=True))
 _SAME = ("data", "split", "images")
 
 
@@ -81,7 +81,7 @@ class Curve:
         ordered = sorted(
             once.values(), key=lambda p: (order.index(p.predictor), p.images, p.report)
         )
-        references = {name: _figures(reports[first], name) for name in REFERENCES}
+        references = {name: figures_of(reports[first], name) for name in REFERENCES}
         return cls(
             about={key: reports[first]["about"].get(key) for key in _SAME},
             points=tuple(ordered),
@@ -135,7 +135,7 @@ def _read(folder: Path) -> dict[str, Any]:
 def _points(name: str, report: Mapping[str, Any]) -> list[Point]:
     about, found = report["about"], []
     for predictor, prefix in LEARNED.items():
-        figures = _figures(report, predictor)
+        figures = figures_of(report, predictor)
         if not figures:
             continue
         images = about.get(f"{prefix}trained_on")
@@ -151,22 +151,8 @@ def _points(name: str, report: Mapping[str, Any]) -> list[Point]:
                 images,
                 about.get(f"{prefix}share"),
                 figures,
-                _intervals(report) if predictor == MODEL else {},
+                intervals_of(report) if predictor == MODEL else {},
                 name,
             )
         )
     return found
-
-
-def _figures(report: Mapping[str, Any], predictor: str) -> dict[str, float]:
-    values = {name: f["by"].get(predictor) for name, f in report["key_figures"].items()}
-    return {name: value for name, value in values.items() if value is not None}
-
-
-def _intervals(report: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
-    groups = report["groups"].get("human_contact", {})
-    return {
-        figure: (groups[group]["f1_interval"][0], groups[group]["f1_interval"][1])
-        for figure, group in _GROUPS.items()
-        if group in groups
-    }

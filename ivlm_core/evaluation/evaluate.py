@@ -17,6 +17,7 @@ from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.evaluation.baselines import Baseline, Guess, LabelOnly, TrueSide, TrueTemplate
 from ivlm_core.evaluation.circumstances import Surroundings
 from ivlm_core.evaluation.figures import LABEL_ONLY, NEAREST, REGRESSOR, TRUE_SIDE, TRUE_TEMPLATE
+from ivlm_core.evaluation.kept_figures import KeptFigures
 from ivlm_core.evaluation.metrics import THRESHOLD
 from ivlm_core.evaluation.nearest import NearestImage
 from ivlm_core.evaluation.outcomes import Judge, PairOutcome, TwoLabels
@@ -44,6 +45,8 @@ class EvaluateConfig:
     """Folder of a direct regressor (`ivlm train --recipe regressor`) to stand beside the model."""
     out: Path | None = None
     """Folder for report.html, report.json, report.txt, report.md and pairs.jsonl."""
+    keep: bool = False
+    """Write the key figures into the model's folder, for `ivlm reproduce`."""
     limit: int | None = None
     """Number of images, evenly spread over the split; None takes all."""
     batch_size: int = 16
@@ -75,7 +78,7 @@ def main(config: EvaluateConfig) -> Report:
     from ivlm_core.evaluation.cases import answer_cases, choose_cases
     from ivlm_core.evaluation.report_page import save_report_page
     from ivlm_core.photo_contact import check_model
-    from ivlm_core.pipeline import Pipeline
+    from ivlm_core.pipeline import Pipeline, model_folder
 
     dataset = SyntheticDataset(config.data, config.split)
     pipeline = Pipeline.from_pretrained(config.model, config.device, config.cache_dir)
@@ -106,6 +109,8 @@ def main(config: EvaluateConfig) -> Report:
         chosen = choose_cases(report.pairs, config.cases) if config.cases else []
         shown = answer_cases(pipeline, dataset, chosen)
         save_report_page(report, shown, config.out / "report.html")
+    if config.keep:
+        KeptFigures.of(report.to_json(), config.tasks).save(model_folder(config.model))
     return report
 
 

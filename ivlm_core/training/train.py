@@ -1,14 +1,12 @@
 """`train(config)`: synthetic interactions to a model folder, in three resumable stages."""
 
 import logging
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import torch
 
-from ivlm_core import __version__
 from ivlm_core.config import IvlmConfig
 from ivlm_core.geometry.body import load_body
 from ivlm_core.model.build import build
@@ -20,6 +18,7 @@ from ivlm_core.model.prompts import PHOTO_TASK, TASKS
 from ivlm_core.pipeline import model_folder
 from ivlm_core.training.arrays import TrainingArrays, training_split
 from ivlm_core.training.pretrained import RATE, learned_before, load_stem
+from ivlm_core.training.provenance import described_data, described_run
 from ivlm_core.training.regions import body_regions
 from ivlm_core.training.run import Pictures, Precision, Schedule, StageRun, Trained
 from ivlm_core.training.stages import (
@@ -206,21 +205,14 @@ def train(config: TrainConfig) -> Path:
     if not run3.accelerator.is_main_process:
         return folder
     model.config = replace(model.config, lift=held.thresholds(model, processor))
-    provenance = {
-        "made_with": f"ivlm {__version__}",
-        "recipe": _recipe(config),
-        "data": {
-            "folder": config.data.name,
-            "images": len(arrays.images),
-            "trained_on": len(training),
-            "share": config.share,
-        },
-        "seconds": {
-            DENSE: round(run1.progress.seconds),
-            CONTACT: round(run2.progress.seconds),
-            SURFACE: round(run3.progress.seconds),
-        },
-    }
+    runs = (run1, run2, run3)
+    provenance = described_run(
+        config,
+        None if config.init is None else model_folder(config.init),
+        described_data(dataset, len(training), config.share),
+        {run.name: run.progress.step for run in runs},
+        {run.name: run.progress.seconds for run in runs},
+    )
     save_checkpoint(folder, model, processor, provenance, dtype=torch.float16)
     return folder
 
@@ -266,15 +258,3 @@ def _dense_figures(stage: DenseStage) -> dict[str, float]:
 
 def _details(arrays: TrainingArrays) -> list[str]:
     return sorted({d for t in arrays.targets for d in t.details} | set(arrays.part_names))
-
-
-def _recipe(config: TrainConfig) -> dict[str, Any]:
-    """Return what the run was asked for, without what says nothing elsewhere.
-
-    Of folders only the names; sizes of the network stand in config.json.
-    """
-    recipe = asdict(config)
-    del recipe["model"]
-    for name in ("data", "out", "init", "stem_weights"):
-        recipe[name] = None if recipe[name] is None else recipe[name].name
-    return recipe

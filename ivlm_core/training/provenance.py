@@ -1,0 +1,140 @@
+"""What a finished model tells of its making: enough to make it again."""
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ivlm_core import __version__
+from ivlm_core.config import ConfigError, read_json, settings_from
+from ivlm_core.model.checkpoint import PROVENANCE_FILE
+from ivlm_core.synthesis.config import GENERATOR_VERSION, SynthesisConfig
+from ivlm_core.training.state import is_model
+
+if TYPE_CHECKING:
+    from ivlm_core.datasets.synthetic import SyntheticDataset
+    from ivlm_core.training.train import TrainConfig
+
+_FOLDERS = ("data", "out", "init", "stem_weights")
+_STAGES = ("dense", "contact", "surface")
+
+
+def described_data(dataset: "SyntheticDataset", trained_on: int, share: float) -> dict[str, Any]:
+    """Return what is told of the training images."""
+    raw = dataset.info.raw
+    return {
+        "folder": dataset.folder.name,
+        "images": dataset.info.counts[dataset.split],
+        "trained_on": trained_on,
+        "share": share,
+        "generator_version": raw.get("generator_version"),
+        "config": raw.get("config"),
+    }
+
+
+def described_run(
+    config: "TrainConfig",
+    start: Path | None,
+    data: dict[str, Any],
+    steps: dict[str, int],
+    seconds: dict[str, float],
+) -> dict[str, Any]:
+    """Return the provenance of a finished run.
+
+    Args:
+        config: what was asked for; of folders only the names are told.
+        start: folder that it started from.
+        data: see `described_data`.
+        steps: taken, by stage: where minutes end a stage, they say how far it came.
+        seconds: by stage.
+    """
+    recipe = asdict(config)
+    network = recipe.pop("model")
+    for name in _FOLDERS:
+        recipe[name] = None if recipe[name] is None else recipe[name].name
+    return {
+        "made_with": f"ivlm {__version__}",
+        "recipe": recipe,
+        "network": network,
+        "data": data,
+        "steps": steps,
+        "seconds": {name: round(value) for name, value in seconds.items()},
+        "init": None if start is None else _described_start(start),
+    }
+
+
+def _described_start(start: Path) -> dict[str, Any]:
+    finished = is_model(start)
+    file = (start if finished else start / "model") / PROVENANCE_FILE
+    return {
+        "kind": "model" if finished else "run",
+        "provenance": read_json(file) if file.is_file() else None,
+    }
+
+
+@dataclass(frozen=True)
+class Leg:
+    """Data and a run that learned from it."""
+
+    data: SynthesisConfig
+    run: "TrainConfig"
+
+
+def legs(model: Path, out: Path) -> list[Leg]:
+    """Return what makes a model again, from nothing, the first leg first.
+
+    Args:
+        model: folder of a model that was trained here.
+        out: folder for data and runs.
+
+    Raises:
+        FileNotFoundError: it has no provenance.
+        ValueError: the provenance does not tell enough, or is of another version.
+    """
+    told: dict[str, Any] | None = read_json(model / PROVENANCE_FILE)
+    chain: list[dict[str, Any]] = []
+    while told is not None:
+        if missing := {"recipe", "network", "data", "steps"} - told.keys():
+            raise ValueError(
+                f"{model} does not tell {', '.join(sorted(missing))} of run "
+                f"'{told.get('recipe', {}).get('out')}', which it was made by; only models that "
+                "this version trained can be made again"
+            )
+        chain.append(told)
+        start = told.get("init")
+        if start is not None and start["provenance"] is None:
+            raise ValueError(
+                f"{model} does not tell how '{told['recipe']['init']}' was made, which run "
+                f"'{told['recipe']['out']}' started from"
+            )
+        told = None if start is None else start["provenance"]
+    found: list[Leg] = []
+    for number, entry in enumerate(reversed(chain), start=1):
+        found.append(_leg(entry, number, out, found[-1].run.out if found else None))
+    return found
+
+
+def _leg(told: dict[str, Any], number: int, out: Path, before: Path | None) -> Leg:
+    from ivlm_core.training.train import TrainConfig
+
+    data = told["data"]
+    version = data.get("generator_version")
+    if version != GENERATOR_VERSION:
+        raise ValueError(
+            f"run '{told['recipe']['out']}' learned from generator version {version}, this is "
+            f"version {GENERATOR_VERSION}: make the model again with the commit that has that one"
+        )
+    recipe = dict(told["recipe"])
+    for stage in _STAGES:
+        recipe[stage] = {**recipe[stage], "steps": told["steps"][stage], "minutes": None}
+    folder = out / f"data-{number}"
+    start = None
+    if before is not None:
+        start = before / "model" if told["init"]["kind"] == "model" else before
+    folders = {"data": folder, "out": out / f"run-{number}", "init": start, "stem_weights": None}
+    try:
+        return Leg(
+            settings_from(SynthesisConfig, {**data["config"], "out": folder}, "data.config"),
+            settings_from(TrainConfig, {**recipe, **folders, "model": told["network"]}, "recipe"),
+        )
+    except ConfigError as error:
+        raise ValueError(f"provenance of run '{told['recipe']['out']}': {error}") from error

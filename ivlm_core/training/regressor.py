@@ -31,6 +31,7 @@ from ivlm_core.training.arrays import TrainingArrays, training_split
 from ivlm_core.training.augment import Affine
 from ivlm_core.training.dense import IGNORE, DenseTargets
 from ivlm_core.training.pretrained import RATE, learned_before, load_stem
+from ivlm_core.training.provenance import described_data
 from ivlm_core.training.run import Pictures, Precision, Schedule, StageRun, Trained
 from ivlm_core.training.stages import (
     ImageQuestions,
@@ -228,12 +229,7 @@ def train_regressor(config: RegressorTraining) -> Path:
             {
                 "made_with": f"ivlm {__version__}",
                 "recipe": _recipe(config),
-                "data": {
-                    "folder": config.data.name,
-                    "images": len(arrays.images),
-                    "trained_on": len(training),
-                    "share": config.share,
-                },
+                "data": described_data(dataset, len(training), config.share),
                 "steps": run.progress.step,
                 "seconds": round(run.progress.seconds),
                 "held_out": figures,

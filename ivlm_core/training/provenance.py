@@ -1,5 +1,6 @@
 """What a finished model tells of its making: enough to make it again."""
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -8,14 +9,13 @@ from ivlm_core import __version__
 from ivlm_core.config import ConfigError, read_json, settings_from
 from ivlm_core.model.checkpoint import PROVENANCE_FILE
 from ivlm_core.synthesis.config import GENERATOR_VERSION, SynthesisConfig
-from ivlm_core.training.state import is_model
+from ivlm_core.training.state import CONTACT, DENSE, SURFACE, is_model
 
 if TYPE_CHECKING:
     from ivlm_core.datasets.synthetic import SyntheticDataset
     from ivlm_core.training.train import TrainConfig
 
 _FOLDERS = ("data", "out", "init", "stem_weights")
-_STAGES = ("dense", "contact", "surface")
 
 
 def described_data(dataset: "SyntheticDataset", trained_on: int, share: float) -> dict[str, Any]:
@@ -109,11 +109,11 @@ def legs(model: Path, out: Path) -> list[Leg]:
         told = None if start is None else start["provenance"]
     found: list[Leg] = []
     for number, entry in enumerate(reversed(chain), start=1):
-        found.append(_leg(entry, number, out, found[-1].run.out if found else None))
+        found.append(_leg(entry, number, out, found))
     return found
 
 
-def _leg(told: dict[str, Any], number: int, out: Path, before: Path | None) -> Leg:
+def _leg(told: dict[str, Any], number: int, out: Path, before: Sequence[Leg]) -> Leg:
     from ivlm_core.training.train import TrainConfig
 
     data = told["data"]
@@ -124,17 +124,20 @@ def _leg(told: dict[str, Any], number: int, out: Path, before: Path | None) -> L
             f"version {GENERATOR_VERSION}: make the model again with the commit that has that one"
         )
     recipe = dict(told["recipe"])
-    for stage in _STAGES:
+    for stage in (DENSE, CONTACT, SURFACE):
         recipe[stage] = {**recipe[stage], "steps": told["steps"][stage], "minutes": None}
-    folder = out / f"data-{number}"
     start = None
-    if before is not None:
-        start = before / "model" if told["init"]["kind"] == "model" else before
-    folders = {"data": folder, "out": out / f"run-{number}", "init": start, "stem_weights": None}
+    if before:
+        start = before[-1].run.out
+        start = start / "model" if told["init"]["kind"] == "model" else start
     try:
-        return Leg(
-            settings_from(SynthesisConfig, {**data["config"], "out": folder}, "data.config"),
-            settings_from(TrainConfig, {**recipe, **folders, "model": told["network"]}, "recipe"),
+        made = settings_from(
+            SynthesisConfig, {**data["config"], "out": out / f"data-{number}"}, "data.config"
         )
+        same = [leg.data for leg in before if leg.data.content() == made.content()]
+        made = same[0] if same else made  # generated once, however many runs learn from it
+        folders = {"data": made.out, "out": out / f"run-{number}", "init": start}
+        own = {"model": told["network"], "stem_weights": None}
+        return Leg(made, settings_from(TrainConfig, {**recipe, **folders, **own}, "recipe"))
     except ConfigError as error:
         raise ValueError(f"provenance of run '{told['recipe']['out']}': {error}") from error

@@ -9,6 +9,7 @@ import tyro
 from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say
 
 if TYPE_CHECKING:
+    from ivlm_core.config import IvlmConfig
     from ivlm_core.training.published import FineTuneConfig
     from ivlm_core.training.regressor import RegressorTraining
     from ivlm_core.training.run import Schedule
@@ -57,6 +58,8 @@ class Train:
     share: float = 1.0
     """Nano and regressor: share of the training images, the same ones for the same seed; a larger
     share has all of a smaller one."""
+    image_size: int | None = None
+    """Nano: side of the pictures that it reads, to which larger ones are shrunk; default 192."""
     init: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """What to start from: the folder of a finished run, or a model (`nano`, or a folder)."""
     dense_steps: int | None = None
@@ -90,6 +93,8 @@ class Train:
             raise ValueError(f"--share is for {NANO} and {REGRESSOR}, not for {self.recipe}")
         if self.minutes is not None and self.recipe == NANO:
             raise ValueError(f"--minutes is not for {NANO}: its stages have steps of their own")
+        if self.image_size is not None and self.recipe != NANO:
+            raise ValueError(f"--image-size is for {NANO}, not for {self.recipe}")
         if self.accumulate < 1:
             raise ValueError(f"--accumulate must be 1 or more, got {self.accumulate}")
         if self.threads < 0:
@@ -149,11 +154,13 @@ class Train:
     def _nano(self) -> "TrainConfig":
         from dataclasses import replace
 
+        from ivlm_core.model.presets import NANO as NANO_SIZES
         from ivlm_core.training.train import TrainConfig
 
         config = TrainConfig(
             data=self.data,
             out=self.out,
+            model=self._sized(NANO_SIZES),
             init=self.init,
             share=self.share,
             gradient_checkpointing=self.gradient_checkpointing,
@@ -169,6 +176,12 @@ class Train:
             )
         )
         return replace(config, dense=dense, contact=contact, surface=surface)
+
+    def _sized(self, sizes: "IvlmConfig") -> "IvlmConfig":
+        from dataclasses import replace
+
+        side = self.image_size or sizes.vision.image_size
+        return replace(sizes, vision=replace(sizes.vision, image_size=side))
 
     def _fine_tuning(self) -> "FineTuneConfig":
         from dataclasses import replace

@@ -22,6 +22,8 @@ HOLDERS = ("nobody", "left", "right", "both", "none")
 class TrainingArrays:
     """Images, maps and joints of a split, and its questions."""
 
+    side: int
+    """Of the pictures that the network reads; `images` are as large or larger."""
     categories: tuple[str, ...]
     part_names: tuple[str, ...]
     joint_names: tuple[str, ...]
@@ -40,8 +42,8 @@ class TrainingArrays:
     targets: list[Target] = field(default_factory=list)
 
     @classmethod
-    def load(cls, dataset: SyntheticDataset) -> "TrainingArrays":
-        """Read a whole split."""
+    def load(cls, dataset: SyntheticDataset, side: int) -> "TrainingArrays":
+        """Read a whole split, for a network that reads pictures of this side."""
         categories = tuple(dataset.info.categories)
         rank = {name: i for i, name in enumerate(categories)}
         everything = range(len(dataset))
@@ -58,13 +60,16 @@ class TrainingArrays:
         object_map = dataset.stack("object_map", everything)
 
         def seen_objects(of_slot: np.ndarray) -> Tensor:
-            flat = np.take_along_axis(of_slot, object_map.reshape(len(dataset), -1), axis=1)
-            return torch.from_numpy(flat.reshape(object_map.shape))
+            found = np.empty_like(object_map)
+            for known, shown, out in zip(of_slot, object_map, found, strict=True):
+                np.take(known, shown, out=out)
+            return torch.from_numpy(found)
 
         joints_3d = dataset.stack("joints_3d", everything)
         joints_2d = dataset.stack("joints_2d", everything) / images.shape[1] * 2 - 1
         joints = np.concatenate([joints_3d - joints_3d[:, :1], joints_2d], axis=2)
         return cls(
+            side,
             categories,
             tuple(dataset.info.part_names),
             tuple(dataset.info.joint_names),
@@ -132,14 +137,14 @@ def training_split(folder: Path, image_size: int, reader: str) -> SyntheticDatas
 
     Args:
         folder: that `ivlm synthesize` wrote.
-        image_size: side of the pictures that the network reads.
+        image_size: side of the pictures that the network reads; larger ones are made smaller.
         reader: what the network is called in an error.
 
     Raises:
-        FileNotFoundError, ValueError: the dataset is missing, damaged, or of another size.
+        FileNotFoundError, ValueError: the dataset is missing, damaged, or of smaller pictures.
     """
     dataset = SyntheticDataset(folder, "train")
-    if dataset.image_size != image_size:
+    if dataset.image_size < image_size:
         raise ValueError(
             f"{folder}: images of {dataset.image_size} pixels; the {reader} reads {image_size}, so "
             f"generate with `ivlm synthesize --image-size {image_size}`"
@@ -150,14 +155,16 @@ def training_split(folder: Path, image_size: int, reader: str) -> SyntheticDatas
 def _contact_categories(bits: np.ndarray, slots: np.ndarray, ground: int) -> np.ndarray:
     """Turn bit fields `[image, height, width]` into one category a pixel; objects win over ground.
 
+    Image by image: of a whole split anything but bytes is many gigabytes.
+
     Args:
         bits: bit k set where the body touches the object of slot k, the last where the ground.
         slots: `[image, slot + 1]` categories.
         ground: what stands for the ground.
     """
-    result = np.where(bits >> GROUND_BIT & 1, ground, 0).astype(np.uint8)
-    for slot in reversed(range(GROUND_BIT)):
-        touched = (bits >> slot & 1).astype(bool)
-        category = np.broadcast_to(slots[:, slot + 1, None, None], bits.shape)
-        result[touched] = category[touched]
+    result = np.empty(bits.shape, dtype=np.uint8)
+    for shown, known, out in zip(bits, slots, result, strict=True):
+        out[:] = np.where(shown >> GROUND_BIT & 1, ground, 0)
+        for slot in reversed(range(GROUND_BIT)):
+            out[(shown >> slot & 1).astype(bool)] = known[slot + 1]
     return result

@@ -50,9 +50,9 @@ class Affine:
         return mirrored * self.scale[:, None, None] + self.shift[:, None]
 
 
-def warp_images(images: Tensor, affine: Affine) -> Tensor:
-    """Warp normalised images `[batch, 3, size, size]`; outside becomes 0, the padding's colour."""
-    return grid_sample(images, affine.grid(images.shape[-1]), align_corners=False)
+def warp_images(images: Tensor, affine: Affine, side: int) -> Tensor:
+    """Warp normalised images to `[batch, 3, side, side]`; outside is 0, the colour of padding."""
+    return grid_sample(images, affine.grid(side), align_corners=False)
 
 
 def warp_map(values: Tensor, affine: Affine, size: int, outside: int) -> Tensor:

@@ -188,7 +188,7 @@ def train_regressor(config: RegressorTraining) -> Path:
     torch.manual_seed(config.seed)
     vision = config.vision
     dataset = training_split(config.data, vision.image_size, "regressor")
-    arrays = TrainingArrays.load(dataset)
+    arrays = TrainingArrays.load(dataset, vision.image_size)
     training, held = split_validation(len(arrays.images))
     training = shared_images(training, config.share, config.seed)
     network = ContactRegressor(

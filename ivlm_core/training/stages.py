@@ -278,7 +278,7 @@ def augmented(
     """Return some images as augmented model input, where the arrays are."""
     device = arrays.images.device
     images = normalise_images(arrays.images[index.to(device)])
-    return jitter_colours(warp_images(images, affine.to(device)), generator)
+    return jitter_colours(warp_images(images, affine.to(device), arrays.side), generator)
 
 
 def image_tokens(

@@ -109,7 +109,7 @@ def train(config: TrainConfig) -> Path:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     dataset = training_split(config.data, config.model.vision.image_size, "model")
-    arrays = TrainingArrays.load(dataset)
+    arrays = TrainingArrays.load(dataset, config.model.vision.image_size)
     training, validation = split_validation(len(arrays.images))
     training = shared_images(training, config.share, config.seed)
     LOG.info(

@@ -44,7 +44,7 @@ def dataset(data: Path) -> SyntheticDataset:
 
 @pytest.fixture(scope="module")
 def arrays(dataset: SyntheticDataset) -> TrainingArrays:
-    return TrainingArrays.load(dataset)
+    return TrainingArrays.load(dataset, SIZE)
 
 
 def _still(count: int, mirrored: bool = False) -> Affine:

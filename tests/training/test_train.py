@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file, save_file
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 from torch import nn
+from torch.nn.functional import avg_pool2d
 
 from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.geometry.body import BODY_PARTS
@@ -21,12 +22,13 @@ from ivlm_core.model.checkpoint import save_checkpoint
 from ivlm_core.model.efficientnet import EfficientNetStem
 from ivlm_core.model.positions import resized_places
 from ivlm_core.model.presets import TINY
+from ivlm_core.model.processor import normalise_images
 from ivlm_core.model.prompts import PHOTO_TASK, TASKS
 from ivlm_core.model.vision import VisionTower
 from ivlm_core.photo_contact import contact_in_photo
 from ivlm_core.pipeline import Pipeline
 from ivlm_core.training.arrays import TrainingArrays
-from ivlm_core.training.augment import Affine
+from ivlm_core.training.augment import Affine, warp_images
 from ivlm_core.training.dense import IGNORE
 from ivlm_core.training.run import Schedule, StageRun, Trained
 from ivlm_core.training.stages import shared_images
@@ -39,7 +41,7 @@ from ivlm_core.training.state import (
     replace_state,
 )
 from ivlm_core.training.train import train
-from tests.datasets.fixtures import write_tiny_dataset
+from tests.datasets.fixtures import SIZE, write_tiny_dataset
 from tests.training import tiny_run
 from tests.training.tiny_run import tiny_config
 
@@ -277,7 +279,17 @@ def test_pictures_may_be_of_another_size_than_those_it_starts_from(tmp_path: Pat
     )
 
 
-def test_pictures_of_a_size_that_the_model_does_not_read(data: Path, tmp_path: Path) -> None:
+def test_larger_pictures_are_read_smaller(data: Path) -> None:
+    dataset = SyntheticDataset(data, "train")
+    whole, half = (TrainingArrays.load(dataset, side) for side in (SIZE, SIZE // 2))
+    affine = Affine(torch.ones(2), torch.zeros(2, 2), torch.tensor([False, True]))
+    pictures = [warp_images(normalise_images(a.images[:2]), affine, a.side) for a in (whole, half)]
+    assert pictures[1].shape == (2, 3, SIZE // 2, SIZE // 2)
+    torch.testing.assert_close(pictures[1], avg_pool2d(pictures[0], 2))
+    assert torch.equal(*(a.dense_targets(torch.arange(2), affine, 8).parts for a in (whole, half)))
+
+
+def test_pictures_smaller_than_what_the_model_reads(data: Path, tmp_path: Path) -> None:
     config = tiny_config(data, tmp_path)
     larger = replace(TINY, vision=replace(TINY.vision, image_size=64))
     with pytest.raises(ValueError, match="--image-size 64"):
@@ -293,7 +305,7 @@ def test_dense_stage_learns(data: Path, tmp_path: Path) -> None:
 
 def test_mirrored_targets_move_together(data: Path) -> None:
     """A mirrored sample has its parts and joints on the other side."""
-    arrays = TrainingArrays.load(SyntheticDataset(data, "train"))
+    arrays = TrainingArrays.load(SyntheticDataset(data, "train"), SIZE)
     index = torch.arange(4)
     plain = Affine(torch.ones(4), torch.zeros(4, 2), torch.zeros(4, dtype=torch.bool))
     turned = replace(plain, mirrored=torch.ones(4, dtype=torch.bool))
@@ -309,7 +321,7 @@ def test_mirrored_targets_move_together(data: Path) -> None:
 
 
 def test_contact_map_names_categories(data: Path) -> None:
-    arrays = TrainingArrays.load(SyntheticDataset(data, "train"))
+    arrays = TrainingArrays.load(SyntheticDataset(data, "train"), SIZE)
     dataset = SyntheticDataset(data, "train")
     for index in range(3):
         record = dataset.record(index)

@@ -1,6 +1,7 @@
 """`train(config)`: synthetic interactions to a model folder, in three resumable stages."""
 
 import logging
+import math
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -147,7 +148,9 @@ def train(config: TrainConfig) -> Path:
         config.save_every,
         config.precision,
     )
-    check = DenseStage(model, heads, questions, arrays, validation, 128, config.seed + 1)
+    check = DenseStage(
+        model, heads, questions, arrays, validation, config.dense_batch, config.seed + 1
+    )
     run1.run(lambda _: (_dense_figures(check), {}), config.validate_every)
 
     stage2, stage3 = (
@@ -248,10 +251,17 @@ def _contact_groups(model: IvlmModel, heads: torch.nn.Module, config: TrainConfi
     ]
 
 
+_CHECKED_IMAGES = 512
+
+
 @torch.no_grad()
 def _dense_figures(stage: DenseStage) -> dict[str, float]:
+    """Return mean losses of held-out images, in batches as large as those that are learned from.
+
+    Larger ones would weigh a few large objects more: what is counted by cell says little then.
+    """
     stage.eval()
-    losses = [stage(batch) for batch in range(2)]
+    losses = [stage(batch) for batch in range(math.ceil(_CHECKED_IMAGES / stage.batch_size))]
     stage.train()
     return {key: float(sum(x[key] for x in losses)) / len(losses) for key in losses[0]}
 

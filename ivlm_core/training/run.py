@@ -16,6 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ivlm_core.training.heap import keep_freed_memory
 from ivlm_core.training.state import existing_state, replace_state
 
 Precision = Literal["fp32", "bf16"]
@@ -170,6 +171,8 @@ class StageRun:
             project_dir=str(folder / "tensorboard"),
             kwargs_handlers=[DistributedDataParallelKwargs(find_unused_parameters=True)],
         )
+        if self.accelerator.device.type == "cpu":
+            keep_freed_memory()
         learned = _distinct(trained)
         groups = [
             {"params": parameters, "lr": schedule.learning_rate * t.rate}

@@ -9,7 +9,6 @@ import tyro
 from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say
 
 if TYPE_CHECKING:
-    from ivlm_core.config import IvlmConfig
     from ivlm_core.training.published import FineTuneConfig
     from ivlm_core.training.regressor import RegressorTraining
     from ivlm_core.training.run import Schedule
@@ -154,13 +153,11 @@ class Train:
     def _nano(self) -> "TrainConfig":
         from dataclasses import replace
 
-        from ivlm_core.model.presets import NANO as NANO_SIZES
         from ivlm_core.training.train import TrainConfig
 
         config = TrainConfig(
             data=self.data,
             out=self.out,
-            model=self._sized(NANO_SIZES),
             init=self.init,
             share=self.share,
             gradient_checkpointing=self.gradient_checkpointing,
@@ -175,13 +172,10 @@ class Train:
                 (config.surface, self.surface_steps),
             )
         )
-        return replace(config, dense=dense, contact=contact, surface=surface)
-
-    def _sized(self, sizes: "IvlmConfig") -> "IvlmConfig":
-        from dataclasses import replace
-
-        side = self.image_size or sizes.vision.image_size
-        return replace(sizes, vision=replace(sizes.vision, image_size=side))
+        sizes = config.model
+        if self.image_size is not None:
+            sizes = replace(sizes, vision=replace(sizes.vision, image_size=self.image_size))
+        return replace(config, model=sizes, dense=dense, contact=contact, surface=surface)
 
     def _fine_tuning(self) -> "FineTuneConfig":
         from dataclasses import replace

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ivlm_core.training.heap import keep_freed_memory
+from ivlm_core.heap import keep_freed_memory
 from ivlm_core.training.state import existing_state, replace_state
 
 Precision = Literal["fp32", "bf16"]

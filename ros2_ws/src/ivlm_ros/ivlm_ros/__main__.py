@@ -4,7 +4,7 @@ import signal
 import threading
 
 from ivlm_core.collector import collect_rarely
-from ivlm_ros.processes import few_arenas
+from ivlm_core.heap import few_arenas
 
 
 def main(args: list[str] | None = None) -> int:

@@ -19,11 +19,12 @@ from sensor_msgs.msg import Image
 from tqdm import tqdm
 
 from ivlm_core.commands.console import complain, emit, say
+from ivlm_core.heap import few_arenas
 from ivlm_core.messages.images import fill_image
 from ivlm_msgs.msg import ContactMesh
 from ivlm_ros import qos
 from ivlm_ros.node import IvlmNode
-from ivlm_ros.processes import few_arenas, memory_mb, stay_on_this_machine
+from ivlm_ros.processes import memory_mb, stay_on_this_machine
 
 _ANSWER_TIMEOUT_S = 60.0
 _AGAIN_S = 0.2

@@ -30,6 +30,7 @@ from rclpy.parameter import Parameter
 
 from ivlm_core.detections import regions
 from ivlm_core.estimator import Estimator
+from ivlm_core.heap import free_memory
 from ivlm_core.labels import read_labels
 from ivlm_core.messages.images import picture
 from ivlm_core.object_meshes import ObjectMeshes, files_by_label
@@ -47,7 +48,7 @@ from ivlm_ros.model_loader import ModelLoader, mesh_folder, model_source
 from ivlm_ros.outputs import Outputs
 from ivlm_ros.parameters import NodeParameters
 from ivlm_ros.places import Places, check_installed
-from ivlm_ros.processes import free_memory, memory_mb
+from ivlm_ros.processes import memory_mb
 from ivlm_ros.services import Services
 from ivlm_ros.spinning import Fatal
 from ivlm_ros.statistics import Health, NodeStatistics

@@ -1,6 +1,5 @@
 """Processes: nodes of this package as processes of their own, and what memory they take."""
 
-import ctypes
 import os
 import signal
 import subprocess
@@ -10,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 
 _STOP_TIMEOUT_S = 20.0
-_M_ARENA_MAX = -8  # of glibc's malloc.h
 
 
 def stay_on_this_machine() -> None:
@@ -92,30 +90,6 @@ def _yaml(value: str | bool | float) -> str:
         escaped = value.replace("'", "''")
         return f"'{escaped}'"
     return repr(value)
-
-
-def few_arenas() -> None:
-    """Let threads share the heap's arenas, before the first of them starts.
-
-    By default glibc gives new threads arenas of their own, and keeps what is left in those of
-    threads that are gone: 0.2 MB for each time that the inference thread and its helpers start.
-    """
-    tune = getattr(ctypes.CDLL(None), "mallopt", None)
-    if tune is not None:
-        tune(_M_ARENA_MAX, 2)
-
-
-def free_memory() -> None:
-    """Hand what a model that is gone has left back to the system and to other users of the GPU.
-
-    glibc keeps the pieces that a model's heap leaves between others: 60 MB after 500 models.
-    """
-    import torch
-
-    torch.cuda.empty_cache()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's own
-    if trim is not None:
-        trim(0)
 
 
 def cpu_seconds(pid: int) -> float:

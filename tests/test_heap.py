@@ -9,7 +9,7 @@ import pytest
 _FAULTS = """
 import resource
 import numpy as np
-from ivlm_core.training.heap import keep_freed_memory
+from ivlm_core.heap import keep_freed_memory
 
 def faults(times):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

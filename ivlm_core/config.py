@@ -147,6 +147,10 @@ class SamConfig:
     decoder_mlp_dim: int = 2048
     separate_decoders: bool = False
     """Own mask decoders for human and object tokens beside the one for generic tokens (`DifDe`)."""
+    photos: Literal["encoder", "tower"] = "encoder"
+    """What masks on photographs are decoded from: what SAM's encoder sees in them, as published;
+    or what the vision tower does, by a decoder of their own. An encoder that was not pretrained
+    knows renders only."""
 
     def __post_init__(self) -> None:
         _require(
@@ -305,6 +309,13 @@ class IvlmConfig:
     body: str = "anny"
     """Body topology that human contact is given on."""
     name: str = "custom"
+
+    def __post_init__(self) -> None:
+        _require(
+            self.sam.photos == "encoder" or self.vision.fit == "pad",
+            f"sam.photos {self.sam.photos!r} needs vision.fit 'pad': a tower that is shown a crop "
+            "sees no borders to mask",
+        )
 
     @property
     def num_image_tokens(self) -> int:

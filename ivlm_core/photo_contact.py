@@ -11,7 +11,7 @@ from ivlm_core.model import prompts
 from ivlm_core.model.drafts import Drafter
 from ivlm_core.model.ivlm import ContactPrompt
 from ivlm_core.model.masks import restore_masks
-from ivlm_core.model.processor import check_image
+from ivlm_core.model.processor import check_image, place_in_square
 from ivlm_core.model.prompts import PHOTO_TASK
 from ivlm_core.official.preprocess import sam_input
 from ivlm_core.official.prompts import answer_wordings, demo_question
@@ -96,7 +96,7 @@ def contact_in_photos(
     features = model.vlm.tower(processor.pixel_values(photos).to(pipeline.device))
     generated = model.answer_features(features[index], ids, drafters)
     asked = model.contact_prompts(generated, generated.ids)
-    masks = _masks(pipeline, photos, index, asked)
+    masks = _masks(pipeline, photos, features, index, asked)
     return [
         PhotoContact(
             label=label,
@@ -133,6 +133,7 @@ def _drafter(pipeline: Pipeline, label: str) -> Drafter:
 def _masks(
     pipeline: Pipeline,
     photos: Sequence[np.ndarray],
+    features: torch.Tensor,
     index: Sequence[int],
     asked: Sequence[ContactPrompt | None],
 ) -> list[tuple[np.ndarray, float]]:
@@ -141,21 +142,44 @@ def _masks(
     Args:
         pipeline: of the model.
         photos: distinct photographs.
+        features: `[photo, patch, hidden]` of the vision tower.
         index: the photograph of every query.
         asked: what every query's answer asks for.
     """
-    model, size = pipeline.model, pipeline.config.sam.image_size
+    model = pipeline.model
     found = [(np.zeros(photos[i].shape[:2], np.float32), 0.0) for i in index]
     rows = [row for row, prompt in enumerate(asked) if prompt is not None]
     if not rows:
         return found
     shown = sorted({index[row] for row in rows})
-    inputs = [sam_input(photos[i], size) for i in shown]
-    embeddings = model.embed_views(torch.stack([p for p, _ in inputs]).to(pipeline.device))
     places = [shown.index(index[row]) for row in rows]
-    logits, iou = model.localize_photos([p for p in asked if p is not None], embeddings[places])
+    embeddings, fitted = _embed(pipeline, [photos[i] for i in shown], features[shown])
+    prompts_asked = [p for p in asked if p is not None]
+    logits, iou = model.localize_photos(prompts_asked, embeddings[places])
     for row, place, low, quality in zip(rows, places, logits, iou.tolist(), strict=True):
         height, width = photos[index[row]].shape[:2]
-        whole = restore_masks(low[None, None], size, inputs[place][1], (height, width))[0, 0]
-        found[row] = whole.sigmoid().cpu().numpy(), quality
+        size, inside, corner = fitted[place]
+        whole = restore_masks(low[None, None], size, inside, (height, width), corner)
+        found[row] = whole[0, 0].sigmoid().cpu().numpy(), quality
     return found
+
+
+_Place = tuple[int, tuple[int, int], tuple[int, int]]
+"""Side of the square that a photograph was put into, its (height, width) there, its (top, left)."""
+
+
+def _embed(
+    pipeline: Pipeline, photos: Sequence[np.ndarray], features: torch.Tensor
+) -> tuple[torch.Tensor, list[_Place]]:
+    """Return `[photo, embed_dim, grid, grid]` for the mask decoder, and where it shows them."""
+    model, config = pipeline.model, pipeline.config
+    if model.photo_neck is None:
+        inputs = [sam_input(photo, config.sam.image_size) for photo in photos]
+        embedded = model.embed_views(torch.stack([p for p, _ in inputs]).to(pipeline.device))
+        return embedded, [(config.sam.image_size, fitted, (0, 0)) for _, fitted in inputs]
+    side, places = config.vision.image_size, []
+    for photo in photos:
+        height, width = photo.shape[:2]
+        (wide, high), (left, top) = place_in_square(width, height, side, config.vision.fit)
+        places.append((side, (high, wide), (top, left)))
+    return model.photo_neck(features), places

@@ -11,8 +11,10 @@ from PIL import Image
 
 from ivlm_core.cache import ArtifactCache
 from ivlm_core.cli import main
+from ivlm_core.config import ConfigError
 from ivlm_core.model import prompts
 from ivlm_core.model.checkpoint import load_checkpoint, save_checkpoint
+from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.prompts import PHOTO_TASK, TASKS
 from ivlm_core.official.preprocess import sam_input
 from ivlm_core.photo_contact import contact_in_photo, contact_in_photos
@@ -69,7 +71,58 @@ def test_a_mask_is_what_the_decoder_gives_for_the_token(pipeline: Pipeline) -> N
     assert found.threshold == 0.3
 
 
-def test_queries_together_are_queries_one_by_one(pipeline: Pipeline) -> None:
+@pytest.fixture(scope="module")
+def tower_pipeline(folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
+    """The same, masks decoded from what the vision tower sees."""
+    known, processor = load_checkpoint(folder)
+    config = replace(known.config, sam=replace(known.config.sam, photos="tower"))
+    torch.manual_seed(0)
+    model = IvlmModel(config, processor.contact_tokens).eval()
+    model.load_state_dict(known.state_dict(), strict=False)
+    processor.config = config
+    out = tmp_path_factory.mktemp("tower") / "model"
+    save_checkpoint(out, model, processor, {"note": "untrained, for tests"})
+    return Pipeline(*load_checkpoint(out), ArtifactCache(tmp_path_factory.mktemp("cache")))
+
+
+def test_masks_from_what_the_tower_sees(tower_pipeline: Pipeline) -> None:
+    """SAM's own decoder, on features of the tower; bars beside the picture are cut off again."""
+    model, side = tower_pipeline.model, tower_pipeline.config.vision.image_size
+    photo = _photo(side // 2, side)
+    found = contact_in_photo(tower_pipeline, photo, "bottle")
+    ids = tower_pipeline.processor.prompt_ids(prompts.question("human_contact", "bottle"))
+    with torch.inference_mode():
+        pixels = tower_pipeline.processor.pixel_values([photo])
+        features = model.vlm.tower(pixels)
+        generated = model.answer(pixels, [ids])
+        (asked,) = model.contact_prompts(generated, generated.ids)
+        assert asked is not None and model.photo_neck is not None
+        embedded, encoder = model.photo_neck(features), model.localizer.prompt_encoder
+        assert embedded.shape[2:] == (2 * features.shape[1] ** 0.5,) * 2
+        low, _ = model.localizer.photo_mask_decoder(
+            image_embeddings=embedded,
+            image_pe=encoder.pe_layer(embedded.shape[2:])[None],
+            sparse_prompt_embeddings=asked.embedding[None, None],
+            dense_prompt_embeddings=encoder.no_mask_embed.weight.reshape(1, -1, 1, 1),
+            multimask_output=False,
+        )
+        fine = torch.nn.functional.interpolate(low, (side, side), mode="bilinear")
+    bar = side // 4
+    expected = fine[0, 0, bar : bar + side // 2].sigmoid().numpy()
+    np.testing.assert_allclose(found.probabilities, expected, atol=1e-5)
+
+
+def test_a_tower_that_sees_a_crop_cannot_mask_photographs(tower_pipeline: Pipeline) -> None:
+    config = tower_pipeline.config
+    with pytest.raises(ConfigError, match=r"sam\.photos 'tower' needs vision\.fit 'pad'"):
+        replace(config, vision=replace(config.vision, fit="crop"))
+
+
+@pytest.mark.parametrize("reader", ["pipeline", "tower_pipeline"])
+def test_queries_together_are_queries_one_by_one(
+    reader: str, request: pytest.FixtureRequest
+) -> None:
+    pipeline: Pipeline = request.getfixturevalue(reader)
     wide, tall = _photo(30, 64), _photo(50, 20, seed=1)
     images, labels = [wide, tall, wide], ["bottle", "scene", "Chair"]
     together = contact_in_photos(pipeline, images, labels)

@@ -10,6 +10,7 @@ from ivlm_core.config import IvlmConfig
 from ivlm_core.geometry.view_rig import get_rig
 from ivlm_core.model.drafts import Drafter
 from ivlm_core.model.localize import Localizer, PromptKind
+from ivlm_core.model.photo_neck import PhotoNeck
 from ivlm_core.model.prompts import PHOTO_TASK, Task
 from ivlm_core.model.sam import build_image_encoder
 from ivlm_core.model.tokens import ContactTokens, locate_contact_token
@@ -44,6 +45,7 @@ class IvlmModel(nn.Module):
         )
         self.splitter = TokenSplitter(dim, dim // 2) if config.tokens.splitter else None
         self.image_encoder = build_image_encoder(config.sam)
+        self.photo_neck = PhotoNeck(config) if config.sam.photos == "tower" else None
         self.localizer = Localizer(config.sam)
         for task, name in _rigs(config).items():
             cameras = torch.from_numpy(get_rig(name).normalised_parameters())
@@ -164,7 +166,8 @@ class IvlmModel(nn.Module):
 
         Args:
             prompts: one per query.
-            embeddings: `[query, embed_dim, grid, grid]` of the photograph of every query.
+            embeddings: `[query, embed_dim, grid, grid]` of the photograph of every query, of the
+                `photo_neck` where the model has one, of `embed_views` otherwise.
 
         Returns:
             Low-resolution mask logits `[query, 4 grid, 4 grid]` and predicted mask IoU `[query]`.
@@ -173,6 +176,8 @@ class IvlmModel(nn.Module):
             asked = self._split(prompts, torch.stack([p.embedding for p in prompts])[:, None])
         else:
             asked = self.view_prompts(prompts, self.cameras("human_contact"))
+        if self.photo_neck is not None:
+            return self.localizer.each(asked, embeddings, "photo")
         kinds = [self._kind(p) for p in prompts]
         if len(set(kinds)) == 1:
             return self.localizer.each(asked, embeddings, kinds[0])

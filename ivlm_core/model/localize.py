@@ -8,8 +8,8 @@ from torch import Tensor, nn
 from ivlm_core.config import SamConfig
 from ivlm_core.model.sam import build_mask_decoder, build_prompt_encoder
 
-PromptKind = Literal["human", "object", "generic"]
-"""What the contact token of a prompt asks for."""
+PromptKind = Literal["human", "object", "generic", "photo"]
+"""What a prompt asks for: its contact token's surface, or a mask on a photograph."""
 
 
 _CELLS = 4096
@@ -31,6 +31,8 @@ class Localizer(nn.Module):
         separate = config.separate_decoders
         self.human_mask_decoder = build_mask_decoder(config) if separate else None
         self.object_mask_decoder = build_mask_decoder(config) if separate else None
+        of_tower = config.photos == "tower"
+        self.photo_mask_decoder = build_mask_decoder(config) if of_tower else None
 
     def forward(
         self, prompts: Tensor, view_embeddings: Tensor, kind: PromptKind = "generic"
@@ -86,13 +88,18 @@ class Localizer(nn.Module):
         Of the four masks it can give only the first is asked for, and only that is made. See
         `each` for arguments and result.
         """
-        own = {"human": self.human_mask_decoder, "object": self.object_mask_decoder}.get(kind)
+        own = {
+            "human": self.human_mask_decoder,
+            "object": self.object_mask_decoder,
+            "photo": self.photo_mask_decoder,
+        }.get(kind)
         # SAM's own classes, which have no types
         decoder: Any = self.mask_decoder if own is None else own
         encoder: Any = self.prompt_encoder
         count = len(prompts)
         dense = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
-        positions = encoder.get_dense_pe().to(embeddings.dtype)  # made in float32
+        grid = embeddings.shape[-2:]
+        positions = encoder.pe_layer(grid)[None].to(embeddings.dtype)  # made in float32
         tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
         states, cells = decoder.transformer(
             embeddings + dense,

@@ -12,15 +12,20 @@ def upscale(low_res_logits: Tensor, size: int) -> Tensor:
 
 
 def restore_masks(
-    low_res_logits: Tensor, size: int, fitted: tuple[int, int], original: tuple[int, int]
+    low_res_logits: Tensor,
+    size: int,
+    fitted: tuple[int, int],
+    original: tuple[int, int],
+    corner: tuple[int, int] = (0, 0),
 ) -> Tensor:
-    """Bring mask logits back to the image that was resized and padded for SAM.
+    """Bring mask logits back to the image that was resized and padded to a square.
 
     Args:
         low_res_logits: `[batch, view, h, w]` of the decoder.
-        size: side of SAM's square input, pixels.
+        size: side of the square, pixels.
         fitted: (height, width) that the image takes in that square.
         original: (height, width) of the image.
+        corner: top and left of the fitted image in the square; SAM has its padding behind.
 
     Returns:
         float32 logits `[batch, view, *original]`.
@@ -28,7 +33,8 @@ def restore_masks(
     Raises:
         ValueError: the fitted image is larger than the square.
     """
-    if max(fitted) > size:
+    (top, left), (height, width) = corner, fitted
+    if max(top + height, left + width) > size:
         raise ValueError(f"an image of {fitted} does not fit into a square of {size} pixels")
-    whole = upscale(low_res_logits, size)[..., : fitted[0], : fitted[1]]
+    whole = upscale(low_res_logits, size)[..., top : top + height, left : left + width]
     return torch.nn.functional.interpolate(whole, original, mode="bilinear", align_corners=False)

@@ -43,6 +43,7 @@ NANO = IvlmConfig(
         embed_dim=128,
         decoder_heads=4,
         decoder_mlp_dim=256,
+        photos="tower",
     ),
     prompt=PromptConfig(
         conversation="plain", mark_image=False, max_new_tokens=40, stop_at_contact=True

@@ -45,6 +45,7 @@ class PhotoMasks:
     def losses(
         self,
         pictures: Tensor,
+        features: Tensor,
         index: Tensor,
         affine: Affine,
         queries: Sequence[Target],
@@ -56,6 +57,7 @@ class PhotoMasks:
         Args:
             pictures: float `[image, 3, side, side]`, augmented, as CLIP reads them, where the
                 arrays and the model are.
+            features: `[image, patch, hidden]`, what the vision tower makes of them.
             index: `[image]`, which they are.
             affine: how they were moved.
             queries: questions about the body.
@@ -65,11 +67,15 @@ class PhotoMasks:
         chosen = [i for i, row in enumerate(rows) if row < self.images]
         if not chosen:
             return {}
-        size, places = self.model.config.sam, [rows[i] for i in chosen]
+        places = [rows[i] for i in chosen]
         prompts = [asked[i] for i in chosen]
-        shown = photographs(pictures[: self.images], size.image_size)
-        embeddings = self.model.embed_views(shown)[places]
-        logits, iou = self.model.localize_photos(prompts, embeddings)
+        if self.model.photo_neck is not None:
+            size = self.model.config.vision.image_size
+            embedded = self.model.photo_neck(features[: self.images])
+        else:
+            size = self.model.config.sam.image_size
+            embedded = self.model.embed_views(photographs(pictures[: self.images], size))
+        logits, iou = self.model.localize_photos(prompts, embedded[places])
         side = pictures.shape[-1]
         maps = self.arrays.contacts
         contact = maps[index[: self.images].to(maps.device)]
@@ -77,13 +83,12 @@ class PhotoMasks:
         labels = [self.arrays.labels.index(queries[i].label) for i in chosen]
         masks = touched(contact, moved, labels, places, side)[:, None]
 
-        square = (size.image_size, size.image_size)
-        logits = restore_masks(logits[:, None], size.image_size, square, (side, side))
+        logits = restore_masks(logits[:, None], size, (size, size), (side, side))
         everywhere = torch.ones_like(masks, dtype=torch.bool)
         found, w, iou = logits.sigmoid(), self.weights, iou[:, None]
         parts = {
-            "photo_bce": w.photo_bce * focal_bce(logits, masks, everywhere, gamma=0.0),
-            "photo_dice": w.photo_dice * dice(found, masks),
+            "photo_bce": w.photo_bce * focal_bce(logits, masks, everywhere),
+            "photo_dice": w.photo_dice * dice(found, masks, eps=1.0, skip_empty=False),
             "photo_iou": w.mask_iou * iou_error(found.detach(), masks, everywhere, iou),
         }
         return {key: value.mean() for key, value in parts.items()}

@@ -51,11 +51,12 @@ class LossWeights:
     vertex_dice: float = 3.0
     mask_iou: float = 0.1
     """Of the IoU that the decoder predicts of its own masks, on photographs too."""
-    photo_bce: float = 10.0
-    """Of masks on the photograph, which nothing is lifted from: they are the answer. It is a mean
-    over all pixels, of which a few in ten thousand are in contact, and alone says that nothing is
-    to be found where the object is not there."""
+    photo_bce: float = 20.0
+    """Of masks on the photograph, which nothing is lifted from: they are the answer. Focal, twenty
+    to one of dice as for SAM: a few pixels in ten thousand are in contact, and plain cross-entropy
+    learned to find none."""
     photo_dice: float = 1.0
+    """Also of empty masks: no pixel is to be found of what is not there or not touched in sight."""
     known: float = 0.3
     """Of the losses of stage 1, which go on."""
 
@@ -73,8 +74,8 @@ class ContactBatch:
     object_images: int = 6
     """Pictures of each instance, one question about the object each."""
     photo_images: int = 4
-    """Of `images`, those on which contact is masked itself; 0 does not teach it. SAM's encoder
-    reads them beside the views, which is most of what they cost."""
+    """Of `images`, those on which contact is masked itself; 0 does not teach it. They cost most
+    where SAM's encoder reads them beside the views (`SamConfig.photos`)."""
     views: int = 4
     """Views of a surface whose masks are decoded, drawn anew for every step."""
 
@@ -357,7 +358,7 @@ class ContactStage(nn.Module):
         contact = self.model.contact_prompts(scored, ids)
         on_photos = [p for p in contact[:on_body] if p is not None]
         parts |= self.photos.losses(
-            pictures, index, affine, queries[:on_body], rows[:on_body], on_photos
+            pictures, features, index, affine, queries[:on_body], rows[:on_body], on_photos
         )
 
         surfaces = [self.surface, *(self._object(g[0]) for g in groups[1:])]

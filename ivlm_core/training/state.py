@@ -58,7 +58,8 @@ def last_checkpoint(run: Path) -> Path:
 def load_weights(folder: Path, stage: nn.Module) -> None:
     """Load the weights of a stage's checkpoint into a stage.
 
-    Place embeddings of pictures of another size are interpolated.
+    Place embeddings of pictures of another size are interpolated. What masks photographs stays as
+    it is where the checkpoint has no part of its own for that.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
@@ -77,14 +78,15 @@ def load_weights(folder: Path, stage: nn.Module) -> None:
 
 
 _STEM = ".embeddings.patch_embedding."
+_PHOTO_PARTS = "photo_neck.", "photo_mask_decoder."
 
 
 def load_model(folder: Path, model: IvlmModel, processor: Processor) -> None:
     """Load the weights of a finished model, which may know other words and read smaller pictures.
 
     Words that both know keep their meaning; new ones start anew. Place embeddings of pictures of
-    another size are interpolated. A stem of another kind, and what only training uses, are not
-    there, and stay as they are.
+    another size are interpolated. A stem of another kind, what only training uses, and perhaps what
+    masks photographs, are not there, and stay as they are.
 
     Raises:
         FileNotFoundError, CheckpointError: there is no such model, or it is damaged.
@@ -110,10 +112,15 @@ def load_model(folder: Path, model: IvlmModel, processor: Processor) -> None:
 
 
 def _of_this_size(weights: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
-    """Return the weights, CLIP's place embeddings as many as the module has."""
+    """Return the weights, CLIP's place embeddings as many as the module has.
+
+    With the module's own for what masks photographs, if the weights have none.
+    """
     places = "position_embedding.weight"
     wanted = {name: p for name, p in module.named_parameters() if name.endswith(places)}
-    return {
+    own = module.state_dict()
+    missing = {n: own[n] for n in own.keys() - weights.keys() if any(p in n for p in _PHOTO_PARTS)}
+    return missing | {
         name: resized_places(value, len(wanted[name]))
         if name in wanted and value.shape != wanted[name].shape
         else value

@@ -1,6 +1,6 @@
 """The last stage: masks of the body, decoded on all views and lifted as they are in use.
 
-Masks on photographs go on beside them, or encoder and decoder would forget them.
+Masks on photographs go on beside them, or what they share with those of views would forget them.
 """
 
 import random
@@ -50,5 +50,5 @@ class SurfaceStage(ContactStage):
         every = range(surface.num_views)
         parts = self._contact(logits, iou, target, surface, every)
         return {key: value.mean() for key, value in parts.items()} | self.photos.losses(
-            pictures, index, affine, queries, rows, found
+            pictures, features, index, affine, queries, rows, found
         )

@@ -97,6 +97,8 @@ class TrainConfig:
     threads: int = 0
     """CPU threads; 0 leaves torch's default."""
     seed: int = 0
+    """Of weights, and of every stage's batches and augmentation: a run that goes on from another on
+    the same data should have another."""
 
 
 def train(config: TrainConfig) -> Path:
@@ -238,7 +240,7 @@ def _begin(
 def _localising(model: IvlmModel) -> list[torch.nn.Module]:
     """Return what turns a token's state into masks."""
     parts = [model.projection, model.view_encoder, model.image_encoder, model.localizer]
-    return parts if model.splitter is None else [*parts, model.splitter]
+    return [*parts, *(part for part in (model.photo_neck, model.splitter) if part is not None)]
 
 
 def _contact_groups(model: IvlmModel, heads: torch.nn.Module, config: TrainConfig) -> list[Trained]:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -107,10 +108,15 @@ def test_first_pictures() -> None:
 
 
 def _stage(
-    kind: type[ContactStage], dataset: SyntheticDataset, arrays: TrainingArrays, images: int
+    kind: type[ContactStage],
+    dataset: SyntheticDataset,
+    arrays: TrainingArrays,
+    images: int,
+    photos: Literal["encoder", "tower"] = "encoder",
 ) -> ContactStage:
     torch.manual_seed(0)
     config = replace(TINY, prompt=replace(TINY.prompt, tasks=(*TASKS, PHOTO_TASK)))
+    config = replace(config, sam=replace(config.sam, photos=photos))
     model, processor = build(config, arrays.labels, arrays.part_names)
     regions = body_regions("anny")
     questions = Questions(processor, arrays, load_body("anny"), regions)
@@ -132,12 +138,17 @@ def _stage(
 
 
 @pytest.mark.parametrize("kind", [ContactStage, SurfaceStage])
+@pytest.mark.parametrize("photos", ["encoder", "tower"])
 def test_steps_lower_the_loss_of_a_batch(
-    kind: type[ContactStage], dataset: SyntheticDataset, arrays: TrainingArrays
+    kind: type[ContactStage],
+    photos: Literal["encoder", "tower"],
+    dataset: SyntheticDataset,
+    arrays: TrainingArrays,
 ) -> None:
-    stage = _stage(kind, dataset, arrays, images=2)
+    stage = _stage(kind, dataset, arrays, images=2, photos=photos)
     model = stage.model
-    learned = [*model.projection.parameters(), *model.image_encoder.parameters()]
+    reader = model.image_encoder if model.photo_neck is None else model.photo_neck
+    learned = [*model.projection.parameters(), *reader.parameters()]
     learned += [p for p in model.localizer.parameters() if p.requires_grad]
     optimizer = torch.optim.Adam(learned, lr=3e-3)
     seen = []
@@ -150,7 +161,10 @@ def test_steps_lower_the_loss_of_a_batch(
         optimizer.step()
         seen.append(float(loss.detach()))
     assert seen[-1] < 0.6 * seen[0]
-    assert model.image_encoder.patch_embed.proj.weight.grad.abs().sum() > 0
+    first_weight = next(p for p in reader.parameters() if p.ndim == 4)
+    assert first_weight.grad is not None and first_weight.grad.abs().sum() > 0
+    others = model.localizer.mask_decoder.parameters()
+    assert photos == "encoder" or all(p.grad is None for p in others), "it has its own"
 
 
 def test_every_question_about_the_body_may_be_asked(

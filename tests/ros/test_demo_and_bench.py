@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,10 +12,17 @@ from PIL import Image
 
 pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
 
+from rclpy.duration import Duration  # noqa: E402
+from sensor_msgs.msg import Image as RosImage  # noqa: E402
+from std_msgs.msg import String  # noqa: E402
+
+from ivlm_core.messages.images import fill_image  # noqa: E402
+from ivlm_msgs.msg import ContactMesh  # noqa: E402
+from ivlm_ros import qos  # noqa: E402
 from ivlm_ros.bench import Options  # noqa: E402
 from ivlm_ros.bench_soak import Options as SoakOptions  # noqa: E402
 from ivlm_ros.bench_soak import Window, summary  # noqa: E402
-from ivlm_ros.demo import PHOTOGRAPHS  # noqa: E402
+from ivlm_ros.demo import PHOTOGRAPHS, Watcher  # noqa: E402
 from ivlm_ros.frame_source import SHIPPED, label_of, open_source, source_path  # noqa: E402
 
 
@@ -52,6 +60,33 @@ def test_demo_shows_pictures_answers_and_files(
     }
     assert all(name in done.stdout for name in ("index.html", "node.log"))
     assert "Traceback" not in (out / "node.log").read_text()
+
+
+def test_demo_leaves_out_what_is_about_the_label_before(listener: Any, photo: np.ndarray) -> None:
+    """On a busy machine an image may overtake its label; the picture is shown again."""
+    watcher, node = Watcher([]), listener.node
+    labels = node.create_publisher(String, "label", qos.LABEL)
+    images = node.create_publisher(RosImage, "image", qos.RESULT)
+    meshes = node.create_publisher(ContactMesh, "/ivlm_node/human_contact", 10)
+    publishers = (labels, images, meshes)
+    assert watcher.until(lambda: all(p.get_subscription_count() for p in publishers), 60)
+
+    labels.publish(String(data="flux_capacitor"))
+    assert labels.wait_for_all_acked(Duration(seconds=60))
+    message = fill_image(RosImage(), photo, "rgb8")
+    message.header.stamp.sec = 7
+    images.publish(message)
+    for label in ("flux capacitor", "bottle"):
+        mesh = ContactMesh(task="human_contact", label=label)
+        mesh.header.stamp.sec = 7
+        meshes.publish(mesh)
+    seen = watcher.collected.latencies_ms["/ivlm_node/human_contact"]
+    assert watcher.until(lambda: watcher.shown and len(seen) == 2, 60)
+    assert {key[1]: r.label for key, r in watcher.collected.results.items()} == {
+        "human_contact": "flux capacitor"
+    }
+    watcher._executor.shutdown()
+    watcher._node.destroy_node()
 
 
 def test_demo_says_why_it_fails(tmp_path: Path) -> None:

@@ -30,6 +30,7 @@ from ivlm_core.commands.console import complain, say
 from ivlm_core.inputs import read_image
 from ivlm_core.messages.cdr import ContactMeshData, decode_contact_mesh
 from ivlm_core.messages.images import image_to_rgb
+from ivlm_core.model.prompts import clean_label
 from ivlm_core.object_meshes import ObjectMeshes
 from ivlm_core.pipeline import Pipeline, Prediction
 from ivlm_core.text_table import table
@@ -199,10 +200,17 @@ class Watcher:
         self._match(stamp)
 
     def _match(self, stamp: int) -> None:
-        """Note results whose image is known; either may come first."""
+        """Note results whose image is known; either may come first.
+
+        One about the label before is not of this picture: on a busy machine an image may overtake
+        its label. The camera repeats pictures until all are answered.
+        """
         if stamp in self._shown:
+            label, _ = self._shown[stamp]
+            asked = {clean_label(part) for part in label.split(",") if part.strip()}
             for result in self._waiting.pop(stamp, []):
-                self.collected.results[self._shown[stamp], result.task] = result
+                if result.label in asked:
+                    self.collected.results[self._shown[stamp], result.task] = result
 
     def until(self, condition: Callable[[], Any], seconds: float) -> bool:
         """Handle messages until a condition holds; False when the time is up."""

@@ -26,7 +26,7 @@ from ivlm_core.messages.images import fill_image
 from ivlm_ros import qos
 from ivlm_ros.frame_source import SHIPPED, CameraFrame, open_source, source_path
 
-_LABEL_TIMEOUT = Duration(seconds=1)
+_LABEL_TIMEOUT = Duration(seconds=10)
 
 
 class ImageReplay(Node):
@@ -109,7 +109,11 @@ class ImageReplay(Node):
             return
         self._label_pub.publish(String(data=label))
         if label != self._sent_label:
-            self._label_pub.wait_for_all_acked(_LABEL_TIMEOUT)
+            if not self._label_pub.wait_for_all_acked(_LABEL_TIMEOUT):
+                self.get_logger().warning(
+                    f"label '{label}' did not reach every listener in time; the images that follow "
+                    "may be taken for the label before"
+                )
             self._sent_label = label
 
 

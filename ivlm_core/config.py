@@ -219,6 +219,10 @@ class PromptConfig:
     """Tasks that the model was trained for, the only ones it takes; empty where it takes all but
     `photo_contact`: masks on the photograph itself, asked for by the token as it is, since no
     camera of a rig belongs to a photograph."""
+    token_place: Literal["last", "first"] = "last"
+    """Where the contact token stands in answers: behind the body parts or affordances that they
+    name, as published models learned it, or before them. Behind them it follows what was said, also
+    where that is a guess; before them it follows what is seen, and stays as unsure."""
     answers: Literal["single", "published"] = "single"
     """Wordings of the answers it learned: one a task, or all of the published models'. Only guesses
     of how an answer goes on depend on it."""

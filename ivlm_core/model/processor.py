@@ -134,6 +134,8 @@ class Processor:
         self, task: Task, details: Sequence[str], wording: str | None = None
     ) -> list[int]:
         """Return the ids of the answer to be learned, end-of-sentence included."""
+        if wording is None:
+            wording = self.answer_wording(task)
         text = prompts.answer(task, self.contact_text(task), details, wording)
         return [*self._encode(text), self.tokenizer.eos_token_id]
 
@@ -146,15 +148,19 @@ class Processor:
             task: the task.
             details: body parts or affordances that answers name, likelier ones first; a name
                 that has begun is completed from them.
-            wordings: of the answers, likelier ones first; without any, that of `prompts.ANSWERS`.
+            wordings: of the answers, likelier ones first; without any, the model's own.
         """
         names = list(dict.fromkeys((*details, prompts.NO_PARTS, "left hand")))
         frames = []
-        for wording in wordings or (prompts.ANSWERS[task],):
+        for wording in wordings or (self.answer_wording(task),):
             alone = [self.answer_ids(task, [name], wording) for name in names]
             pair = self.answer_ids(task, names[:2], wording)
             frames.append(AnswerFrame.from_answers(alone, pair))
         return TemplateDrafter(tuple(frames))
+
+    def answer_wording(self, task: Task) -> str:
+        """Return the sentence that answers the task, `{token}` and perhaps `{detail}` in it."""
+        return prompts.ANSWERS[self.config.prompt.token_place][task]
 
     def contact_text(self, task: Task) -> str:
         """Return the contact token that answers the task."""

@@ -63,11 +63,19 @@ QUESTIONS: dict[Task, tuple[str, ...]] = {
     ),
 }
 
-ANSWERS: dict[Task, str] = {
-    "human_contact": "Body parts: {detail}, contact mask: {token}.",
-    "object_contact": "It is {token}.",
-    "object_affordance": "Affordance: {detail}, contact mask: {token}.",
+ANSWERS: dict[Literal["last", "first"], dict[Task, str]] = {
+    "last": {
+        "human_contact": "Body parts: {detail}, contact mask: {token}.",
+        "object_contact": "It is {token}.",
+        "object_affordance": "Affordance: {detail}, contact mask: {token}.",
+    },
+    "first": {
+        "human_contact": "It is {token}, body parts: {detail}.",
+        "object_contact": "It is {token}.",
+        "object_affordance": "It is {token}, affordance: {detail}.",
+    },
 }
+"""By place of the token (`PromptConfig.token_place`)."""
 
 
 def check_task(task: str) -> Task:
@@ -118,9 +126,10 @@ def answer(task: Task, token: str, details: Sequence[str] = (), wording: str | N
         task: the task.
         token: text of the contact token.
         details: body parts, or affordances; empty means none.
-        wording: with `{token}` and perhaps `{detail}` in it; None takes that of `ANSWERS`.
+        wording: with `{token}` and perhaps `{detail}` in it; None takes that of `ANSWERS` with the
+            token last.
     """
-    words = ANSWERS[task] if wording is None else wording
+    words = ANSWERS["last"][task] if wording is None else wording
     return words.format(detail=", ".join(details) or NO_PARTS, token=token)
 
 

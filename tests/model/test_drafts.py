@@ -1,6 +1,8 @@
 """Drafts guess the constant part of answers; with any guess the answers are the plain ones."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
 
 import pytest
 import torch
@@ -241,9 +243,14 @@ def test_columns_are_used_again_and_grow_with_the_sequence(wild: Vlm) -> None:
     assert GraphStore().passes(model, 40) is None  # no CUDA device
 
 
+@pytest.mark.parametrize("place", ["last", "first"])
 @pytest.mark.parametrize("task", prompts.TASKS)
-def test_constant_part_of_every_template_is_guessed(tiny: Tiny, task: prompts.Task) -> None:
-    processor = tiny[1]
+def test_constant_part_of_every_template_is_guessed(
+    tiny: Tiny, task: prompts.Task, place: Literal["last", "first"]
+) -> None:
+    config = tiny[1].config
+    asks = replace(config.prompt, token_place=place)
+    processor = Processor(replace(config, prompt=asks), tiny[1].tokenizer)
     drafter = processor.drafter(task, PARTS)
     for details in ([], ["left hand"], ["head", "right foot"], ["a thing nobody named"]):
         ids = processor.answer_ids(task, details)

@@ -1,5 +1,6 @@
 """Image preparation and tokenisation."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,6 +46,19 @@ def test_answer_holds_the_token_of_its_task(tiny: Tiny) -> None:
         ids = processor.answer_ids(task, ["left hand"])
         assert [i for i in ids if i in tokens.all] == [wanted]
         assert ids[-1] == processor.tokenizer.eos_token_id
+
+
+def test_the_token_may_stand_before_what_is_named(tiny: Tiny) -> None:
+    processor = tiny[1]
+    config = processor.config
+    first = replace(config, prompt=replace(config.prompt, token_place="first"))
+    answers = Processor(first, processor.tokenizer)
+    said = [processor.decode(answers.answer_ids(task, ["grasp"])) for task in TASKS]
+    assert [re.sub(r"\s*(<\w+>)\s*", r" \1", text) for text in said] == [
+        "It is <HCON>, body parts: grasp.",
+        "It is <OCON>.",
+        "It is <OCON>, affordance: grasp.",
+    ]
 
 
 def test_tokenizer_and_config_must_belong_together(tiny: Tiny) -> None:

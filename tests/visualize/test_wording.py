@@ -16,6 +16,10 @@ def test_the_contact_token_is_not_shown(body_prediction, object_prediction):
     grasp = replace(object_prediction, answer="Affordance: grasp, contact mask: <OCON>.")
     assert answer_line(grasp) == "Affordance: grasp."
     assert answer_line(replace(object_prediction, answer="")) == ""
+    first = replace(body_prediction, answer="It is <HCON>, body parts: left hand, hips.")
+    assert answer_line(first) == "Body parts: left hand, hips."
+    assert answer_line(replace(body_prediction, answer="It is <HCON>, b")) == "B"  # cut short
+    assert answer_line(replace(body_prediction, answer="It is <HCON>,")) == ""
 
 
 def test_top_parts_are_ranked_and_weak_ones_left_out(body_prediction, object_prediction):

@@ -50,6 +50,11 @@ def describe(
     """Write all of a model folder but its weights."""
     config.save(folder / CONFIG_FILE)
     tokenizer.save_pretrained(folder)
+    write_provenance(folder, provenance)
+
+
+def write_provenance(folder: Path, provenance: Mapping[str, Any]) -> None:
+    """Write what a folder of weights tells of their making."""
     (folder / PROVENANCE_FILE).write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
 
 

@@ -99,15 +99,19 @@ class DenseHeads(nn.Module):
         parts, objects, contacts, holders = self(features)
         held = (targets.holders > 0) & (targets.holders != IGNORE)
         sides = torch.where(held, targets.holders - 1, IGNORE)
+        named = cross_entropy(objects, targets.objects, ignore_index=IGNORE, reduction="none")
+        sided = cross_entropy(holders, sides, ignore_index=IGNORE, reduction="none")
+        shown = (targets.objects > 0) & (targets.objects != IGNORE)
         return {
             "cells": cross_entropy(parts, targets.parts, ignore_index=IGNORE),
-            "objects": cross_entropy(objects, targets.objects, ignore_index=IGNORE),
+            # By cell, which tells an object from what is around it, and by object: of all cells a
+            # bottle has too few to be worth finding.
+            "objects": named.sum() / (targets.objects != IGNORE).sum().clamp(min=1)
+            + 0.2 * mean_by_object(named, targets.objects, shown),
             # Few cells are in contact, and they say which hand holds the object.
             "contacts": 10 * cross_entropy(contacts, targets.contacts, ignore_index=IGNORE),
             # Asked of the object's own cells: contact itself is mostly hidden between the two.
-            "holders": 0.5
-            * cross_entropy(holders, sides, ignore_index=IGNORE, reduction="sum")
-            / held.sum().clamp(min=1),
+            "holders": 0.5 * mean_by_object(sided, targets.objects, held),
         }
 
 
@@ -145,7 +149,7 @@ class QuestionHeads(nn.Module):
         parts, regions, joints = self(image_tokens)
         losses = {
             "touched": 2 * binary_cross_entropy_with_logits(parts, targets.parts),
-            "regions": 4 * binary_cross_entropy_with_logits(regions, targets.regions),
+            "regions": region_loss(regions, targets.regions),
             "joints": 4 * smooth_l1_loss(joints, targets.joints, beta=0.05),
         }
         if looked is not None:
@@ -154,3 +158,23 @@ class QuestionHeads(nn.Module):
             shown = (targets.looks.sum(dim=1) > 0)[:, None, None].expand_as(entropy)
             losses["looks"] = 0.2 * entropy.where(shown, 0.0).sum() / shown.sum().clamp(min=1)
         return losses
+
+
+def region_loss(logits: Tensor, shares: Tensor) -> Tensor:
+    """Return the weighted cross-entropy of the touched shares of regions `[question, region]`."""
+    return 4 * binary_cross_entropy_with_logits(logits, shares)
+
+
+def mean_by_object(values: Tensor, objects: Tensor, counted: Tensor) -> Tensor:
+    """Return the mean over objects of the mean over each one's cells; 0 without any.
+
+    Args:
+        values: `[batch, cell, cell]`.
+        objects: int64 `[batch, cell, cell]`, which object a cell shows; those of different images
+            are different ones.
+        counted: bool `[batch, cell, cell]`, the cells that count.
+    """
+    image = torch.arange(len(objects), device=objects.device)[:, None, None]
+    which = (image * (IGNORE + 1) + objects)[counted]
+    _, which, cells = which.unique(return_inverse=True, return_counts=True)
+    return (values[counted] / cells[which]).sum() / max(1, len(cells))

@@ -38,7 +38,7 @@ def described_run(
     steps: dict[str, int],
     seconds: dict[str, float],
 ) -> dict[str, Any]:
-    """Return the provenance of a finished run.
+    """Return the provenance of a run, as far as it has come.
 
     Args:
         config: what was asked for; of folders only the names are told.
@@ -63,10 +63,9 @@ def described_run(
 
 
 def _described_start(start: Path) -> dict[str, Any]:
-    finished = is_model(start)
-    file = (start if finished else start / "model") / PROVENANCE_FILE
+    file = start / PROVENANCE_FILE  # also of a run that was stopped, as of its last checkpoint
     return {
-        "kind": "model" if finished else "run",
+        "kind": "model" if is_model(start) else "run",
         "provenance": read_json(file) if file.is_file() else None,
     }
 

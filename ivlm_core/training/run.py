@@ -150,6 +150,7 @@ class StageRun:
         schedule: Schedule,
         save_every: int = 500,
         precision: Precision = "fp32",
+        kept: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare a stage, and continue it if the folder has a checkpoint of it.
 
@@ -162,7 +163,9 @@ class StageRun:
             schedule: steps and learning rates.
             save_every: steps between checkpoints.
             precision: arithmetic of the matrix products.
+            kept: called by the main process when a checkpoint was written.
         """
+        self.kept = kept
         self.name, self.folder, self.schedule, self.save_every = name, folder, schedule, save_every
         self.accelerator = Accelerator(
             mixed_precision="bf16" if precision == "bf16" else "no",
@@ -324,4 +327,5 @@ class StageRun:
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             replace_state(partial, self.state_folder)
+            self.kept()
         self.accelerator.wait_for_everyone()

@@ -16,11 +16,11 @@ from ivlm_core.datasets.sample import Target
 from ivlm_core.geometry.body import BODY_PARTS, Body
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.model import prompts
-from ivlm_core.model.ivlm import IvlmModel
+from ivlm_core.model.ivlm import ContactPrompt, IvlmModel
 from ivlm_core.model.losses import dice, focal_bce, iou_error, vertex_bce
 from ivlm_core.model.processor import Processor, normalise_images
 from ivlm_core.model.resampler import QuestionResampler
-from ivlm_core.model.vlm import Vlm, text_loss
+from ivlm_core.model.vlm import Scored, Vlm, text_loss
 from ivlm_core.pipeline import upscale
 from ivlm_core.training.arrays import HOLDERS, TrainingArrays
 from ivlm_core.training.augment import Affine, jitter_colours, warp_images
@@ -30,6 +30,7 @@ from ivlm_core.training.dense import (
     DenseTargets,
     QuestionHeads,
     QuestionTargets,
+    region_loss,
 )
 from ivlm_core.training.photo_masks import PhotoMasks
 from ivlm_core.training.regions import BodyRegions
@@ -103,6 +104,8 @@ class StageHeads(nn.Module):
             regions,
             len(arrays.joint_names),
         )
+        self.token_regions = nn.Linear(config.sam.embed_dim, regions)
+        """What the token embedding tells of the body's regions, without rendering any."""
 
     @property
     def cells(self) -> int:
@@ -230,19 +233,20 @@ class DenseStage(nn.Module):
         images: Sequence[int],
         batch_size: int,
         seed: int,
+        text_weight: float,
         questions_per_image: int = 2,
     ) -> None:
         super().__init__()
         self.model, self.heads, self.questions, self.arrays = model, heads, questions, arrays
         self.batch_size, self.seed, self.per_image = batch_size, seed, questions_per_image
+        self.text_weight = text_weight
         self.asked = ImageQuestions(arrays.targets, images, "human")
 
     @property
     def trained(self) -> list[nn.Module]:
         """What this stage teaches."""
         vlm = self.model.vlm
-        words = vlm.language.get_input_embeddings()
-        return [vlm.tower, vlm.mm_projector, words, self.heads]
+        return [vlm.tower, vlm.mm_projector, vlm.language, self.model.projection, self.heads]
 
     def forward(self, batch: int) -> dict[str, Tensor]:
         """Return the loss parts of the batch of this number."""
@@ -265,7 +269,53 @@ class DenseStage(nn.Module):
         return {
             **self.heads.dense.losses(features, targets),
             **self.heads.questions.losses(tokens, looked, answers),
+            **self._answers(tokens, asked, written, answers.regions),
         }
+
+    def _answers(
+        self,
+        tokens: Tensor,
+        asked: Sequence[Target],
+        written: Sequence[list[int]],
+        regions: Tensor,
+    ) -> dict[str, Tensor]:
+        """Return the losses of the answers' words, and of what their contact tokens tell."""
+        scored, ids = answered(self.model.vlm, self.questions, tokens, asked, written)
+        return {
+            "text": self.text_weight * text_loss(scored.logits, scored.labels),
+            "token": token_loss(self.heads, self.model.contact_prompts(scored, ids), regions),
+        }
+
+
+def answered(
+    vlm: Vlm,
+    questions: Questions,
+    tokens: Tensor,
+    asked: Sequence[Target],
+    written: Sequence[list[int]],
+) -> tuple[Scored, list[list[int]]]:
+    """Run questions with their right answers; return that, and the ids of both together.
+
+    Args:
+        vlm: what reads them.
+        questions: makes ids of answers.
+        tokens: image tokens `[question, token, hidden]`.
+        asked: what is answered.
+        written: ids of the questions.
+    """
+    ids = [prompt + questions.answer(q) for prompt, q in zip(written, asked, strict=True)]
+    return vlm.score(tokens, ids, [len(prompt) for prompt in written]), ids
+
+
+def token_loss(
+    heads: StageHeads, contact: Sequence[ContactPrompt | None], regions: Tensor
+) -> Tensor:
+    """Return how wrong the token embeddings are about the regions `[question, region]`.
+
+    Every right answer has a token: none is None.
+    """
+    embeddings = torch.stack([prompt.embedding for prompt in contact if prompt is not None])
+    return region_loss(heads.token_regions(embeddings), regions)
 
 
 def device_of(module: nn.Module) -> torch.device:
@@ -352,11 +402,13 @@ class ContactStage(nn.Module):
             tokens[:on_body], None if looked is None else looked[:on_body], told
         )
         parts = {f"known_{k}": self.weights.known * v for k, v in known.items()}
-        ids = [prompt + self.questions.answer(q) for prompt, q in zip(asked, queries, strict=True)]
-        scored = self.model.vlm.score(tokens, ids, [len(prompt) for prompt in asked])
+        scored, ids = answered(self.model.vlm, self.questions, tokens, queries, asked)
         parts["text"] = self.weights.text * text_loss(scored.logits, scored.labels)
         contact = self.model.contact_prompts(scored, ids)
         on_photos = [p for p in contact[:on_body] if p is not None]
+        parts["known_token"] = self.weights.known * token_loss(
+            self.heads, contact[:on_body], told.regions
+        )
         parts |= self.photos.losses(
             pictures, features, index, affine, queries[:on_body], rows[:on_body], on_photos
         )

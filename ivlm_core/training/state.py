@@ -50,16 +50,16 @@ def is_model(folder: Path) -> bool:
 
 
 def last_checkpoint(run: Path) -> Path:
-    """Return the checkpoint with a run's last weights: of stage 3 where it came to that."""
-    newest = run / SURFACE
-    return newest if existing_state(newest) is not None else run / CONTACT
+    """Return the checkpoint with a run's last weights: of the last stage that it came to."""
+    stages = (run / name for name in (SURFACE, CONTACT, DENSE))
+    return next((s for s in stages if existing_state(s) is not None), run / CONTACT)
 
 
 def load_weights(folder: Path, stage: nn.Module) -> None:
     """Load the weights of a stage's checkpoint into a stage.
 
-    Place embeddings of pictures of another size are interpolated. What masks photographs stays as
-    it is where the checkpoint has no part of its own for that.
+    Place embeddings of pictures of another size are interpolated. Parts that were added to networks
+    later (`_LATER_PARTS`) stay as they are where the checkpoint has none.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
@@ -78,7 +78,8 @@ def load_weights(folder: Path, stage: nn.Module) -> None:
 
 
 _STEM = ".embeddings.patch_embedding."
-_PHOTO_PARTS = "photo_neck.", "photo_mask_decoder."
+_LATER_PARTS = "photo_neck.", "photo_mask_decoder.", "token_regions."
+"""What networks of earlier versions lack."""
 
 
 def load_model(folder: Path, model: IvlmModel, processor: Processor) -> None:
@@ -114,12 +115,12 @@ def load_model(folder: Path, model: IvlmModel, processor: Processor) -> None:
 def _of_this_size(weights: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
     """Return the weights, CLIP's place embeddings as many as the module has.
 
-    With the module's own for what masks photographs, if the weights have none.
+    With the module's own of what was added later, if the weights have none.
     """
     places = "position_embedding.weight"
     wanted = {name: p for name, p in module.named_parameters() if name.endswith(places)}
     own = module.state_dict()
-    missing = {n: own[n] for n in own.keys() - weights.keys() if any(p in n for p in _PHOTO_PARTS)}
+    missing = {n: own[n] for n in own.keys() - weights.keys() if any(p in n for p in _LATER_PARTS)}
     return missing | {
         name: resized_places(value, len(wanted[name]))
         if name in wanted and value.shape != wanted[name].shape

@@ -9,7 +9,13 @@ import torch
 from torch import Tensor
 
 from ivlm_core.training.augment import Affine
-from ivlm_core.training.stages import ContactStage, augmented, device_of, image_tokens
+from ivlm_core.training.stages import (
+    ContactStage,
+    answered,
+    augmented,
+    device_of,
+    image_tokens,
+)
 
 
 class SurfaceStage(ContactStage):
@@ -27,21 +33,16 @@ class SurfaceStage(ContactStage):
         index = torch.tensor(chosen)
         affine = Affine.draw(len(index), generator, torch.ones(len(index), dtype=torch.bool))
         rows = [row for row in range(len(chosen)) for _ in range(self.batch.questions)]
+        # Also about what is not touched: no words may tell the token so (`token_place`).
         drawn = [q for i in chosen for q in self.human.draw(i, self.batch.questions, rng)]
-        mirrored = self.questions.mirrored(drawn, affine.mirrored[rows])
-        asked = [(q, row) for q, row in zip(mirrored, rows, strict=True) if not q.is_empty]
-        queries, rows = [q for q, _ in asked], [row for _, row in asked]
-
+        queries = self.questions.mirrored(drawn, affine.mirrored[rows])
         prompts = self.questions.prompts(queries, rng)
-        ids = [
-            prompt + self.questions.answer(q) for prompt, q in zip(prompts, queries, strict=True)
-        ]
         device, vlm = device_of(self), self.model.vlm
         with torch.no_grad():
             pictures = augmented(self.arrays.to(device), index, affine, generator)
             features = vlm.tower(pictures)
             tokens, _ = image_tokens(vlm, features[rows], prompts)
-            scored = vlm.score(tokens, ids, [len(prompt) for prompt in prompts])
+            scored, ids = answered(vlm, self.questions, tokens, queries, prompts)
         found = [p for p in self.model.contact_prompts(scored, ids) if p is not None]
         surface = self.surface.to(device)
         embedded = self.model.embed_views(surface.views.to(device))

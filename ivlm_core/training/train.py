@@ -5,13 +5,14 @@ import math
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import torch
 
 from ivlm_core.config import IvlmConfig
 from ivlm_core.geometry.body import load_body
 from ivlm_core.model.build import build
-from ivlm_core.model.checkpoint import CONFIG_FILE, save_checkpoint
+from ivlm_core.model.checkpoint import CONFIG_FILE, save_checkpoint, write_provenance
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.presets import NANO
 from ivlm_core.model.processor import Processor
@@ -63,7 +64,7 @@ class TrainConfig:
     model: IvlmConfig = NANO
     """Sizes of the network."""
     dense: Schedule = field(default_factory=lambda: Schedule(steps=3000, learning_rate=1e-3))
-    """Stage 1: vision tower and projector on dense labels and body regions."""
+    """Stage 1: vision tower, projector and language model, on dense labels and body regions."""
     contact: Schedule = field(default_factory=lambda: Schedule(steps=4000, learning_rate=1e-3))
     """Stage 2: text and contact, end to end."""
     surface: Schedule = field(
@@ -72,7 +73,7 @@ class TrainConfig:
     """Stage 3: masks on all views of the body, the rest frozen."""
     weights: LossWeights = field(default_factory=LossWeights)
     tower_rate: float = 0.3
-    """Learning rate in stage 2 of what stage 1 has trained, as a multiple."""
+    """Learning rate in stage 2 of vision tower, projector and heads, as a multiple."""
     pretrained_rate: float = RATE
     """Learning rate of the stem's layers that ImageNet taught, as a multiple of the tower's."""
     stem_weights: Path | None = None
@@ -135,9 +136,33 @@ def train(config: TrainConfig) -> Path:
     regions = body_regions(config.model.body)
     heads = StageHeads(model, arrays, len(regions))
     questions = Questions(processor, arrays, load_body(config.model.body), regions)
-    stage1 = DenseStage(model, heads, questions, arrays, training, config.dense_batch, config.seed)
+    text = config.weights.text
+
+    def dense(images: list[int], seed: int) -> DenseStage:
+        return DenseStage(
+            model, heads, questions, arrays, images, config.dense_batch, seed, text_weight=text
+        )
+
+    stage1 = dense(training, config.seed)
     _begin(config, model, processor, stage1)
     model.train()
+
+    runs: list[StageRun] = []
+    learned_from = described_data(dataset, len(training), config.share)
+
+    def provenance() -> dict[str, Any]:
+        none = dict.fromkeys((DENSE, CONTACT, SURFACE), 0)
+        return described_run(
+            config,
+            None if config.init is None else model_folder(config.init),
+            learned_from,
+            none | {run.name: run.progress.step for run in runs},
+            none | {run.name: run.progress.seconds for run in runs},
+        )
+
+    def told() -> None:
+        write_provenance(config.out, provenance())
+
     run1 = StageRun(
         DENSE,
         config.out,
@@ -149,10 +174,10 @@ def train(config: TrainConfig) -> Path:
         config.dense,
         config.save_every,
         config.precision,
+        told,
     )
-    check = DenseStage(
-        model, heads, questions, arrays, validation, config.dense_batch, config.seed + 1
-    )
+    runs.append(run1)
+    check = dense(validation, config.seed + 1)
     run1.run(lambda _: (_dense_figures(check), {}), config.validate_every)
 
     stage2, stage3 = (
@@ -180,7 +205,9 @@ def train(config: TrainConfig) -> Path:
         config.contact,
         config.save_every,
         config.precision,
+        told,
     )
+    runs.append(run2)
     held = Validation(
         arrays,
         validation,
@@ -204,21 +231,15 @@ def train(config: TrainConfig) -> Path:
         config.surface,
         config.save_every,
         config.precision,
+        told,
     )
+    runs.append(run3)
     run3.run(partial(validate, run3.name), config.validate_every)
     folder = config.out / "model"
     if not run3.accelerator.is_main_process:
         return folder
     model.config = replace(model.config, lift=held.thresholds(model, processor))
-    runs = (run1, run2, run3)
-    provenance = described_run(
-        config,
-        None if config.init is None else model_folder(config.init),
-        described_data(dataset, len(training), config.share),
-        {run.name: run.progress.step for run in runs},
-        {run.name: run.progress.seconds for run in runs},
-    )
-    save_checkpoint(folder, model, processor, provenance, dtype=torch.float16)
+    save_checkpoint(folder, model, processor, provenance(), dtype=torch.float16)
     return folder
 
 

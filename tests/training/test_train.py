@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -18,7 +19,7 @@ from torch.nn.functional import avg_pool2d
 from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.geometry.body import BODY_PARTS
 from ivlm_core.model.build import build
-from ivlm_core.model.checkpoint import save_checkpoint
+from ivlm_core.model.checkpoint import PROVENANCE_FILE, save_checkpoint
 from ivlm_core.model.efficientnet import EfficientNetStem
 from ivlm_core.model.positions import resized_places
 from ivlm_core.model.presets import TINY
@@ -90,6 +91,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(data: Path, tmp_path: Pa
     with pytest.MonkeyPatch.context() as patch, pytest.raises(StopError):
         patch.setattr(run.StageRun, "_save", stop)
         train(replace(config, out=parts))
+    shutil.copytree(parts, tmp_path / "stopped")
     train(replace(config, out=parts))
     got, expected = (load_file(run / "surface" / WEIGHTS) for run in (parts, whole))
     assert got.keys() == expected.keys()
@@ -97,6 +99,11 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(data: Path, tmp_path: Pa
         torch.testing.assert_close(got[name], tensor, atol=1e-6, rtol=1e-5)
     curves = [[entry for entry in _log(run, "dense") if "cells" in entry] for run in (parts, whole)]
     assert [entry["step"] for entry in curves[0]] == [entry["step"] for entry in curves[1]] == [6]
+
+    folder = train(replace(config, out=tmp_path / "next", init=tmp_path / "stopped"))
+    before = json.loads((folder / PROVENANCE_FILE).read_text())["init"]
+    assert before["kind"] == "run"
+    assert before["provenance"]["steps"] == {"dense": 4, "contact": 0, "surface": 0}
 
 
 def test_a_run_starts_from_the_weights_of_another(data: Path, tmp_path: Path) -> None:
@@ -301,6 +308,8 @@ def test_dense_stage_learns(data: Path, tmp_path: Path) -> None:
     log = [e for e in _log(tmp_path, "dense") if "validation" in e]
     total = [sum(e["validation"].values()) for e in log]
     assert total[-1] < 0.8 * total[0]
+    first, last = (log[i]["validation"] for i in (0, -1))
+    assert last["text"] < 0.8 * first["text"] and last["token"] < 0.9 * first["token"]
 
 
 def test_mirrored_targets_move_together(data: Path) -> None:

@@ -281,9 +281,10 @@ class DenseStage(nn.Module):
     ) -> dict[str, Tensor]:
         """Return the losses of the answers' words, and of what their contact tokens tell."""
         scored, ids = answered(self.model.vlm, self.questions, tokens, asked, written)
+        contact = [p for p in self.model.contact_prompts(scored, ids) if p is not None]
         return {
             "text": self.text_weight * text_loss(scored.logits, scored.labels),
-            "token": token_loss(self.heads, self.model.contact_prompts(scored, ids), regions),
+            "token": token_loss(self.heads, contact, regions),
         }
 
 
@@ -307,14 +308,9 @@ def answered(
     return vlm.score(tokens, ids, [len(prompt) for prompt in written]), ids
 
 
-def token_loss(
-    heads: StageHeads, contact: Sequence[ContactPrompt | None], regions: Tensor
-) -> Tensor:
-    """Return how wrong the token embeddings are about the regions `[question, region]`.
-
-    Every right answer has a token: none is None.
-    """
-    embeddings = torch.stack([prompt.embedding for prompt in contact if prompt is not None])
+def token_loss(heads: StageHeads, contact: Sequence[ContactPrompt], regions: Tensor) -> Tensor:
+    """Return how wrong the token embeddings are about the regions `[question, region]`."""
+    embeddings = torch.stack([prompt.embedding for prompt in contact])
     return region_loss(heads.token_regions(embeddings), regions)
 
 
@@ -404,13 +400,13 @@ class ContactStage(nn.Module):
         parts = {f"known_{k}": self.weights.known * v for k, v in known.items()}
         scored, ids = answered(self.model.vlm, self.questions, tokens, queries, asked)
         parts["text"] = self.weights.text * text_loss(scored.logits, scored.labels)
-        contact = self.model.contact_prompts(scored, ids)
-        on_photos = [p for p in contact[:on_body] if p is not None]
+        # Every right answer has a token, so no question is left out.
+        contact = [p for p in self.model.contact_prompts(scored, ids) if p is not None]
         parts["known_token"] = self.weights.known * token_loss(
             self.heads, contact[:on_body], told.regions
         )
         parts |= self.photos.losses(
-            pictures, features, index, affine, queries[:on_body], rows[:on_body], on_photos
+            pictures, features, index, affine, queries[:on_body], rows[:on_body], contact[:on_body]
         )
 
         surfaces = [self.surface, *(self._object(g[0]) for g in groups[1:])]
@@ -427,7 +423,7 @@ class ContactStage(nn.Module):
             part = slice(start, start + len(group))
             start += len(group)
             logits, iou = self.model.localize(
-                [p for p in contact[part] if p is not None],
+                contact[part],
                 embedding,
                 group[0].task != "human_contact",
             )

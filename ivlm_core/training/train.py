@@ -163,20 +163,24 @@ def train(config: TrainConfig) -> Path:
     def told() -> None:
         write_provenance(config.out, provenance())
 
-    run1 = StageRun(
+    def begun(
+        name: str, stage: torch.nn.Module, trained: list[Trained], schedule: Schedule
+    ) -> StageRun:
+        run = StageRun(
+            name, config.out, stage, trained, schedule, config.save_every, config.precision, told
+        )
+        runs.append(run)
+        return run
+
+    run1 = begun(
         DENSE,
-        config.out,
         stage1,
         [
             *learned_before(model.vlm.tower, config.pretrained_rate),
             *(Trained(module) for module in stage1.trained),
         ],
         config.dense,
-        config.save_every,
-        config.precision,
-        told,
     )
-    runs.append(run1)
     check = dense(validation, config.seed + 1)
     run1.run(lambda _: (_dense_figures(check), {}), config.validate_every)
 
@@ -197,17 +201,12 @@ def train(config: TrainConfig) -> Path:
         )
         for kind in (ContactStage, SurfaceStage)
     )
-    run2 = StageRun(
+    run2 = begun(
         CONTACT,
-        config.out,
         stage2,
         _contact_groups(model, heads, config),
         config.contact,
-        config.save_every,
-        config.precision,
-        told,
     )
-    runs.append(run2)
     held = Validation(
         arrays,
         validation,
@@ -223,17 +222,12 @@ def train(config: TrainConfig) -> Path:
         return figures, pictures
 
     run2.run(partial(validate, run2.name), config.validate_every)
-    run3 = StageRun(
+    run3 = begun(
         SURFACE,
-        config.out,
         stage3,
         [Trained(module) for module in _localising(model)],
         config.surface,
-        config.save_every,
-        config.precision,
-        told,
     )
-    runs.append(run3)
     run3.run(partial(validate, run3.name), config.validate_every)
     folder = config.out / "model"
     if not run3.accelerator.is_main_process:

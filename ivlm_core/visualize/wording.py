@@ -16,7 +16,7 @@ _QUESTIONS = {
 _SCENE_QUESTION = "Where do the ground and other supports touch the person?"
 
 _CONTACT_TOKEN = re.compile(r"[,;]?\s*(?:contact mask:\s*)?<[^<>\s]+>")
-_TOKEN_FIRST = re.compile(r"^it is\s*<[^<>\s]+>\s*,\s*", re.IGNORECASE)
+_TOKEN_FIRST = re.compile(r"^it is\s*<[^<>\s]+>\s*,\s*(.?)", re.IGNORECASE)
 
 
 def question_line(prediction: "Prediction") -> str:
@@ -29,9 +29,7 @@ def question_line(prediction: "Prediction") -> str:
 
 def answer_line(prediction: "Prediction") -> str:
     """The answer text without the contact token, or '' where nothing else was said."""
-    named = _TOKEN_FIRST.sub("", prediction.answer.strip())
-    if named != prediction.answer.strip():
-        named = named[:1].upper() + named[1:]
+    named = _TOKEN_FIRST.sub(lambda found: found[1].upper(), prediction.answer.strip())
     text = _CONTACT_TOKEN.sub("", named).strip()
     text = re.sub(r"\s+([.,])", r"\1", text)
     return "" if text.rstrip(" .").lower() in ("", "it is") else text

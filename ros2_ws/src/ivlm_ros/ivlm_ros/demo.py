@@ -28,9 +28,9 @@ from visualization_msgs.msg import MarkerArray
 
 from ivlm_core.commands.console import complain, say
 from ivlm_core.inputs import read_image
+from ivlm_core.labels import read_labels
 from ivlm_core.messages.cdr import ContactMeshData, decode_contact_mesh
 from ivlm_core.messages.images import image_to_rgb
-from ivlm_core.model.prompts import clean_label
 from ivlm_core.object_meshes import ObjectMeshes
 from ivlm_core.pipeline import Pipeline, Prediction
 from ivlm_core.text_table import table
@@ -207,9 +207,8 @@ class Watcher:
         """
         if stamp in self._shown:
             label, _ = self._shown[stamp]
-            asked = {clean_label(part) for part in label.split(",") if part.strip()}
             for result in self._waiting.pop(stamp, []):
-                if result.label in asked:
+                if result.label in read_labels(label):
                     self.collected.results[self._shown[stamp], result.task] = result
 
     def until(self, condition: Callable[[], Any], seconds: float) -> bool:

@@ -145,6 +145,12 @@ class SamConfig:
     decoder_depth: int = 2
     decoder_heads: int = 8
     decoder_mlp_dim: int = 2048
+    decoder: Literal["sam", "queries"] = "sam"
+    """What makes the masks of views: SAM's two-way transformer, as published; or a product of query
+    and pixel features (`model.query_decoder`), which learns and answers in a fraction of the
+    time. Masks on photographs are SAM's in any case."""
+    decoder_channels: int = 64
+    """Pixel features that `decoder="queries"` multiplies; SAM's has an eighth of `embed_dim`."""
     separate_decoders: bool = False
     """Own mask decoders for human and object tokens beside the one for generic tokens (`DifDe`)."""
     photos: Literal["encoder", "tower"] = "encoder"
@@ -167,6 +173,14 @@ class SamConfig:
             self.embed_dim % (2 * self.decoder_heads) == 0 and self.embed_dim % 8 == 0,
             f"sam.embed_dim ({self.embed_dim}) must be divisible by 8 and by twice "
             f"decoder_heads ({self.decoder_heads})",
+        )
+        _require(
+            self.decoder == "sam" or self.photos == "tower",
+            'sam.decoder "queries" asks views only; masks on photographs need sam.photos "tower"',
+        )
+        _require(
+            self.decoder_channels > 0,
+            f"sam.decoder_channels must be positive, got {self.decoder_channels}",
         )
         outside = [i for i in self.global_attention if not 0 <= i < self.encoder_depth]
         _require(

@@ -106,6 +106,8 @@ class PlainQuery:
 
     def _localize(self, asked: ContactPrompt, embeddings: Tensor) -> tuple[Tensor, Tensor]:
         model = self.pipeline.model
-        found = [model.localize([asked], view[None], False) for view in embeddings]
+        # A decoder of queries has one prompt for every view, and no picture to work on alone.
+        alone = 1 if model.config.sam.decoder == "sam" else len(embeddings)
+        found = [model.localize([asked], views, False) for views in embeddings.split(alone)]
         logits, iou = (torch.cat(parts, dim=1) for parts in zip(*found, strict=True))
         return upscale(logits, model.config.sam.image_size).sigmoid(), iou

@@ -70,8 +70,11 @@ def affordance_in_photo(pipeline: "Pipeline", query: "Query") -> NDArray[np.floa
         return np.zeros(photo.shape[:2], np.float32)
     size, model = pipeline.config.sam.image_size, pipeline.model
     picture, fitted = sam_input(photo, size)
-    embedded = model.embed_views(picture[None].to(pipeline.device))
     cameras = model.cameras(query.task)
+    embedded = model.embed_views(picture[None].to(pipeline.device))
+    embedded = embedded.expand(len(cameras), -1, -1, -1)  # it is every view
     logits, _ = model.localize([asked], embedded, on_object=True, cameras=cameras)
-    whole = restore_masks(logits, size, fitted, (photo.shape[0], photo.shape[1]))
+    whole = restore_masks(
+        logits.mean(dim=1, keepdim=True), size, fitted, (photo.shape[0], photo.shape[1])
+    )
     return whole[0, 0].sigmoid().float().cpu().numpy()

@@ -1,4 +1,4 @@
-"""Localize: prompts and view embeddings to mask logits, with SAM's prompt encoder and decoder."""
+"""Localize: prompts and view embeddings to mask logits, by SAM's mask decoder or a cheaper one."""
 
 from typing import Any, Literal
 
@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from ivlm_core.config import SamConfig
+from ivlm_core.model.query_decoder import QueryMaskDecoder
 from ivlm_core.model.sam import build_mask_decoder, build_prompt_encoder
 
 PromptKind = Literal["human", "object", "generic", "photo"]
@@ -18,19 +19,21 @@ _CELLS = 4096
 
 
 class Localizer(nn.Module):
-    """One prompt per view, all of which enter the decoder of every view together.
+    """One prompt per view; in SAM's decoder all of them enter every view together.
 
     That is the reference's arrangement: a view's mask is decided knowing what the other views
-    were asked for.
+    were asked for. `QueryMaskDecoder` asks each view for its own.
     """
 
     def __init__(self, config: SamConfig) -> None:
         super().__init__()
         self.prompt_encoder = build_prompt_encoder(config)
-        self.mask_decoder = build_mask_decoder(config)
+        make = QueryMaskDecoder if config.decoder == "queries" else build_mask_decoder
         separate = config.separate_decoders
-        self.human_mask_decoder = build_mask_decoder(config) if separate else None
-        self.object_mask_decoder = build_mask_decoder(config) if separate else None
+        # SAM's stands in the published checkpoints even where nothing asks it.
+        self.mask_decoder = None if separate and config.decoder == "queries" else make(config)
+        self.human_mask_decoder = make(config) if separate else None
+        self.object_mask_decoder = make(config) if separate else None
         of_tower = config.photos == "tower"
         self.photo_mask_decoder = build_mask_decoder(config) if of_tower else None
 
@@ -41,13 +44,17 @@ class Localizer(nn.Module):
 
         Args:
             prompts: `[batch, view, embed_dim]` camera-aware token embeddings.
-            view_embeddings: `[view, embed_dim, grid, grid]` of the surface all queries are about.
+            view_embeddings: `[view, embed_dim, grid, grid]` of the surface all queries are about;
+                SAM's decoder also takes some of the views only.
             kind: which decoder to use where there are several.
 
         Returns:
             Low-resolution mask logits `[batch, view, 4 grid, 4 grid]` and predicted mask IoU
             `[batch, view]`.
         """
+        decoder = self._decoder(kind)
+        if isinstance(decoder, QueryMaskDecoder):
+            return decoder(prompts, view_embeddings, self._places(view_embeddings))
         batch = len(prompts)
         at_once = max(1, _CELLS // (batch * view_embeddings[0, 0].numel()))
         found = []
@@ -88,18 +95,12 @@ class Localizer(nn.Module):
         Of the four masks it can give only the first is asked for, and only that is made. See
         `each` for arguments and result.
         """
-        own = {
-            "human": self.human_mask_decoder,
-            "object": self.object_mask_decoder,
-            "photo": self.photo_mask_decoder,
-        }.get(kind)
         # SAM's own classes, which have no types
-        decoder: Any = self.mask_decoder if own is None else own
+        decoder: Any = self._decoder(kind)
         encoder: Any = self.prompt_encoder
         count = len(prompts)
         dense = encoder.no_mask_embed.weight.reshape(1, -1, 1, 1)
-        grid = embeddings.shape[-2:]
-        positions = encoder.pe_layer(grid)[None].to(embeddings.dtype)  # made in float32
+        positions = self._places(embeddings)
         tokens = torch.cat([decoder.iou_token.weight, decoder.mask_tokens.weight])
         states, cells = decoder.transformer(
             embeddings + dense,
@@ -110,3 +111,18 @@ class Localizer(nn.Module):
         weights = decoder.output_hypernetworks_mlps[0](states[:, 1])
         masks = torch.einsum("bc,bchw->bhw", weights, fine)
         return masks, decoder.iou_prediction_head(states[:, 0])[:, 0]
+
+    def _decoder(self, kind: PromptKind) -> nn.Module | None:
+        """Return the decoder of a kind of prompt: its own, where there is one."""
+        own = {
+            "human": self.human_mask_decoder,
+            "object": self.object_mask_decoder,
+            "photo": self.photo_mask_decoder,
+        }.get(kind)
+        return self.mask_decoder if own is None else own
+
+    def _places(self, embeddings: Tensor) -> Tensor:
+        """Return SAM's positional encoding `[1, embed_dim, grid, grid]` of embeddings' cells."""
+        encoder: Any = self.prompt_encoder
+        places: Tensor = encoder.pe_layer(embeddings.shape[-2:])[None]
+        return places.to(embeddings.dtype)  # made in float32

@@ -43,6 +43,8 @@ NANO = IvlmConfig(
         embed_dim=128,
         decoder_heads=4,
         decoder_mlp_dim=256,
+        decoder="queries",
+        separate_decoders=True,
         photos="tower",
     ),
     prompt=PromptConfig(

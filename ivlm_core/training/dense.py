@@ -46,6 +46,8 @@ class QuestionTargets(_Targets):
     """float32 `[question, part]`: 1 where touched."""
     regions: Tensor
     """float32 `[question, region]`: share of the region's vertices that is touched."""
+    contact: Tensor
+    """float32 `[question, vertex]`: 1 where touched."""
     joints: Tensor
     """float32 `[question, joint, 5]`: root-relative metres in the camera frame, then image x, y in
     [-1, 1]."""
@@ -149,7 +151,7 @@ class QuestionHeads(nn.Module):
         parts, regions, joints = self(image_tokens)
         losses = {
             "touched": 2 * binary_cross_entropy_with_logits(parts, targets.parts),
-            "regions": region_loss(regions, targets.regions),
+            "regions": 4 * binary_cross_entropy_with_logits(regions, targets.regions),
             "joints": 4 * smooth_l1_loss(joints, targets.joints, beta=0.05),
         }
         if looked is not None:
@@ -158,11 +160,6 @@ class QuestionHeads(nn.Module):
             shown = (targets.looks.sum(dim=1) > 0)[:, None, None].expand_as(entropy)
             losses["looks"] = 0.2 * entropy.where(shown, 0.0).sum() / shown.sum().clamp(min=1)
         return losses
-
-
-def region_loss(logits: Tensor, shares: Tensor) -> Tensor:
-    """Return the weighted cross-entropy of the touched shares of regions `[question, region]`."""
-    return 4 * binary_cross_entropy_with_logits(logits, shares)
 
 
 def mean_by_object(values: Tensor, objects: Tensor, counted: Tensor) -> Tensor:

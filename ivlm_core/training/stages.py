@@ -17,7 +17,7 @@ from ivlm_core.geometry.body import BODY_PARTS, Body
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.model import prompts
 from ivlm_core.model.ivlm import ContactPrompt, IvlmModel
-from ivlm_core.model.losses import dice, focal_bce, iou_error, vertex_bce
+from ivlm_core.model.losses import contact_bce, dice, focal_bce, iou_error
 from ivlm_core.model.processor import Processor, normalise_images
 from ivlm_core.model.resampler import QuestionResampler
 from ivlm_core.model.vlm import Scored, Vlm, text_loss
@@ -30,11 +30,10 @@ from ivlm_core.training.dense import (
     DenseTargets,
     QuestionHeads,
     QuestionTargets,
-    region_loss,
 )
 from ivlm_core.training.photo_masks import PhotoMasks
 from ivlm_core.training.regions import BodyRegions
-from ivlm_core.training.surfaces import TrainingSurface
+from ivlm_core.training.surfaces import TrainingSurface, vertex_targets
 
 
 @dataclass(frozen=True)
@@ -48,8 +47,8 @@ class LossWeights:
     text: float = 2.0
     mask_bce: float = 0.1
     mask_dice: float = 0.05
-    vertex_bce: float = 2.0
-    vertex_dice: float = 3.0
+    vertex_bce: float = 0.5
+    vertex_dice: float = 2.0
     mask_iou: float = 0.1
     """Of the IoU that the decoder predicts of its own masks, on photographs too."""
     photo_bce: float = 20.0
@@ -78,13 +77,20 @@ class ContactBatch:
     """Of `images`, those on which contact is masked itself; 0 does not teach it. They cost most
     where SAM's encoder reads them beside the views (`SamConfig.photos`)."""
     views: int = 4
-    """Views of a surface whose masks are decoded, drawn anew for every step."""
+    """Views of a surface that SAM's decoder makes masks of, drawn anew for every step; the cheap
+    one (`SamConfig.decoder`) makes all."""
+
+
+_RARE = -4.0
+"""Logit of contact before anything is learned: one vertex in fifty."""
 
 
 class StageHeads(nn.Module):
-    """What training adds to a model: heads on patches and on the image tokens of questions."""
+    """What training adds to a model: heads on patches, image tokens and token embeddings."""
 
-    def __init__(self, model: IvlmModel, arrays: TrainingArrays, regions: int) -> None:
+    def __init__(
+        self, model: IvlmModel, arrays: TrainingArrays, regions: int, vertices: int
+    ) -> None:
         super().__init__()
         config = model.config
         self.dense = DenseHeads(
@@ -104,8 +110,11 @@ class StageHeads(nn.Module):
             regions,
             len(arrays.joint_names),
         )
-        self.token_regions = nn.Linear(config.sam.embed_dim, regions)
-        """What the token embedding tells of the body's regions, without rendering any."""
+        self.token_contact = nn.Linear(config.sam.embed_dim, vertices)
+        """What the token embedding tells of the body's vertices, without rendering any: it has to
+        know all that a mask is to show."""
+        nn.init.zeros_(self.token_contact.weight)
+        nn.init.constant_(self.token_contact.bias, _RARE)
 
     @property
     def cells(self) -> int:
@@ -175,6 +184,7 @@ class Questions:
         return QuestionTargets(
             parts.to(device),
             shares.to(device),
+            vertex_targets([t.vertices for t in targets], self.body.mesh.num_vertices).to(device),
             joints[images],
             self._looks(targets, dense, images),
         )
@@ -269,7 +279,7 @@ class DenseStage(nn.Module):
         return {
             **self.heads.dense.losses(features, targets),
             **self.heads.questions.losses(tokens, looked, answers),
-            **self._answers(tokens, asked, written, answers.regions),
+            **self._answers(tokens, asked, written, answers.contact),
         }
 
     def _answers(
@@ -277,14 +287,14 @@ class DenseStage(nn.Module):
         tokens: Tensor,
         asked: Sequence[Target],
         written: Sequence[list[int]],
-        regions: Tensor,
+        touched: Tensor,
     ) -> dict[str, Tensor]:
         """Return the losses of the answers' words, and of what their contact tokens tell."""
         scored, ids = answered(self.model.vlm, self.questions, tokens, asked, written)
         contact = [p for p in self.model.contact_prompts(scored, ids) if p is not None]
         return {
             "text": self.text_weight * text_loss(scored.logits, scored.labels),
-            "token": token_loss(self.heads, contact, regions),
+            "token": token_loss(self.heads, contact, touched),
         }
 
 
@@ -308,10 +318,11 @@ def answered(
     return vlm.score(tokens, ids, [len(prompt) for prompt in written]), ids
 
 
-def token_loss(heads: StageHeads, contact: Sequence[ContactPrompt], regions: Tensor) -> Tensor:
-    """Return how wrong the token embeddings are about the regions `[question, region]`."""
-    embeddings = torch.stack([prompt.embedding for prompt in contact])
-    return region_loss(heads.token_regions(embeddings), regions)
+def token_loss(heads: StageHeads, contact: Sequence[ContactPrompt], touched: Tensor) -> Tensor:
+    """Return how wrong the token embeddings are about the vertices `[question, vertex]`."""
+    scores = heads.token_contact(torch.stack([p.embedding for p in contact])).float().sigmoid()
+    everywhere = torch.ones_like(touched[0], dtype=torch.bool)
+    return (0.2 * contact_bce(scores, touched, everywhere) + 0.5 * dice(scores, touched)).mean()
 
 
 def device_of(module: nn.Module) -> torch.device:
@@ -403,7 +414,7 @@ class ContactStage(nn.Module):
         # Every right answer has a token, so no question is left out.
         contact = [p for p in self.model.contact_prompts(scored, ids) if p is not None]
         parts["known_token"] = self.weights.known * token_loss(
-            self.heads, contact[:on_body], told.regions
+            self.heads, contact[:on_body], told.contact
         )
         parts |= self.photos.losses(
             pictures, features, index, affine, queries[:on_body], rows[:on_body], contact[:on_body]
@@ -451,6 +462,8 @@ class ContactStage(nn.Module):
     def _some_views(self, surface: TrainingSurface, rng: random.Random) -> list[int]:
         """Draw the views of this step: decoding all of the body's is most of a step's cost."""
         count = surface.num_views
+        if self.model.config.sam.decoder == "queries":
+            return list(range(count))
         return sorted(rng.sample(range(count), min(count, self.batch.views)))
 
     def _object(self, target: Target) -> TrainingSurface:
@@ -483,7 +496,7 @@ class ContactStage(nn.Module):
         return {
             "mask_bce": w.mask_bce * focal_bce(logits, masks, valid, gamma=0.0),
             "mask_dice": w.mask_dice * dice(probabilities, masks, valid),
-            "vertex_bce": w.vertex_bce * vertex_bce(scores, target, seen),
+            "vertex_bce": w.vertex_bce * contact_bce(scores, target, seen),
             "vertex_dice": w.vertex_dice * dice(scores, target, seen),
             "mask_iou": w.mask_iou * iou_error(probabilities.detach(), masks, valid, iou),
         }

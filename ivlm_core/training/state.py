@@ -1,6 +1,8 @@
 """What a training run keeps on disk: checkpoints of its stages, and the models along the way."""
 
 import json
+import logging
+import re
 import shutil
 from pathlib import Path
 
@@ -17,6 +19,8 @@ from ivlm_core.model.checkpoint import (
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.positions import resized_places
 from ivlm_core.model.processor import Processor
+
+LOG = logging.getLogger(__name__)
 
 WEIGHTS = "model.safetensors"
 _WORD_TABLES = ("vlm.language.model.embed_tokens.weight", "vlm.language.lm_head.weight")
@@ -59,7 +63,7 @@ def load_weights(folder: Path, stage: nn.Module) -> None:
     """Load the weights of a stage's checkpoint into a stage.
 
     Place embeddings of pictures of another size are interpolated. Parts that were added to networks
-    later (`_LATER_PARTS`) stay as they are where the checkpoint has none.
+    later, or changed (`_CHANGED_PARTS`), stay as they are where the checkpoint has others.
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
@@ -78,8 +82,8 @@ def load_weights(folder: Path, stage: nn.Module) -> None:
 
 
 _STEM = ".embeddings.patch_embedding."
-_LATER_PARTS = "photo_neck.", "photo_mask_decoder.", "token_regions."
-"""What networks of earlier versions lack."""
+_CHANGED_PARTS = re.compile(r".*(photo_neck|mask_decoder|token_contact|token_regions)(?=\.)")
+"""What networks of earlier versions lack, have in another form, or had in place of these."""
 
 
 def load_model(folder: Path, model: IvlmModel, processor: Processor) -> None:
@@ -115,17 +119,24 @@ def load_model(folder: Path, model: IvlmModel, processor: Processor) -> None:
 def _of_this_size(weights: dict[str, Tensor], module: nn.Module) -> dict[str, Tensor]:
     """Return the weights, CLIP's place embeddings as many as the module has.
 
-    With the module's own of what was added later, if the weights have none.
+    With the module's own of parts that differ (`_CHANGED_PARTS`), which so start anew.
     """
     places = "position_embedding.weight"
     wanted = {name: p for name, p in module.named_parameters() if name.endswith(places)}
     own = module.state_dict()
-    missing = {n: own[n] for n in own.keys() - weights.keys() if any(p in n for p in _LATER_PARTS)}
-    return missing | {
+    surplus, missing = (
+        {name for name in names if _CHANGED_PARTS.match(name)}
+        for names in (weights.keys() - own.keys(), own.keys() - weights.keys())
+    )
+    anew = sorted({found[0] for found in map(_CHANGED_PARTS.match, missing) if found})
+    if anew:
+        LOG.info("begin anew: %s", ", ".join(anew))
+    return {name: own[name] for name in missing} | {
         name: resized_places(value, len(wanted[name]))
         if name in wanted and value.shape != wanted[name].shape
         else value
         for name, value in weights.items()
+        if name not in surplus
     }
 
 

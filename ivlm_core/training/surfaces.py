@@ -80,10 +80,7 @@ class TrainingSurface:
 
     def vertex_targets(self, vertices: Sequence[np.ndarray]) -> Tensor:
         """Return float `[batch, vertex]`, 1 on the listed vertices."""
-        target = torch.zeros(len(vertices), self.num_vertices)
-        for row, ids in zip(target, vertices, strict=True):
-            row[torch.from_numpy(np.asarray(ids, dtype=np.int64))] = 1
-        return target.to(self._hit.device)
+        return vertex_targets(vertices, self.num_vertices).to(self._hit.device)
 
     def mask_targets(self, vertex_targets: Tensor) -> Tensor:
         """Interpolate vertex labels `[batch, vertex]` to masks `[batch, view, low, low]`."""
@@ -91,3 +88,11 @@ class TrainingSurface:
         seen = (vertex_targets[:, self._ids] * self._weights).sum(dim=-1)
         masks[:, self._pixels] = seen
         return masks.unflatten(1, self._hit.shape)
+
+
+def vertex_targets(vertices: Sequence[np.ndarray], num_vertices: int) -> Tensor:
+    """Return float `[batch, vertex]`, 1 on the listed vertices."""
+    target = torch.zeros(len(vertices), num_vertices)
+    for row, ids in zip(target, vertices, strict=True):
+        row[torch.from_numpy(np.asarray(ids, dtype=np.int64))] = 1
+    return target

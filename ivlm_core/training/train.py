@@ -134,8 +134,9 @@ def train(config: TrainConfig) -> Path:
         if config.gradient_checkpointing:
             part.gradient_checkpointing_enable({"use_reentrant": False})
     regions = body_regions(config.model.body)
-    heads = StageHeads(model, arrays, len(regions))
-    questions = Questions(processor, arrays, load_body(config.model.body), regions)
+    body = load_body(config.model.body)
+    heads = StageHeads(model, arrays, len(regions), body.mesh.num_vertices)
+    questions = Questions(processor, arrays, body, regions)
     text = config.weights.text
 
     def dense(images: list[int], seed: int) -> DenseStage:

@@ -2,7 +2,7 @@
 
 import torch
 
-from ivlm_core.model.losses import dice, focal_bce, vertex_bce
+from ivlm_core.model.losses import contact_bce, dice, focal_bce
 
 
 def test_perfect_masks_cost_nothing() -> None:
@@ -39,9 +39,25 @@ def test_empty_target_has_no_dice_and_finite_gradient() -> None:
     assert torch.isfinite(probabilities.grad).all()
 
 
-def test_vertex_loss_leaves_unseen_vertices_alone() -> None:
+def test_contact_loss_leaves_unseen_vertices_alone() -> None:
     scores = torch.rand(2, 6, requires_grad=True)
     seen = torch.tensor([True, True, False, True, False, True])
-    vertex_bce(scores, torch.ones(2, 6), seen).sum().backward()
+    contact_bce(scores, torch.ones(2, 6), seen).sum().backward()
     assert (scores.grad[:, ~seen] == 0).all()
     assert (scores.grad[:, seen] != 0).all()
+
+
+def test_contact_loss_of_a_missed_hand_does_not_depend_on_the_rest_of_the_body() -> None:
+    def missed(vertices: int) -> float:
+        target = torch.zeros(1, vertices)
+        target[:, :100] = 1
+        scores = torch.full_like(target, 1e-6)
+        return float(contact_bce(scores, target, torch.ones(vertices, dtype=torch.bool)))
+
+    assert missed(10_000) > 0.4 * missed(200)
+
+
+def test_contact_loss_of_nothing_touched_is_finite() -> None:
+    nothing, seen = torch.zeros(1, 50), torch.ones(50, dtype=torch.bool)
+    assert float(contact_bce(nothing, nothing, seen)) < 1e-3
+    assert 1 < float(contact_bce(torch.ones(1, 50), nothing, seen)) < float("inf")

@@ -120,7 +120,7 @@ def _stage(
     model, processor = build(config, arrays.labels, arrays.part_names)
     regions = body_regions("anny")
     questions = Questions(processor, arrays, load_body("anny"), regions)
-    heads = StageHeads(model, arrays, len(regions))
+    heads = StageHeads(model, arrays, len(regions), questions.body.mesh.num_vertices)
     return kind(
         model,
         processor,

@@ -1,6 +1,7 @@
 """Both stages run, learn, stop and go on, and give a folder that the pipeline loads."""
 
 import json
+import logging
 import os
 import shutil
 import subprocess
@@ -159,6 +160,29 @@ def test_a_stem_of_another_kind_begins_with_what_imagenet_taught(
     assert not all(kept for name, kept in same.items() if name.startswith("high."))
     third = replace(config, out=tmp_path / "third", init=tmp_path / "second" / "model")
     assert train(replace(third, stem_weights=tmp_path / "not read")).is_dir()
+
+
+def test_a_decoder_of_another_kind_begins_anew(
+    data: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = tiny_config(data, tmp_path / "first", dense=1, contact=1)
+    train(first)
+    sam = replace(TINY.sam, decoder="queries", photos="tower", separate_decoders=True)
+    second = replace(first, out=tmp_path / "second", model=replace(TINY, sam=sam), init=first.out)
+    with caplog.at_level(logging.INFO, "ivlm_core.training.state"):
+        folder = train(second)
+    assert caplog.messages == [
+        "begin anew: model.localizer.human_mask_decoder, model.localizer.object_mask_decoder, "
+        "model.localizer.photo_mask_decoder, model.photo_neck"
+    ]
+    before, after = load_file(last_checkpoint(first.out) / WEIGHTS), load_file(folder / WEIGHTS)
+    assert not any("mask_decoder.transformer" in name for name in after if "photo" not in name)
+    same = "vlm.mm_projector.queries"
+    torch.testing.assert_close(after[same].float(), before[f"model.{same}"], atol=0.05, rtol=0)
+    model = Pipeline.from_pretrained(folder, "cpu", tmp_path / "cache")
+    picture = np.zeros((SIZE, SIZE, 3), np.uint8)
+    for task in ("human_contact", "object_contact"):
+        assert np.isfinite(model.predict(picture, "bottle", task).scores).all()
 
 
 def test_two_processes_learn_what_one_learns_from_two_batches(data: Path, tmp_path: Path) -> None:

@@ -115,7 +115,9 @@ def contact_bce(scores: Tensor, target: Tensor, seen: Tensor) -> Tensor:
     Returns:
         `[batch]`.
     """
-    loss = binary_cross_entropy(scores.clamp(_EPS, 1 - _EPS), target, reduction="none")
+    sure = scores.clamp(_EPS, 1 - _EPS)
+    # Written out: torch's refuses what is not a number, of which training tells by itself.
+    loss = -(target * sure.log() + (1 - target) * (-sure).log1p())
     return (loss * seen).sum(dim=1) / ((target * seen).sum(dim=1) + 0.01 * seen.sum()).clamp(min=1)
 
 

@@ -9,8 +9,8 @@ from torch import Tensor, nn
 
 from ivlm_core.config import SamConfig
 
-_RARE = -4.0
-"""Mask logit before anything is learned: little of a surface is in contact."""
+RARE_LOGIT = -4.0
+"""Of contact before anything is learned: about one pixel or vertex in fifty."""
 
 
 class _Look(nn.Module):
@@ -75,7 +75,7 @@ class QueryMaskDecoder(nn.Module):
         queries = self.norm(queries)  # [view, batch, dim]
         weights, bias = self.mask(queries).split((pixels.shape[1], 1), dim=-1)
         masks = torch.einsum("vbc,vchw->bvhw", weights, pixels) / pixels.shape[1] ** 0.5
-        masks = masks + (bias.transpose(0, 1)[..., None] + _RARE)
+        masks = masks + (bias.transpose(0, 1)[..., None] + RARE_LOGIT)
         return masks, self.iou(queries)[..., 0].transpose(0, 1)
 
 

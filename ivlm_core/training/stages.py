@@ -19,6 +19,7 @@ from ivlm_core.model import prompts
 from ivlm_core.model.ivlm import ContactPrompt, IvlmModel
 from ivlm_core.model.losses import contact_bce, dice, focal_bce, iou_error
 from ivlm_core.model.processor import Processor, normalise_images
+from ivlm_core.model.query_decoder import RARE_LOGIT
 from ivlm_core.model.resampler import QuestionResampler
 from ivlm_core.model.vlm import Scored, Vlm, text_loss
 from ivlm_core.pipeline import upscale
@@ -81,10 +82,6 @@ class ContactBatch:
     one (`SamConfig.decoder`) makes all."""
 
 
-_RARE = -4.0
-"""Logit of contact before anything is learned: one vertex in fifty."""
-
-
 class StageHeads(nn.Module):
     """What training adds to a model: heads on patches, image tokens and token embeddings."""
 
@@ -114,7 +111,7 @@ class StageHeads(nn.Module):
         """What the token embedding tells of the body's vertices, without rendering any: it has to
         know all that a mask is to show."""
         nn.init.zeros_(self.token_contact.weight)
-        nn.init.constant_(self.token_contact.bias, _RARE)
+        nn.init.constant_(self.token_contact.bias, RARE_LOGIT)
 
     @property
     def cells(self) -> int:

@@ -291,6 +291,13 @@ class LiftConfig:
     weighting: Literal["mean", "pixels", "confidence"] = "mean"
     """Views that see a vertex count alike (reference), by the pixels they spend on it (for rigs
     with close-ups), or by predicted mask IoU times the cosine of the viewing angle."""
+    unseen: Literal["zero", "nearest"] = "zero"
+    """Score of vertices that no view shows: 0, as published, or that of the nearest seen vertex,
+    along the mesh's edges (`lift.unseen`)."""
+    human_extent: Literal["threshold", "expected_f1"] = "threshold"
+    """What of the body is in contact: all that scores `human_threshold`, as published; or, where
+    anything does, the vertices with the highest expected F1 (`lift.extent`), for models whose
+    scores are probabilities."""
     human_threshold: float = 0.5
     object_threshold: float = 0.5
     photo_threshold: float = 0.5

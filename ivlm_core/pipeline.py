@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ivlm_core.cache import ArtifactCache
 from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.lift.extent import contact_threshold
 from ivlm_core.lift.lift import Lifted
 from ivlm_core.lift.view_weights import confidence_weights
 from ivlm_core.model import prompts
@@ -64,7 +65,8 @@ class Prediction:
     answer: str
     """What the language model wrote, contact token included."""
     scores: np.ndarray
-    """float32 `[vertex]` in [0, 1], in the order of `mesh.vertices`; 0 where unseen."""
+    """float32 `[vertex]` in [0, 1], in the order of `mesh.vertices`; where unseen, 0 or that of the
+    nearest seen vertex (`LiftConfig.unseen`)."""
     seen: np.ndarray
     """bool `[vertex]`: in view of at least one camera of the rig."""
     threshold: float
@@ -340,11 +342,6 @@ class Pipeline:
             )
         return Query(check_image(query.image), label, task, query.mesh)
 
-    def threshold(self, task: Task) -> float:
-        """Return the score from which a vertex counts as in contact."""
-        lift = self.config.lift
-        return lift.human_threshold if task == "human_contact" else lift.object_threshold
-
     def drafter(self, task: Task, label: str | None = None) -> Drafter:
         """Return what guesses how answers go on (`Vlm.generate`).
 
@@ -417,18 +414,22 @@ class Pipeline:
 
     def lift(self, surface: Surface, masks: Tensor, iou: Tensor, is_human: bool) -> Lifted:
         """Lift mask probabilities `[batch, view, size, size]` as the configuration says."""
-        if surface.votes is not None:
-            return surface.votes.lift(masks)
         lift = self.config.lift
-        weights = None
-        if lift.weighting == "confidence":
-            weights = confidence_weights(iou, surface.angle_weights)
-        return surface.lift.lift(
-            masks,
-            view_weights=weights,
-            gate=lift.human_gate if is_human else lift.object_gate,
-            by_pixels=lift.weighting == "pixels",
-        )
+        if surface.votes is not None:
+            lifted = surface.votes.lift(masks)
+        else:
+            weights = None
+            if lift.weighting == "confidence":
+                weights = confidence_weights(iou, surface.angle_weights)
+            lifted = surface.lift.lift(
+                masks,
+                view_weights=weights,
+                gate=lift.human_gate if is_human else lift.object_gate,
+                by_pixels=lift.weighting == "pixels",
+            )
+        if lift.unseen == "zero":
+            return lifted
+        return replace(lifted, scores=lifted.scores[:, surface.nearest_seen])
 
     def _prediction(
         self,
@@ -441,13 +442,14 @@ class Pipeline:
     ) -> Prediction:
         values = scores.float().cpu().numpy()
         seen = surface.lift.seen.cpu().numpy()
+        on = "human" if query.task == "human_contact" else "object"
         return Prediction(
             task=query.task,
             label=query.label,
             answer=answer,
             scores=values,
             seen=seen,
-            threshold=self.threshold(query.task),
+            threshold=contact_threshold(values, self.config.lift, on),
             mesh=surface.mesh,
             topology=surface.topology,
             part_scores=_part_scores(surface.mesh, values, seen),

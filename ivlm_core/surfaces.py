@@ -21,6 +21,7 @@ from ivlm_core.geometry.body import Body, load_body
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.geometry.view_rig import ViewRig, get_rig
 from ivlm_core.lift.lift import LiftOperator
+from ivlm_core.lift.unseen import nearest_seen
 from ivlm_core.lift.view_weights import view_angle_weights
 from ivlm_core.lift.votes import VoteLift
 from ivlm_core.model.ivlm import IvlmModel
@@ -32,7 +33,7 @@ from ivlm_core.render.shading import position_colors, shade
 if TYPE_CHECKING:
     from ivlm_core.official.views import SurfaceViews
 
-RENDER_VERSION = 3
+RENDER_VERSION = 4
 """Part of every cache key; raise it when renders or lift tensors change their meaning."""
 
 SPLAT_RADIUS = 0.05
@@ -58,6 +59,8 @@ class Surface:
     lift: LiftOperator
     angle_weights: Tensor
     """`[view, vertex]`: how squarely a camera looks at a vertex."""
+    nearest_seen: Tensor
+    """int64 `[vertex]`: itself, or the nearest vertex in sight (`lift.unseen`)."""
     votes: VoteLift | None = None
     """Takes the place of `lift` for scores, where the model's configuration asks for votes."""
 
@@ -214,6 +217,7 @@ class SurfaceStore:
             view_embeddings=parts["view_embeddings"].to(self._device),
             lift=LiftOperator.from_tensors(lift).to(self._device),
             angle_weights=parts["angle_weights"].to(self._device),
+            nearest_seen=parts["nearest_seen"].long().to(self._device),
         )
         if len(self._ready) >= MAX_READY:
             self._ready.pop(next(iter(self._ready)), None)
@@ -243,18 +247,18 @@ class SurfaceStore:
         given: "SurfaceViews | None",
     ) -> dict[str, Tensor]:
         if placed.is_cloud:
-            images, operator = render_cloud(placed, rig, size)
-            lift = operator.to_tensors()
+            images, lift = render_cloud(placed, rig, size)
         elif given is None:
             images = render_views(placed, rig, size, style)
-            lift = make_lift(placed, rig, size, self._model.config.lift.pool).to_tensors()
+            lift = make_lift(placed, rig, size, self._model.config.lift.pool)
         else:
             images = torch.from_numpy(given.images)
-            lift = given.lift_operator().to_tensors()
+            lift = given.lift_operator()
         embeddings = self._model.embed_views(normalise_views(images.to(self._device)))
         return {
             "view_images": images,
             "view_embeddings": embeddings.cpu(),
             "angle_weights": view_angle_weights(placed, rig.cameras(size)),
-            **{f"lift.{name}": tensor for name, tensor in lift.items()},
+            "nearest_seen": torch.from_numpy(nearest_seen(placed, lift.seen.numpy())).int(),
+            **{f"lift.{name}": tensor for name, tensor in lift.to_tensors().items()},
         }

@@ -12,6 +12,7 @@ from ivlm_core.evaluation.metrics import contact_scores
 from ivlm_core.evaluation.photos import mask_f1
 from ivlm_core.evaluation.segmentation import MaskMeter, mask_overlap
 from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.lift.extent import contact_threshold
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.processor import Processor
 from ivlm_core.model.prompts import PHOTO_TASK
@@ -81,14 +82,18 @@ class Validation:
 
     def thresholds(self, model: IvlmModel, processor: Processor) -> LiftConfig:
         """Return the model's lift settings with the thresholds that give the best mean F1."""
-        best = []
-        for targets in (self.human, self.objects):
-            curves = [
-                [_f1(target, prediction, t) for t in _THRESHOLDS]
-                for target, prediction in self._answers(model, processor, targets)
-            ]
-            best.append(_best_threshold(curves))
-        lift = replace(model.config.lift, human_threshold=best[0], object_threshold=best[1])
+        lift = model.config.lift
+        curves = [
+            [_f1(target, prediction, t) for t in _THRESHOLDS]
+            for target, prediction in self._answers(model, processor, self.objects)
+        ]
+        lift = replace(lift, object_threshold=_best_threshold(curves))
+        tried = [replace(lift, human_threshold=float(t)) for t in _THRESHOLDS]
+        curves = [
+            [_f1(target, found, contact_threshold(found.scores, t, "human")) for t in tried]
+            for target, found in self._answers(model, processor, self.human)
+        ]
+        lift = replace(lift, human_threshold=_best_threshold(curves))
         if PHOTO_TASK not in model.config.prompt.tasks:
             return lift
         masks = self._masks(model, processor, self.human)

@@ -2,7 +2,7 @@
 
 import random
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -14,7 +14,6 @@ from torch.nn.functional import adaptive_avg_pool2d
 from ivlm_core.datasets.mirror import mirror_target
 from ivlm_core.datasets.sample import Target
 from ivlm_core.geometry.body import BODY_PARTS, Body
-from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.model import prompts
 from ivlm_core.model.ivlm import ContactPrompt, IvlmModel
 from ivlm_core.model.losses import contact_bce, dice, focal_bce, iou_error
@@ -34,7 +33,7 @@ from ivlm_core.training.dense import (
 )
 from ivlm_core.training.photo_masks import PhotoMasks
 from ivlm_core.training.regions import BodyRegions
-from ivlm_core.training.surfaces import TrainingSurface, vertex_targets
+from ivlm_core.training.surfaces import TrainingSurface, TrainingSurfaces, vertex_targets
 
 
 @dataclass(frozen=True)
@@ -356,19 +355,16 @@ class ContactStage(nn.Module):
         questions: Questions,
         arrays: TrainingArrays,
         images: Sequence[int],
-        object_mesh: Callable[[str], Mesh],
+        surfaces: TrainingSurfaces,
         *,
         batch: ContactBatch,
         known_instances: int,
-        lift_size: int,
         weights: LossWeights,
         seed: int,
     ) -> None:
         super().__init__()
         self.model, self.processor, self.heads, self.arrays = model, processor, heads, arrays
-        self.questions, self.object_mesh, self.lift_size = questions, object_mesh, lift_size
-        self.surfaces: dict[str, TrainingSurface] = {}
-        self.surface = TrainingSurface.body(questions.body.mesh, model.config, lift_size)
+        self.questions, self.surfaces = questions, surfaces
         self.batch, self.weights, self.seed = batch, weights, seed
         self.photos = PhotoMasks(model, arrays, batch.photo_images, weights)
         self.human = ImageQuestions(arrays.targets, images, "human")
@@ -417,9 +413,27 @@ class ContactStage(nn.Module):
             pictures, features, index, affine, queries[:on_body], rows[:on_body], contact[:on_body]
         )
 
-        surfaces = [self.surface, *(self._object(g[0]) for g in groups[1:])]
-        surfaces = [surface.to(device) for surface in surfaces]
-        views = [self._some_views(surface, rng) for surface in surfaces]
+        return parts | self._on_surfaces(groups, queries, contact, rng)
+
+    def _on_surfaces(
+        self,
+        groups: Sequence[Sequence[Target]],
+        queries: Sequence[Target],
+        contact: Sequence[ContactPrompt],
+        rng: random.Random,
+    ) -> dict[str, Tensor]:
+        """Return the losses of masks and of vertices.
+
+        Args:
+            groups: questions as `_draw` gives them, by surface.
+            queries: the same in one row, those of mirrored pictures mirrored.
+            contact: what each of them asks the surface's views for.
+            rng: draws views.
+        """
+        device = device_of(self)
+        objects = [self.surfaces.object(group[0].instance or "") for group in groups[1:]]
+        surfaces = [surface.to(device) for surface in (self.surfaces.body, *objects)]
+        views = [self._views(surface, rng) for surface in surfaces]
         renders = [s.views[v] for s, v in zip(surfaces, views, strict=True)]
         embedded = self.model.embed_views(torch.cat(renders).to(device))
         embeddings = embedded.split([len(v) for v in views])
@@ -430,16 +444,12 @@ class ContactStage(nn.Module):
         ):
             part = slice(start, start + len(group))
             start += len(group)
-            logits, iou = self.model.localize(
-                contact[part],
-                embedding,
-                group[0].task != "human_contact",
-            )
+            on_object = group[0].task != "human_contact"
+            logits, iou = self.model.localize(contact[part], embedding, on_object)
             target = surface.vertex_targets([q.vertices for q in queries[part]])
             for key, value in self._contact(logits, iou, target, surface, seen_from).items():
                 total[key].append(value)
-        parts |= {key: torch.cat(values).mean() for key, values in total.items()}
-        return parts
+        return {key: torch.cat(values).mean() for key, values in total.items()}
 
     def _draw(self, rng: random.Random) -> tuple[list[int], list[int], list[list[Target]]]:
         """Return images, the image (by its place among them) of every question, and questions.
@@ -456,20 +466,12 @@ class ContactStage(nn.Module):
         rows = [row for row in range(batch.images) for _ in range(per_image)]
         return chosen, rows + list(range(batch.images, len(chosen))), groups
 
-    def _some_views(self, surface: TrainingSurface, rng: random.Random) -> list[int]:
+    def _views(self, surface: TrainingSurface, rng: random.Random) -> list[int]:
         """Draw the views of this step: decoding all of the body's is most of a step's cost."""
         count = surface.num_views
         if self.model.config.sam.decoder == "queries":
             return list(range(count))
         return sorted(rng.sample(range(count), min(count, self.batch.views)))
-
-    def _object(self, target: Target) -> TrainingSurface:
-        """Return the surface of an object task, rendered when it is first asked about."""
-        name = target.instance or ""
-        if name not in self.surfaces:
-            mesh, config = self.object_mesh(name), self.model.config
-            self.surfaces[name] = TrainingSurface.object(mesh, config, self.lift_size)
-        return self.surfaces[name]
 
     def _contact(
         self,

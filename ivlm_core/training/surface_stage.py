@@ -1,4 +1,4 @@
-"""The last stage: masks of the body, decoded on all views and lifted as they are in use.
+"""The last stage: masks of body and objects, decoded on all views and lifted as they are in use.
 
 Masks on photographs go on beside them, or what they share with those of views would forget them.
 """
@@ -16,40 +16,37 @@ from ivlm_core.training.stages import (
     device_of,
     image_tokens,
 )
+from ivlm_core.training.surfaces import TrainingSurface
 
 
 class SurfaceStage(ContactStage):
     """Stage 3 losses: what localises learns on, what sees and speaks does not.
 
-    Stage 2 decodes half of the body's views a step, because that is most of its cost; without
-    gradients for vision and text there is time for all of them.
+    Without gradients for vision and text there is time for every view, and for more questions.
     """
 
     def forward(self, batch: int) -> dict[str, Tensor]:
         """Return the loss parts of the batch of this number."""
         rng = random.Random(f"{self.seed} 3 {batch}")
         generator = torch.Generator().manual_seed(rng.getrandbits(62))
-        chosen = rng.choices(self.human.images, k=self.batch.images)
-        index = torch.tensor(chosen)
-        affine = Affine.draw(len(index), generator, torch.ones(len(index), dtype=torch.bool))
-        rows = [row for row in range(len(chosen)) for _ in range(self.batch.questions)]
         # Also about what is not touched: no words may tell the token so (`token_place`).
-        drawn = [q for i in chosen for q in self.human.draw(i, self.batch.questions, rng)]
+        chosen, rows, groups = self._draw(rng)
+        on_body, index = len(groups[0]), torch.tensor(chosen)
+        affine = Affine.draw(len(index), generator, torch.arange(len(index)) < self.batch.images)
+        drawn = [q for group in groups for q in group]
         queries = self.questions.mirrored(drawn, affine.mirrored[rows])
         prompts = self.questions.prompts(queries, rng)
-        device, vlm = device_of(self), self.model.vlm
+        vlm = self.model.vlm
         with torch.no_grad():
-            pictures = augmented(self.arrays.to(device), index, affine, generator)
+            pictures = augmented(self.arrays.to(device_of(self)), index, affine, generator)
             features = vlm.tower(pictures)
             tokens, _ = image_tokens(vlm, features[rows], prompts)
             scored, ids = answered(vlm, self.questions, tokens, queries, prompts)
-        found = [p for p in self.model.contact_prompts(scored, ids) if p is not None]
-        surface = self.surface.to(device)
-        embedded = self.model.embed_views(surface.views.to(device))
-        logits, iou = self.model.localize(found, embedded, on_object=False)
-        target = surface.vertex_targets([q.vertices for q in queries])
-        every = range(surface.num_views)
-        parts = self._contact(logits, iou, target, surface, every)
-        return {key: value.mean() for key, value in parts.items()} | self.photos.losses(
-            pictures, features, index, affine, queries, rows, found
+        contact = [p for p in self.model.contact_prompts(scored, ids) if p is not None]
+        photos = self.photos.losses(
+            pictures, features, index, affine, queries[:on_body], rows[:on_body], contact[:on_body]
         )
+        return self._on_surfaces(groups, queries, contact, rng) | photos
+
+    def _views(self, surface: TrainingSurface, rng: random.Random) -> list[int]:
+        return list(range(surface.num_views))

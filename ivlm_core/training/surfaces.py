@@ -1,6 +1,6 @@
 """Surfaces as training sees them: view inputs, target masks from vertex labels, a coarser lift."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Literal
 
 import numpy as np
@@ -88,6 +88,24 @@ class TrainingSurface:
         seen = (vertex_targets[:, self._ids] * self._weights).sum(dim=-1)
         masks[:, self._pixels] = seen
         return masks.unflatten(1, self._hit.shape)
+
+
+class TrainingSurfaces:
+    """The body, and object instances, each rendered when it is first asked for."""
+
+    def __init__(
+        self, body: Mesh, object_mesh: Callable[[str], Mesh], config: IvlmConfig, lift_size: int
+    ) -> None:
+        self.body = TrainingSurface.body(body, config, lift_size)
+        self._object_mesh, self._config, self._lift_size = object_mesh, config, lift_size
+        self._objects: dict[str, TrainingSurface] = {}
+
+    def object(self, instance: str) -> TrainingSurface:
+        """Return the surface of an object instance."""
+        if instance not in self._objects:
+            mesh = self._object_mesh(instance)
+            self._objects[instance] = TrainingSurface.object(mesh, self._config, self._lift_size)
+        return self._objects[instance]
 
 
 def vertex_targets(vertices: Sequence[np.ndarray], num_vertices: int) -> Tensor:

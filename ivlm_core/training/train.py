@@ -44,6 +44,7 @@ from ivlm_core.training.state import (
     load_weights,
 )
 from ivlm_core.training.surface_stage import SurfaceStage
+from ivlm_core.training.surfaces import TrainingSurfaces
 from ivlm_core.training.validation import Validation
 
 LOG = logging.getLogger(__name__)
@@ -185,6 +186,9 @@ def train(config: TrainConfig) -> Path:
     check = dense(validation, config.seed + 1)
     run1.run(lambda _: (_dense_figures(check), {}), config.validate_every)
 
+    surfaces = TrainingSurfaces(
+        questions.body.mesh, dataset.object_mesh, model.config, config.lift_size
+    )
     stage2, stage3 = (
         kind(
             model,
@@ -193,10 +197,9 @@ def train(config: TrainConfig) -> Path:
             questions,
             arrays,
             training,
-            dataset.object_mesh,
+            surfaces,
             batch=config.contact_batch,
             known_instances=config.known_instances,
-            lift_size=config.lift_size,
             weights=config.weights,
             seed=config.seed,
         )

@@ -28,6 +28,7 @@ from ivlm_core.training.stages import (
     StageHeads,
 )
 from ivlm_core.training.surface_stage import SurfaceStage
+from ivlm_core.training.surfaces import TrainingSurfaces
 from ivlm_core.training.train import train
 from tests.datasets.fixtures import SIZE, write_tiny_dataset
 from tests.training.tiny_run import tiny_config
@@ -128,10 +129,9 @@ def _stage(
         questions,
         arrays,
         range(len(dataset)),
-        dataset.object_mesh,
+        TrainingSurfaces(questions.body.mesh, dataset.object_mesh, model.config, lift_size=32),
         batch=ContactBatch(images=3, questions=2, object_images=1, photo_images=images, views=1),
         known_instances=3,
-        lift_size=32,
         weights=LossWeights(),
         seed=0,
     )
@@ -167,6 +167,24 @@ def test_steps_lower_the_loss_of_a_batch(
     assert weight.grad.abs().sum() > 0
     others = model.localizer.mask_decoder.parameters()
     assert photos == "encoder" or all(p.grad is None for p in others), "it has its own"
+
+
+def test_the_last_stage_shows_all_views_of_body_and_objects(
+    dataset: SyntheticDataset, arrays: TrainingArrays, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stage = _stage(SurfaceStage, dataset, arrays, images=0)
+    localize, asked = stage.model.localize, []
+
+    def seen(
+        found: list, embeddings: torch.Tensor, on_object: bool
+    ) -> tuple[torch.Tensor, torch.Tensor]:
+        asked.append((len(found), len(embeddings), on_object))
+        return localize(found, embeddings, on_object)
+
+    monkeypatch.setattr(stage.model, "localize", seen)
+    stage(0)["vertex_dice"].backward()
+    assert asked == [(6, 4, False), (1, 4, True)], "three pictures of bodies, one of an object"
+    assert all(p.grad is None for p in stage.model.vlm.parameters()), "it sees as it did"
 
 
 def test_every_question_about_the_body_may_be_asked(

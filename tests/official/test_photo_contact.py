@@ -80,7 +80,7 @@ def test_other_models_are_refused(answering_model, parity_dir, tmp_path) -> None
         check_model(objects)
 
 
-def test_the_command(published, tmp_path, capsys) -> None:
+def test_the_command(published, answering_model, tmp_path, capsys) -> None:
     folder, tower, _ = published
     photo = np.random.default_rng(0).integers(0, 255, (30, 50, 3), dtype=np.uint8)
     Image.fromarray(photo).save(tmp_path / "mug__1.png")
@@ -96,7 +96,8 @@ def test_the_command(published, tmp_path, capsys) -> None:
     with np.load(out / "mug__1.npz") as arrays:
         assert arrays["probabilities"].shape == arrays["contact"].shape == (30, 50)
     assert Image.open(out / "mug__1.png").size == (50, 30)
-    assert main(["segment", images[0], "--out", str(out), "--model", "nano"]) == 2
+    other = ["--out", str(out), "--model", str(answering_model)]
+    assert main(["segment", images[0], *other]) == 2
     assert "not trained to mask" in capsys.readouterr().err
 
 

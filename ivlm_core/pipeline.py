@@ -94,6 +94,11 @@ class Prediction:
         """Bool `[vertex]`: score at or above the threshold."""
         return self.scores >= self.threshold
 
+    @property
+    def known(self) -> np.ndarray:
+        """Bool `[vertex]`: seen, or with the score of a seen one (`LiftConfig.unseen`)."""
+        return self.seen | (self.scores > 0)
+
 
 class _Stopwatch:
     """Adds up seconds by stage; a GPU finishes its work before a stage ends."""

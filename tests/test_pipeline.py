@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.lift.extent import expected_f1_threshold
 from ivlm_core.model.checkpoint import CheckpointError, load_tokenizer
 from ivlm_core.model.vlm import Generated
 from ivlm_core.pipeline import Pipeline, Query
@@ -97,6 +98,33 @@ def test_confident_views_can_count_more(
     assert (weighted.scores >= 0).all() and (weighted.scores <= 1).all()
     assert not np.allclose(weighted.scores, plain.scores)
     np.testing.assert_array_equal(weighted.seen, plain.seen)
+
+
+def test_what_no_view_shows_may_have_the_score_of_its_neighbours(
+    pipeline: Pipeline, answering_model: Path, photo: np.ndarray
+) -> None:
+    other = Pipeline.from_pretrained(answering_model, "cpu")
+    other.config = replace(other.config, lift=replace(other.config.lift, unseen="nearest"))
+    lent = other.predict(photo, "bottle", "human_contact")
+    plain = pipeline.predict(photo, "bottle", "human_contact")
+    np.testing.assert_array_equal(lent.seen, plain.seen)
+    np.testing.assert_allclose(lent.scores[lent.seen], plain.scores[plain.seen], atol=1e-6)
+    hidden = ~plain.seen
+    assert (plain.scores[hidden] == 0).all() and not plain.known[hidden].any()
+    assert lent.known[hidden].mean() > 0.8, "the rest, such as eyeballs, joins nothing in sight"
+    assert np.isin(lent.scores[hidden & lent.known], lent.scores[lent.seen]).all()
+
+
+def test_the_extent_of_contact_may_be_decided_for_each_answer(
+    answering_model: Path, photo: np.ndarray
+) -> None:
+    other = Pipeline.from_pretrained(answering_model, "cpu")
+    lift = replace(other.config.lift, human_extent="expected_f1", human_threshold=0.01)
+    other.config = replace(other.config, lift=lift)
+    found = other.predict(photo, "bottle", "human_contact")
+    assert found.threshold == expected_f1_threshold(found.scores)
+    on_object = other.predict(photo, "bottle", "object_contact")
+    assert on_object.threshold == lift.object_threshold
 
 
 def test_models_of_before_the_revision_vote(

@@ -47,7 +47,7 @@ def write_prediction(
         stored: dict[str, Any] = {
             "scores": prediction.scores,
             "seen": prediction.seen,
-            "contact": prediction.contact & prediction.seen,
+            "contact": prediction.contact,
             "threshold": np.float32(prediction.threshold),
             **(arrays or {}),
         }
@@ -71,8 +71,7 @@ def write_prediction(
 
 def summary(prediction: "Prediction") -> dict[str, Any]:
     """A prediction in plain JSON data, without its arrays; scores are of seen vertices only."""
-    seen = prediction.scores[prediction.seen]
-    contact = prediction.contact & prediction.seen
+    seen, contact = prediction.scores[prediction.seen], prediction.contact
     return {
         "task": prediction.task,
         "label": prediction.label,

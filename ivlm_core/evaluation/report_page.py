@@ -103,7 +103,7 @@ def _picture(prediction: "Prediction") -> str:
         render_scores(
             prediction.mesh,
             prediction.scores,
-            prediction.seen,
+            prediction.known,
             azimuth,
             elevation,
             (_SIDE, _SIDE),

@@ -20,15 +20,15 @@ def contact_cloud(
     """Return all vertices as a cloud; point i is vertex i of the mesh.
 
     Args:
-        prediction: scores and seen flags; unseen vertices have score 0 and the unseen colour.
+        prediction: vertices without a score have score 0 and the unseen colour.
         points: float32 [vertex, 3], the vertices in the header's frame, metres.
         header: of the image.
         colour_map: of field `rgb`.
     """
     rows = np.empty(len(points), POINT)
     rows["x"], rows["y"], rows["z"] = points.T
-    colours = score_colours(prediction.scores, prediction.seen, colour_map)
+    colours = score_colours(prediction.scores, prediction.known, colour_map)
     red, green, blue = colours.T.astype(np.uint32)
     rows["rgb"] = red << 16 | green << 8 | blue
-    rows["score"] = np.where(prediction.seen, prediction.scores, 0)
+    rows["score"] = prediction.scores
     return CloudData(header, rows, bool(np.isfinite(points).all()))

@@ -122,7 +122,7 @@ def namespace(placed: Placed) -> str:
 
 def shaded_colours(prediction: "Prediction", colour_map: ColourMap = "warm") -> np.ndarray:
     """Return the shaded colours of all vertices, float32 [vertex, 4] RGBA, opaque."""
-    plain = score_colours(prediction.scores, prediction.seen, colour_map)
+    plain = score_colours(prediction.scores, prediction.known, colour_map)
     shades = shaded(plain, prediction.mesh.vertex_normals, _TO_LIGHT)
     rgba = np.ones((len(shades), 4), np.float32)
     rgba[:, :3] = shades.astype(np.float32) / 255

@@ -17,7 +17,7 @@ BODY_GREY = (205, 207, 211)
 """Colour of a seen vertex with score 0."""
 
 UNSEEN_GREY = (174, 178, 186)
-"""Colour of a vertex that no view saw: it has no score."""
+"""Colour of a vertex without a score: no view saw it, nor lent it a neighbour's."""
 
 _STOPS: dict[ColourMap, tuple[tuple[float, tuple[int, int, int]], ...]] = {
     "warm": (

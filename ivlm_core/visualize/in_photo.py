@@ -30,7 +30,7 @@ def mesh_in_photo(
 
     Args:
         photo: uint8 [H, W, 3], RGB.
-        prediction: its mesh, scores and seen flags are read; the mesh has faces.
+        prediction: its mesh and scores are read; the mesh has faces.
         camera_from_mesh: float [4, 4], rigid: the mesh to the frame the camera stands in.
         camera: of the photo.
         colour_map: which colours.
@@ -48,11 +48,10 @@ def mesh_in_photo(
             f"{camera.width}x{camera.height}"
         )
     hits = cast_pixels(prediction.mesh.transformed(camera_from_mesh), [camera])
-    scores = np.where(prediction.seen, prediction.scores, 0.0)
-    plain = score_colours(prediction.scores, prediction.seen, colour_map)
+    plain = score_colours(prediction.scores, prediction.known, colour_map)
     to_light = _TO_LIGHT @ np.asarray(camera_from_mesh)[:3, :3]  # in the mesh's frame
     lit = shaded(plain, prediction.mesh.vertex_normals, to_light).astype(np.float32)
-    values = np.column_stack([lit, scores])[hits.vertex_ids]
+    values = np.column_stack([lit, prediction.scores])[hits.vertex_ids]
     values = np.einsum("pk,pkc->pc", hits.barycentric, values)
     cover = _FAINT + (_STRONG - _FAINT) * (values[:, 3:] / _FULL).clip(0, 1)
     drawn = photo.reshape(-1, 3).astype(np.float32)

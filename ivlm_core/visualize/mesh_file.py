@@ -33,10 +33,10 @@ def save_coloured_mesh(prediction: "Prediction", path: str | Path) -> Path:
     """
     path = Path(path)
     if path.suffix.lower() == ".glb":
-        mesh, scores, seen = drawable(prediction.mesh, prediction.scores, prediction.seen)
+        mesh, scores, seen = drawable(prediction.mesh, prediction.scores, prediction.known)
         path.write_bytes(_glb(mesh, score_colours(scores, seen)))
         return path
-    colours = score_colours(prediction.scores, prediction.seen)
+    colours = score_colours(prediction.scores, prediction.known)
     return save_mesh(prediction.mesh, path, colours)
 
 

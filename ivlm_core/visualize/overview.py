@@ -110,7 +110,7 @@ def _draw_meshes(canvas: Image.Image, prediction: "Prediction", top: int) -> Non
         picture = render_scores(
             prediction.mesh,
             prediction.scores,
-            prediction.seen,
+            prediction.known,
             azimuth,
             elevation,
             (_MAIN_HEIGHT, _MESH_WIDTH),
@@ -164,7 +164,7 @@ def close_up(prediction: "Prediction", side: int = 380) -> np.ndarray | None:
     Returns:
         uint8 [side, side, 3], RGB; None where no vertex is in contact.
     """
-    mesh, scores = prediction.mesh, prediction.scores * prediction.seen
+    mesh, scores = prediction.mesh, prediction.scores
     peak = int(scores.argmax())
     if scores[peak] < prediction.threshold:
         return None
@@ -181,7 +181,7 @@ def close_up(prediction: "Prediction", side: int = 380) -> np.ndarray | None:
     return render_scores(
         mesh,
         prediction.scores,
-        prediction.seen,
+        prediction.known,
         azimuth,
         float(np.clip(elevation, -70.0, 70.0)),
         (side, side),

@@ -89,7 +89,7 @@ def _mesh_data(mesh: Mesh) -> dict[str, Any]:
 
 def _drawn(prediction: "Prediction") -> tuple[Mesh, np.ndarray, np.ndarray]:
     return drawable(
-        prediction.mesh, np.asarray(prediction.scores), np.asarray(prediction.seen, dtype=bool)
+        prediction.mesh, np.asarray(prediction.scores), np.asarray(prediction.known, dtype=bool)
     )
 
 

@@ -63,7 +63,7 @@ def parts_line(prediction: "Prediction", count: int = 3) -> str:
 def contact_line(prediction: "Prediction") -> str:
     """How many vertices are in contact and how many were seen, in words."""
     total = len(prediction.scores)
-    in_contact = int((prediction.contact & prediction.seen).sum())
+    in_contact = int(prediction.contact.sum())
     seen = int(prediction.seen.sum())
     return (
         f"{in_contact:,} of {total:,} vertices in contact "

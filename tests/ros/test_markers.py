@@ -75,7 +75,7 @@ def test_triangles_are_the_mesh(array: MarkerArray, prediction: Any) -> None:
 def test_shading_keeps_hue_and_shows_form(prediction: Any) -> None:
     """Colour is the score's times a factor within 0.35 and 1, brighter on the lit side."""
     mesh = prediction.mesh
-    plain = score_colours(prediction.scores, prediction.seen) / 255
+    plain = score_colours(prediction.scores, prediction.known) / 255
     shaded = shaded_colours(prediction)[:, :3]
     factor = shaded[:, 0] / plain[:, 0]
     assert factor.min() >= 0.34 and factor.max() <= 1.01
@@ -122,8 +122,8 @@ def test_cloud_rows_are_vertices(prediction: Any) -> None:
     assert [f.name for f in cloud.fields] == ["x", "y", "z", "rgb", "score"]
     rows = np.frombuffer(cloud.data, POINT)
     np.testing.assert_array_equal(np.stack([rows["x"], rows["y"], rows["z"]], 1), points)
-    np.testing.assert_array_equal(rows["score"], np.where(prediction.seen, prediction.scores, 0))
-    colours = score_colours(prediction.scores, prediction.seen)
+    np.testing.assert_array_equal(rows["score"], prediction.scores)
+    colours = score_colours(prediction.scores, prediction.known)
     np.testing.assert_array_equal(rows["rgb"] >> 16, colours[:, 0])
     np.testing.assert_array_equal(rows["rgb"] & 255, colours[:, 2])
 

@@ -24,7 +24,7 @@ def make_prediction(mesh, scores, task, label, answer, rig_name, style, parts):
         task=task,
         label=label,
         answer=answer,
-        scores=scores,
+        scores=np.where(seen, scores, 0).astype(np.float32),
         seen=seen,
         threshold=0.5,
         mesh=mesh,

@@ -57,8 +57,11 @@ def test_contact_covers_the_photo_and_the_rest_is_seen_through(
     assert ((touched > 0) == (free > 0)).mean() > 0.99
     red = mesh_in_photo(PHOTO, scored(body_prediction, 1.0), ahead, camera)[touched > 0]
     assert (red[:, 0] > red[:, 2]).mean() > 0.9, "little of the blue photo is left"
-    hidden = replace(scored(body_prediction, 1.0), seen=np.zeros(len(body_prediction.scores), bool))
-    assert covered(hidden).sum() < touched.sum(), "a score that was not seen says nothing"
+    unseen = np.zeros(len(body_prediction.scores), bool)
+    hidden = replace(scored(body_prediction, 0.0), seen=unseen)
+    assert covered(hidden).sum() < touched.sum(), "what was not seen has no score"
+    lent = replace(scored(body_prediction, 1.0), seen=unseen)
+    assert covered(lent).sum() == touched.sum(), "or that of a neighbour"
 
 
 def test_behind_the_camera_is_nothing(

@@ -15,7 +15,7 @@ def test_ply_keeps_vertex_order_units_and_colours(body_prediction, tmp_path):
     assert np.allclose(mesh.vertices, body_prediction.mesh.vertices, atol=1e-6)
     assert (mesh.faces == body_prediction.mesh.faces).all()
     colours = trimesh.load(path, process=False).visual.vertex_colors[:, :3]
-    assert (colours == score_colours(body_prediction.scores, body_prediction.seen)).all()
+    assert (colours == score_colours(body_prediction.scores, body_prediction.known)).all()
 
 
 def test_glb_keeps_vertex_order_and_is_neither_metallic_nor_dark(body_prediction, tmp_path):
@@ -31,7 +31,7 @@ def test_glb_keeps_vertex_order_and_is_neither_metallic_nor_dark(body_prediction
     material = tree["materials"][primitive["material"]]
     assert material["pbrMetallicRoughness"]["metallicFactor"] == 0.0
     linear = _colours(tree, data[28 + length :]) / 255
-    shown = score_colours(body_prediction.scores, body_prediction.seen) / 255
+    shown = score_colours(body_prediction.scores, body_prediction.known) / 255
     assert np.abs(linear ** (1 / 2.2) - shown).max() < 0.05
 
 

@@ -51,7 +51,7 @@ def test_the_page_holds_mesh_and_scores(page, body_prediction):
     scale = np.ptp(mesh.vertices, axis=0) / np.ptp(positions, axis=0)
     assert np.allclose(scale, scale[0], rtol=1e-4)
     levels = array(shown["scores"], np.uint8)
-    assert ((levels > 0) == body_prediction.seen).all()
+    assert ((levels > 0) == body_prediction.known).all()
     back = (levels.astype(float) - 1) / 254
     assert abs(back - body_prediction.scores)[body_prediction.seen].max() < 0.5 / 254 + 1e-6
 

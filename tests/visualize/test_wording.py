@@ -31,8 +31,9 @@ def test_top_parts_are_ranked_and_weak_ones_left_out(body_prediction, object_pre
     assert "no named parts" in parts_line(object_prediction)
 
 
-def test_contact_is_counted_on_seen_vertices(object_prediction):
+def test_contact_is_counted_where_a_score_is_also_a_lent_one(object_prediction):
     assert contact_line(object_prediction).startswith("4 of 8 vertices")
-    half_seen = replace(object_prediction, seen=object_prediction.scores < 0.5)
-    assert contact_line(half_seen).startswith("0 of 8 vertices")
-    assert "50 % seen" in contact_line(half_seen)
+    lent = replace(object_prediction, seen=object_prediction.scores < 0.5)
+    assert contact_line(lent).startswith("4 of 8 vertices") and "50 % seen" in contact_line(lent)
+    without = replace(lent, scores=lent.scores * lent.seen)
+    assert contact_line(without).startswith("0 of 8 vertices")

@@ -294,8 +294,8 @@ class LiftConfig:
     unseen: Literal["zero", "nearest"] = "zero"
     """Score of vertices that no view shows: 0, as published, or that of the nearest seen vertex,
     along the mesh's edges (`lift.unseen`)."""
-    human_extent: Literal["threshold", "expected_f1"] = "threshold"
-    """What of the body is in contact: all that scores `human_threshold`, as published; or, where
+    extent: Literal["threshold", "expected_f1"] = "threshold"
+    """What is in contact: all that scores the threshold of its task, as published; or, where
     anything does, the vertices with the highest expected F1 (`lift.extent`), for models whose
     scores are probabilities."""
     human_threshold: float = 0.5

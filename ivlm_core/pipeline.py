@@ -447,14 +447,16 @@ class Pipeline:
     ) -> Prediction:
         values = scores.float().cpu().numpy()
         seen = surface.lift.seen.cpu().numpy()
-        on = "human" if query.task == "human_contact" else "object"
+        lift = self.config.lift
+        is_human = query.task == "human_contact"
+        least = lift.human_threshold if is_human else lift.object_threshold
         return Prediction(
             task=query.task,
             label=query.label,
             answer=answer,
             scores=values,
             seen=seen,
-            threshold=contact_threshold(values, self.config.lift, on),
+            threshold=contact_threshold(values, least, lift),
             mesh=surface.mesh,
             topology=surface.topology,
             part_scores=_part_scores(surface.mesh, values, seen),

@@ -119,12 +119,12 @@ def test_the_extent_of_contact_may_be_decided_for_each_answer(
     answering_model: Path, photo: np.ndarray
 ) -> None:
     other = Pipeline.from_pretrained(answering_model, "cpu")
-    lift = replace(other.config.lift, human_extent="expected_f1", human_threshold=0.01)
-    other.config = replace(other.config, lift=lift)
+    lift = replace(other.config.lift, extent="expected_f1", human_threshold=0.01)
+    other.config = replace(other.config, lift=replace(lift, object_threshold=1.0))
     found = other.predict(photo, "bottle", "human_contact")
     assert found.threshold == expected_f1_threshold(found.scores)
-    on_object = other.predict(photo, "bottle", "object_contact")
-    assert on_object.threshold == lift.object_threshold
+    unsure = other.predict(photo, "bottle", "object_contact")
+    assert unsure.threshold == 1.0 and not unsure.contact.any()
 
 
 def test_models_of_before_the_revision_vote(

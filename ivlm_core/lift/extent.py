@@ -1,26 +1,20 @@
 """How far contact reaches: the score from which the vertices of one answer count as in contact."""
 
-from typing import Literal
-
 import numpy as np
 
 from ivlm_core.config import LiftConfig
 
 
-def contact_threshold(
-    scores: np.ndarray, lift: LiftConfig, surface: Literal["human", "object"]
-) -> float:
+def contact_threshold(scores: np.ndarray, least: float, lift: LiftConfig) -> float:
     """Return the score from which a vertex of one answer counts as in contact.
 
     Args:
         scores: `[vertex]` of the answer.
-        lift: says how it is decided.
-        surface: what the vertices are of.
+        least: what some vertex has to score, or there is no contact.
+        lift: how far contact reaches where there is.
     """
-    if surface == "object":
-        return lift.object_threshold
-    if lift.human_extent == "threshold" or scores.max(initial=0.0) < lift.human_threshold:
-        return lift.human_threshold
+    if lift.extent == "threshold" or scores.max(initial=0.0) < least:
+        return least
     return expected_f1_threshold(scores)
 
 

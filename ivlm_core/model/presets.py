@@ -51,7 +51,7 @@ NANO = IvlmConfig(
         conversation="plain", mark_image=False, max_new_tokens=40, token_place="first"
     ),
     views=ViewConfig(hidden_size=64, human_rig="human8_near"),
-    lift=LiftConfig(pool=4, weighting="pixels", unseen="nearest", human_extent="expected_f1"),
+    lift=LiftConfig(pool=4, weighting="pixels", unseen="nearest", extent="expected_f1"),
     tokens=TokenConfig(),
 )
 """The shipped model: trained from scratch on synthetic interactions, runs on two CPU cores."""

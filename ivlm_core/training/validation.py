@@ -26,7 +26,7 @@ _BATCH = 25
 _PICTURES = 3
 _PHOTOS = 50
 """Most questions whose masks on the photograph are judged while training."""
-_THRESHOLDS = np.arange(0.2, 0.71, 0.05)
+_THRESHOLDS = np.arange(0.1, 0.71, 0.05)
 
 
 class Validation:
@@ -82,18 +82,11 @@ class Validation:
 
     def thresholds(self, model: IvlmModel, processor: Processor) -> LiftConfig:
         """Return the model's lift settings with the thresholds that give the best mean F1."""
-        lift = model.config.lift
-        curves = [
-            [_f1(target, prediction, t) for t in _THRESHOLDS]
-            for target, prediction in self._answers(model, processor, self.objects)
-        ]
-        lift = replace(lift, object_threshold=_best_threshold(curves))
-        tried = [replace(lift, human_threshold=float(t)) for t in _THRESHOLDS]
-        curves = [
-            [_f1(target, found, contact_threshold(found.scores, t, "human")) for t in tried]
-            for target, found in self._answers(model, processor, self.human)
-        ]
-        lift = replace(lift, human_threshold=_best_threshold(curves))
+        lift = replace(
+            model.config.lift,
+            human_threshold=self._best(model, processor, self.human),
+            object_threshold=self._best(model, processor, self.objects),
+        )
         if PHOTO_TASK not in model.config.prompt.tasks:
             return lift
         masks = self._masks(model, processor, self.human)
@@ -103,6 +96,15 @@ class Validation:
             if m.truth.any()
         ]
         return replace(lift, photo_threshold=_best_threshold(curves))
+
+    def _best(self, model: IvlmModel, processor: Processor, targets: Sequence[Target]) -> float:
+        """Return the threshold that gives the best mean F1."""
+        lift = model.config.lift
+        curves = [
+            [_f1(target, found, contact_threshold(found.scores, t, lift)) for t in _THRESHOLDS]
+            for target, found in self._answers(model, processor, targets)
+        ]
+        return _best_threshold(curves)
 
     def _masks(
         self, model: IvlmModel, processor: Processor, targets: Sequence[Target]

@@ -32,18 +32,16 @@ def test_a_sure_answer_is_cut_high_and_one_spread_over_two_hands_low() -> None:
 
 
 def test_nothing_is_in_contact_where_no_score_reaches_the_threshold() -> None:
-    lift = LiftConfig(human_extent="expected_f1", human_threshold=0.5)
+    lift = LiftConfig(extent="expected_f1")
     scores = np.array([0.4, 0.4, 0.0], np.float32)
-    assert not (scores >= contact_threshold(scores, lift, "human")).any()
-    scores[0] = 0.6
-    assert (scores >= contact_threshold(scores, lift, "human")).sum() == 2
+    assert not (scores >= contact_threshold(scores, 0.5, lift)).any()
+    assert (scores >= contact_threshold(scores, 0.3, lift)).sum() == 2
+    assert contact_threshold(np.array([], np.float32), 0.5, lift) == 0.5
 
 
 def test_one_threshold_for_all_answers_unless_asked_otherwise() -> None:
     scores = np.array([0.9, 0.4, 0.3], np.float32)
-    assert contact_threshold(scores, LiftConfig(human_threshold=0.35), "human") == 0.35
-    varied = LiftConfig(human_extent="expected_f1", object_threshold=0.35)
-    assert contact_threshold(scores, varied, "object") == 0.35
+    assert contact_threshold(scores, 0.35, LiftConfig()) == 0.35
 
 
 def test_a_surface_without_vertices_is_refused() -> None:

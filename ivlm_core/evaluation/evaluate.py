@@ -156,7 +156,8 @@ def evaluate(
     pairs: list[PairOutcome] = []
     doubles: list[TwoLabels] = []
     seconds = 0.0
-    bar = tqdm(total=len(indices), desc="evaluate", unit="image", disable=not progress)
+    hidden = not (progress and on_surfaces)
+    bar = tqdm(total=len(indices), desc="evaluate", unit="image", disable=hidden)
     for samples in _batches(dataset, indices, batch_size, on_surfaces):
         queries = [Query(s.image, s.label, s.task, s.mesh) for s in samples]
         started = time.perf_counter()

@@ -110,11 +110,12 @@ class LabelOnParts:
         self._means, self._thresholds = means, thresholds
 
     @classmethod
-    def fit(cls, dataset: SyntheticDataset) -> Self:
-        """Learn from the maps of a training split."""
+    def fit(cls, dataset: SyntheticDataset, progress: bool = False) -> Self:
+        """Learn from the maps of a training split: minutes for tens of thousands of pictures."""
         touched: dict[str, list[np.ndarray]] = defaultdict(list)
         visible: dict[str, list[np.ndarray]] = defaultdict(list)
-        for index in range(len(dataset)):
+        bar = tqdm(range(len(dataset)), "learn the guess", unit="image", disable=not progress)
+        for index in bar:
             parts = dataset.stack("part_map", [index]).ravel().astype(np.int64)
             contact = dataset.stack("contact_map", [index]).ravel()
             count = len(dataset.info.part_names) + 1
@@ -187,7 +188,7 @@ def evaluate_masks(
     from ivlm_core.photo_contact import check_model, contact_in_photos
 
     check_model(pipeline)
-    guess = LabelOnParts.fit(train)
+    guess = LabelOnParts.fit(train, progress)
     answered = []
     bar = tqdm(total=len(indices), desc="evaluate photographs", unit="image", disable=not progress)
     for start in range(0, len(indices), batch_size):

@@ -8,10 +8,16 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 _EPS = 1e-6
 
 
-def binary_cross_entropy(probabilities: Tensor, target: Tensor, reduction: str) -> Tensor:
-    """Return torch's, with autocast off, which refuses it on GPUs."""
+def binary_cross_entropy(probabilities: Tensor, target: Tensor) -> Tensor:
+    """Return torch's, with autocast off, which refuses it on GPUs, and NaN passed on.
+
+    Torch's refuses what is not a number, of which training tells by itself.
+    """
+    undefined = probabilities.isnan()
+    defined = probabilities.where(~undefined, 0.5)
     with torch.autocast(probabilities.device.type, enabled=False):
-        return functional.binary_cross_entropy(probabilities, target, reduction=reduction)
+        loss = functional.binary_cross_entropy(defined, target, reduction="none")
+    return torch.where(undefined, probabilities, loss)
 
 
 def focal_bce(
@@ -38,8 +44,10 @@ def focal_bce(
     """
     valid = valid.expand_as(values)
     values, target = values.where(valid, 0.0), target.where(valid, 0.0)
-    cross_entropy = binary_cross_entropy if probabilities else binary_cross_entropy_with_logits
-    loss = cross_entropy(values, target, reduction="none")
+    if probabilities:
+        loss = binary_cross_entropy(values, target)
+    else:
+        loss = binary_cross_entropy_with_logits(values, target, reduction="none")
     if gamma:
         loss = (1 - torch.exp(-loss)) ** gamma * loss
     return _view_mean(loss, valid)
@@ -115,9 +123,7 @@ def contact_bce(scores: Tensor, target: Tensor, seen: Tensor) -> Tensor:
     Returns:
         `[batch]`.
     """
-    sure = scores.clamp(_EPS, 1 - _EPS)
-    # Written out: torch's refuses what is not a number, of which training tells by itself.
-    loss = -(target * sure.log() + (1 - target) * (-sure).log1p())
+    loss = binary_cross_entropy(scores.clamp(_EPS, 1 - _EPS), target)
     return (loss * seen).sum(dim=1) / ((target * seen).sum(dim=1) + 0.01 * seen.sum()).clamp(min=1)
 
 
@@ -139,7 +145,7 @@ def vertex_focal(
         `[batch]`.
     """
     clamped = scores.clamp(_EPS, 1 - _EPS)
-    loss = binary_cross_entropy(clamped, target, reduction="none")
+    loss = binary_cross_entropy(clamped, target)
     focal = alpha * (1 - torch.exp(-loss)) ** gamma * loss
     return focal.mean(dim=1) + sparsity * clamped.mean(dim=1)
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from ivlm_core.model.losses import contact_bce, dice, focal_bce
+from ivlm_core.model.losses import contact_bce, dice, focal_bce, vertex_focal
 
 
 def test_perfect_masks_cost_nothing() -> None:
@@ -61,3 +61,13 @@ def test_contact_loss_of_nothing_touched_is_finite() -> None:
     nothing, seen = torch.zeros(1, 50), torch.ones(50, dtype=torch.bool)
     assert float(contact_bce(nothing, nothing, seen)) < 1e-3
     assert 1 < float(contact_bce(torch.ones(1, 50), nothing, seen)) < float("inf")
+
+
+def test_what_is_not_a_number_is_passed_on_for_training_to_tell() -> None:
+    scores, target = torch.full((1, 4), 0.3), torch.ones(1, 4)
+    scores[0, 1] = torch.nan
+    valid = torch.ones(1, 1, 1, 4, dtype=torch.bool)
+    image = scores[None, None].expand(1, 1, 1, 4)
+    assert contact_bce(scores, target, valid[0, 0, 0]).isnan().all()
+    assert vertex_focal(scores, target).isnan().all()
+    assert focal_bce(image, target[None, None], valid, probabilities=True).isnan().all()

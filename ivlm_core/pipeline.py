@@ -432,7 +432,7 @@ class Pipeline:
                 gate=lift.human_gate if is_human else lift.object_gate,
                 by_pixels=lift.weighting == "pixels",
             )
-        if lift.unseen == "zero":
+        if surface.nearest_seen is None:
             return lifted
         return replace(lifted, scores=lifted.scores[:, surface.nearest_seen])
 

@@ -59,8 +59,9 @@ class Surface:
     lift: LiftOperator
     angle_weights: Tensor
     """`[view, vertex]`: how squarely a camera looks at a vertex."""
-    nearest_seen: Tensor
-    """int64 `[vertex]`: itself, or the nearest vertex in sight (`lift.unseen`)."""
+    nearest_seen: Tensor | None = None
+    """int64 `[vertex]`: itself, or the nearest vertex in sight (`lift.unseen`), where the model's
+    configuration asks for its score."""
     votes: VoteLift | None = None
     """Takes the place of `lift` for scores, where the model's configuration asks for votes."""
 
@@ -200,6 +201,7 @@ class SurfaceStore:
             dataclasses.asdict(rig),
             size,
             self._model.config.lift.pool,
+            self._model.config.lift.unseen,
             style,
             self._encoder_hash,
             self._body_views_key if given is not None else "",
@@ -209,6 +211,7 @@ class SurfaceStore:
         if ready is not None and ready.view_images is parts["view_images"]:
             return dataclasses.replace(ready, mesh=mesh, topology=topology)
         lift = {k.removeprefix("lift."): v for k, v in parts.items() if k.startswith("lift.")}
+        nearest = parts.get("nearest_seen")
         surface = Surface(
             mesh=mesh,
             topology=topology,
@@ -217,7 +220,7 @@ class SurfaceStore:
             view_embeddings=parts["view_embeddings"].to(self._device),
             lift=LiftOperator.from_tensors(lift).to(self._device),
             angle_weights=parts["angle_weights"].to(self._device),
-            nearest_seen=parts["nearest_seen"].long().to(self._device),
+            nearest_seen=None if nearest is None else nearest.long().to(self._device),
         )
         if len(self._ready) >= MAX_READY:
             self._ready.pop(next(iter(self._ready)), None)
@@ -255,10 +258,13 @@ class SurfaceStore:
             images = torch.from_numpy(given.images)
             lift = given.lift_operator()
         embeddings = self._model.embed_views(normalise_views(images.to(self._device)))
-        return {
+        parts = {
             "view_images": images,
             "view_embeddings": embeddings.cpu(),
             "angle_weights": view_angle_weights(placed, rig.cameras(size)),
-            "nearest_seen": torch.from_numpy(nearest_seen(placed, lift.seen.numpy())).int(),
             **{f"lift.{name}": tensor for name, tensor in lift.to_tensors().items()},
         }
+        if self._model.config.lift.unseen == "nearest":
+            source = nearest_seen(placed, lift.seen.numpy())
+            parts["nearest_seen"] = torch.from_numpy(source).int()
+        return parts

@@ -104,7 +104,8 @@ def test_what_no_view_shows_may_have_the_score_of_its_neighbours(
     pipeline: Pipeline, answering_model: Path, photo: np.ndarray
 ) -> None:
     other = Pipeline.from_pretrained(answering_model, "cpu")
-    other.config = replace(other.config, lift=replace(other.config.lift, unseen="nearest"))
+    config = replace(other.config, lift=replace(other.config.lift, unseen="nearest"))
+    other.config = other.model.config = config
     lent = other.predict(photo, "bottle", "human_contact")
     plain = pipeline.predict(photo, "bottle", "human_contact")
     np.testing.assert_array_equal(lent.seen, plain.seen)

@@ -26,7 +26,7 @@ def nearest_seen(mesh: Mesh, seen: np.ndarray) -> np.ndarray:
     edges = mesh.faces[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2)
     edges = np.unique(np.sort(edges, axis=1), axis=0)
     lengths = np.linalg.norm(np.diff(mesh.vertices[edges], axis=1)[:, 0], axis=1)
-    # An entry of 0 would be no edge at all; vertices of UV seams lie on each other.
+    # An entry of 0 would be no edge at all; faces without area may have such edges.
     lengths = np.maximum(lengths, np.finfo(np.float64).tiny)
     graph = csr_matrix((lengths, edges.T), shape=(len(own), len(own)))
     distances, _, sources = dijkstra(

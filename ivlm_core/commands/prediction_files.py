@@ -70,7 +70,7 @@ def write_prediction(
 
 
 def summary(prediction: "Prediction") -> dict[str, Any]:
-    """A prediction in plain JSON data, without its arrays; scores are of seen vertices only."""
+    """A prediction in plain JSON data, without its arrays; scores are those of seen vertices."""
     seen, contact = prediction.scores[prediction.seen], prediction.contact
     return {
         "task": prediction.task,

@@ -344,6 +344,37 @@ def image_tokens(
     return vlm.image_tokens(features, asked), None
 
 
+@dataclass(frozen=True)
+class _Read:
+    """Pictures and questions of a step, and what vision and language make of them."""
+
+    groups: list[list[Target]]
+    """Questions as drawn, by surface; those about the body first."""
+    rows: list[int]
+    """The picture of each."""
+    index: Tensor
+    """`[picture]`, which of the arrays they are."""
+    affine: Affine
+    pictures: Tensor
+    """`[picture, 3, side, side]`, augmented."""
+    features: Tensor
+    """`[picture, patch, hidden]` of the vision tower."""
+    queries: list[Target]
+    """The questions in one row, those of mirrored pictures mirrored."""
+    tokens: Tensor
+    """`[question, token, hidden]`."""
+    looked: Tensor | None
+    """Where a resampler looked for them."""
+    scored: Scored
+    ids: list[list[int]]
+    """Questions with their right answers."""
+
+    @property
+    def on_body(self) -> int:
+        """Questions about the body."""
+        return len(self.groups[0])
+
+
 class ContactStage(nn.Module):
     """Stage 2 losses: questions about bodies, and about a few object instances, a step."""
 
@@ -380,57 +411,67 @@ class ContactStage(nn.Module):
         """Return the loss parts of the batch of this number."""
         rng = random.Random(f"{self.seed} 2 {batch}")
         generator = torch.Generator().manual_seed(rng.getrandbits(62))
-        chosen, rows, groups = self._draw(rng)
-        queries = [q for group in groups for q in group]
-        on_body = len(groups[0])
-
-        index = torch.tensor(chosen)
-        affine = Affine.draw(len(index), generator, torch.arange(len(index)) < self.batch.images)
-        device = device_of(self)
-        arrays = self.arrays.to(device)
-        pictures = augmented(arrays, index, affine, generator)
-        features = self.model.vlm.tower(pictures)
-        targets = arrays.dense_targets(index, affine, self.heads.cells)
-        known = self.heads.dense.losses(features, targets)
-
-        queries = self.questions.mirrored(queries, affine.mirrored[rows])
-        asked = self.questions.prompts(queries, rng)
-        tokens, looked = image_tokens(self.model.vlm, features[rows], asked)
-        joints = arrays.moved_joints(index, affine)
-        told = self.questions.targets(queries[:on_body], targets, joints, rows[:on_body])
-        known |= self.heads.questions.losses(
-            tokens[:on_body], None if looked is None else looked[:on_body], told
-        )
+        read = self._read(rng, generator)
+        on_body = read.on_body
+        targets = self.arrays.dense_targets(read.index, read.affine, self.heads.cells)
+        joints = self.arrays.moved_joints(read.index, read.affine)
+        told = self.questions.targets(read.queries[:on_body], targets, joints, read.rows[:on_body])
+        looked = None if read.looked is None else read.looked[:on_body]
+        known = self.heads.dense.losses(read.features, targets)
+        known |= self.heads.questions.losses(read.tokens[:on_body], looked, told)
         parts = {f"known_{k}": self.weights.known * v for k, v in known.items()}
-        scored, ids = answered(self.model.vlm, self.questions, tokens, queries, asked)
+        scored = read.scored
         parts["text"] = self.weights.text * text_loss(scored.logits, scored.labels)
-        # Every right answer has a token, so no question is left out.
-        contact = [p for p in self.model.contact_prompts(scored, ids) if p is not None]
+        contact = self._asked(read)
         parts["known_token"] = self.weights.known * token_loss(
             self.heads, contact[:on_body], told.contact
         )
-        parts |= self.photos.losses(
-            pictures, features, index, affine, queries[:on_body], rows[:on_body], contact[:on_body]
+        return parts | self._on_photos(read, contact) | self._on_surfaces(read, contact, rng)
+
+    def _read(self, rng: random.Random, generator: torch.Generator) -> "_Read":
+        """Draw pictures and questions about them; read both, with the right answers."""
+        chosen, rows, groups = self._draw(rng)
+        index = torch.tensor(chosen)
+        affine = Affine.draw(len(index), generator, torch.arange(len(index)) < self.batch.images)
+        vlm, drawn = self.model.vlm, [q for group in groups for q in group]
+        pictures = augmented(self.arrays.to(device_of(self)), index, affine, generator)
+        features = vlm.tower(pictures)
+        queries = self.questions.mirrored(drawn, affine.mirrored[rows])
+        asked = self.questions.prompts(queries, rng)
+        tokens, looked = image_tokens(vlm, features[rows], asked)
+        scored, ids = answered(vlm, self.questions, tokens, queries, asked)
+        return _Read(
+            groups, rows, index, affine, pictures, features, queries, tokens, looked, scored, ids
         )
 
-        return parts | self._on_surfaces(groups, queries, contact, rng)
+    def _asked(self, read: "_Read") -> list[ContactPrompt]:
+        """Return what each answer asks for: every right one has a token, so none is left out."""
+        return [p for p in self.model.contact_prompts(read.scored, read.ids) if p is not None]
+
+    def _on_photos(self, read: "_Read", contact: Sequence[ContactPrompt]) -> dict[str, Tensor]:
+        """Return the losses of masks on the photographs."""
+        on_body = read.on_body
+        return self.photos.losses(
+            read.pictures,
+            read.features,
+            read.index,
+            read.affine,
+            read.queries[:on_body],
+            read.rows[:on_body],
+            contact[:on_body],
+        )
 
     def _on_surfaces(
-        self,
-        groups: Sequence[Sequence[Target]],
-        queries: Sequence[Target],
-        contact: Sequence[ContactPrompt],
-        rng: random.Random,
+        self, read: "_Read", contact: Sequence[ContactPrompt], rng: random.Random
     ) -> dict[str, Tensor]:
-        """Return the losses of masks and of vertices.
+        """Return the losses of masks in the views and of vertices.
 
         Args:
-            groups: questions as `_draw` gives them, by surface.
-            queries: the same in one row, those of mirrored pictures mirrored.
+            read: questions and their surfaces.
             contact: what each of them asks the surface's views for.
             rng: draws views.
         """
-        device = device_of(self)
+        device, groups = device_of(self), read.groups
         objects = [self.surfaces.object(group[0].instance or "") for group in groups[1:]]
         surfaces = [surface.to(device) for surface in (self.surfaces.body, *objects)]
         views = [self._views(surface, rng) for surface in surfaces]
@@ -446,7 +487,7 @@ class ContactStage(nn.Module):
             start += len(group)
             on_object = group[0].task != "human_contact"
             logits, iou = self.model.localize(contact[part], embedding, on_object)
-            target = surface.vertex_targets([q.vertices for q in queries[part]])
+            target = surface.vertex_targets([q.vertices for q in read.queries[part]])
             for key, value in self._contact(logits, iou, target, surface, seen_from).items():
                 total[key].append(value)
         return {key: torch.cat(values).mean() for key, values in total.items()}

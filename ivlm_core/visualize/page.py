@@ -88,9 +88,7 @@ def _mesh_data(mesh: Mesh) -> dict[str, Any]:
 
 
 def _drawn(prediction: "Prediction") -> tuple[Mesh, np.ndarray, np.ndarray]:
-    return drawable(
-        prediction.mesh, np.asarray(prediction.scores), np.asarray(prediction.known, dtype=bool)
-    )
+    return drawable(prediction.mesh, prediction.scores, prediction.known)
 
 
 def _centred(mesh: Mesh) -> np.ndarray:

@@ -10,8 +10,9 @@ from torch import Tensor
 from ivlm_core.datasets.mirror import mirrored_joints
 from ivlm_core.datasets.sample import GROUND_BIT, Target
 from ivlm_core.datasets.synthetic import SyntheticDataset
+from ivlm_core.model.processor import normalise_images
 from ivlm_core.model.prompts import SCENE_LABEL
-from ivlm_core.training.augment import Affine, warp_map
+from ivlm_core.training.augment import Affine, jitter_colours, warp_images, warp_map
 from ivlm_core.training.dense import IGNORE, DenseTargets
 
 HOLDERS = ("nobody", "left", "right", "both", "none")
@@ -168,3 +169,12 @@ def _contact_categories(bits: np.ndarray, slots: np.ndarray, ground: int) -> np.
         for slot in reversed(range(GROUND_BIT)):
             out[(shown >> slot & 1).astype(bool)] = known[slot + 1]
     return result
+
+
+def augmented(
+    arrays: TrainingArrays, index: Tensor, affine: Affine, generator: torch.Generator
+) -> Tensor:
+    """Return some images as augmented model input, where the arrays are."""
+    device = arrays.images.device
+    images = normalise_images(arrays.images[index.to(device)])
+    return jitter_colours(warp_images(images, affine.to(device), arrays.side), generator)

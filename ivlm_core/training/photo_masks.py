@@ -7,7 +7,6 @@ they are restored in use: masks learned freely against cells reached an F1 of 0.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
@@ -21,10 +20,8 @@ from ivlm_core.model.processor import CLIP_MEAN, CLIP_STD
 from ivlm_core.model.sam import normalise_views
 from ivlm_core.training.arrays import TrainingArrays
 from ivlm_core.training.augment import Affine, warp_map
+from ivlm_core.training.contact_settings import LossWeights
 from ivlm_core.training.dense import IGNORE
-
-if TYPE_CHECKING:
-    from ivlm_core.training.stages import LossWeights
 
 
 class PhotoMasks:
@@ -38,7 +35,7 @@ class PhotoMasks:
     """
 
     def __init__(
-        self, model: IvlmModel, arrays: TrainingArrays, images: int, weights: "LossWeights"
+        self, model: IvlmModel, arrays: TrainingArrays, images: int, weights: LossWeights
     ) -> None:
         self.model, self.arrays, self.images, self.weights = model, arrays, images, weights
 

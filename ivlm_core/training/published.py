@@ -35,8 +35,7 @@ from ivlm_core.surfaces import weights_hash
 from ivlm_core.training.merge import merge
 from ivlm_core.training.published_truth import MaskTruth, TruthReader
 from ivlm_core.training.recipes import RECIPES, Recipe, read_mixture
-from ivlm_core.training.run import Precision, Schedule, StageRun, Trained
-from ivlm_core.training.stages import device_of
+from ivlm_core.training.run import Precision, Schedule, StageRun, Trained, device_of
 from ivlm_core.training.state import CONTACT
 
 _MAX_LENGTH = 512

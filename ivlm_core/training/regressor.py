@@ -27,19 +27,14 @@ from ivlm_core.evaluation.regressor import (
 from ivlm_core.geometry.body import load_body
 from ivlm_core.model.losses import dice
 from ivlm_core.model.presets import NANO
-from ivlm_core.training.arrays import TrainingArrays, training_split
+from ivlm_core.training.arrays import TrainingArrays, augmented, training_split
 from ivlm_core.training.augment import Affine
 from ivlm_core.training.dense import IGNORE, DenseTargets
 from ivlm_core.training.pretrained import RATE, learned_before, load_stem
 from ivlm_core.training.provenance import described_data
-from ivlm_core.training.run import Pictures, Precision, Schedule, StageRun, Trained
-from ivlm_core.training.stages import (
-    ImageQuestions,
-    augmented,
-    device_of,
-    shared_images,
-    split_validation,
-)
+from ivlm_core.training.questions import ImageQuestions
+from ivlm_core.training.run import Pictures, Precision, Schedule, StageRun, Trained, device_of
+from ivlm_core.training.split import shared_images, split_validation
 
 NAME = "regressor"
 """Of the checkpoint and the log."""

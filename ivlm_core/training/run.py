@@ -1,4 +1,4 @@
-"""What both training stages share, by `accelerate`: steps, schedule, checkpoints, the log."""
+"""What all training stages share, by `accelerate`: steps, schedule, checkpoints, the log."""
 
 import json
 import math
@@ -329,3 +329,8 @@ class StageRun:
             replace_state(partial, self.state_folder)
             self.kept()
         self.accelerator.wait_for_everyone()
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Return where a module's weights are."""
+    return next(module.parameters()).device

@@ -8,7 +8,7 @@ import random
 import torch
 from torch import Tensor
 
-from ivlm_core.training.stages import ContactStage
+from ivlm_core.training.contact_stage import ContactStage
 from ivlm_core.training.surfaces import TrainingSurface
 
 

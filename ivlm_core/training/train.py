@@ -19,20 +19,16 @@ from ivlm_core.model.processor import Processor
 from ivlm_core.model.prompts import PHOTO_TASK, TASKS
 from ivlm_core.pipeline import model_folder
 from ivlm_core.training.arrays import TrainingArrays, training_split
+from ivlm_core.training.contact_settings import ContactBatch, LossWeights
+from ivlm_core.training.contact_stage import ContactStage
+from ivlm_core.training.dense_stage import DenseStage
+from ivlm_core.training.heads import StageHeads
 from ivlm_core.training.pretrained import RATE, learned_before, load_stem
 from ivlm_core.training.provenance import described_data, described_run
+from ivlm_core.training.questions import Questions
 from ivlm_core.training.regions import body_regions
 from ivlm_core.training.run import Pictures, Precision, Schedule, StageRun, Trained
-from ivlm_core.training.stages import (
-    ContactBatch,
-    ContactStage,
-    DenseStage,
-    LossWeights,
-    Questions,
-    StageHeads,
-    shared_images,
-    split_validation,
-)
+from ivlm_core.training.split import shared_images, split_validation
 from ivlm_core.training.state import (
     CONTACT,
     DENSE,

@@ -18,15 +18,12 @@ from ivlm_core.model.prompts import PHOTO_TASK, TASKS
 from ivlm_core.official.preprocess import sam_input
 from ivlm_core.training.arrays import TrainingArrays
 from ivlm_core.training.augment import Affine
+from ivlm_core.training.contact_settings import ContactBatch, LossWeights
+from ivlm_core.training.contact_stage import ContactStage
+from ivlm_core.training.heads import StageHeads
 from ivlm_core.training.photo_masks import first, photographs, touched
+from ivlm_core.training.questions import Questions
 from ivlm_core.training.regions import body_regions
-from ivlm_core.training.stages import (
-    ContactBatch,
-    ContactStage,
-    LossWeights,
-    Questions,
-    StageHeads,
-)
 from ivlm_core.training.surface_stage import SurfaceStage
 from ivlm_core.training.surfaces import TrainingSurfaces
 from ivlm_core.training.train import train

@@ -33,7 +33,7 @@ from ivlm_core.training.arrays import TrainingArrays
 from ivlm_core.training.augment import Affine, warp_images
 from ivlm_core.training.dense import IGNORE
 from ivlm_core.training.run import Schedule, StageRun, Trained
-from ivlm_core.training.stages import shared_images
+from ivlm_core.training.split import shared_images
 from ivlm_core.training.state import (
     WEIGHTS,
     existing_state,

@@ -5,8 +5,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from ivlm_core.model.presets import TINY
+from ivlm_core.training.contact_settings import ContactBatch
 from ivlm_core.training.run import Schedule
-from ivlm_core.training.stages import ContactBatch
 from ivlm_core.training.train import TrainConfig, train
 
 

@@ -1,0 +1,83 @@
+"""Stage 1: dense supervision of what sees and reads; nothing is rendered."""
+
+import random
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ivlm_core.datasets.sample import Target
+from ivlm_core.model.ivlm import IvlmModel
+from ivlm_core.model.vlm import text_loss
+from ivlm_core.training.arrays import TrainingArrays, augmented
+from ivlm_core.training.augment import Affine
+from ivlm_core.training.heads import StageHeads, token_loss
+from ivlm_core.training.questions import ImageQuestions, Questions, answered, image_tokens
+from ivlm_core.training.run import device_of
+
+
+class DenseStage(nn.Module):
+    """Stage 1 losses: a batch of images a step, some questions about each."""
+
+    def __init__(
+        self,
+        model: IvlmModel,
+        heads: StageHeads,
+        questions: Questions,
+        arrays: TrainingArrays,
+        images: Sequence[int],
+        batch_size: int,
+        seed: int,
+        text_weight: float,
+        questions_per_image: int = 2,
+    ) -> None:
+        super().__init__()
+        self.model, self.heads, self.questions, self.arrays = model, heads, questions, arrays
+        self.batch_size, self.seed, self.per_image = batch_size, seed, questions_per_image
+        self.text_weight = text_weight
+        self.asked = ImageQuestions(arrays.targets, images, "human")
+
+    @property
+    def trained(self) -> list[nn.Module]:
+        """What this stage teaches."""
+        vlm = self.model.vlm
+        return [vlm.tower, vlm.mm_projector, vlm.language, self.model.projection, self.heads]
+
+    def forward(self, batch: int) -> dict[str, Tensor]:
+        """Return the loss parts of the batch of this number."""
+        rng = random.Random(f"{self.seed} 1 {batch}")
+        generator = torch.Generator().manual_seed(rng.getrandbits(62))
+        chosen = rng.choices(self.asked.images, k=self.batch_size)
+        index = torch.tensor(chosen)
+        affine = Affine.draw(len(index), generator, torch.ones(len(index), dtype=torch.bool))
+        arrays = self.arrays.to(device_of(self))
+        pictures = augmented(arrays, index, affine, generator)
+        features = self.model.vlm.tower(pictures)
+        targets = arrays.dense_targets(index, affine, self.heads.cells)
+
+        rows = [row for row in range(len(chosen)) for _ in range(self.per_image)]
+        asked = [q for image in chosen for q in self.asked.draw(image, self.per_image, rng)]
+        asked = self.questions.mirrored(asked, affine.mirrored[rows])
+        written = self.questions.prompts(asked, rng)
+        tokens, looked = image_tokens(self.model.vlm, features[rows], written)
+        answers = self.questions.targets(asked, targets, arrays.moved_joints(index, affine), rows)
+        return {
+            **self.heads.dense.losses(features, targets),
+            **self.heads.questions.losses(tokens, looked, answers),
+            **self._answers(tokens, asked, written, answers.contact),
+        }
+
+    def _answers(
+        self,
+        tokens: Tensor,
+        asked: Sequence[Target],
+        written: Sequence[list[int]],
+        touched: Tensor,
+    ) -> dict[str, Tensor]:
+        """Return the losses of the answers' words, and of what their contact tokens tell."""
+        scored, ids = answered(self.model.vlm, self.questions, tokens, asked, written)
+        contact = [p for p in self.model.contact_prompts(scored, ids) if p is not None]
+        return {
+            "text": self.text_weight * text_loss(scored.logits, scored.labels),
+            "token": token_loss(self.heads, contact, touched),
+        }

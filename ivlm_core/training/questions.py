@@ -1,0 +1,160 @@
+"""The questions of a split: which are asked, their words as ids, what is to be learned of them."""
+
+import random
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn.functional import adaptive_avg_pool2d
+
+from ivlm_core.datasets.mirror import mirror_target
+from ivlm_core.datasets.sample import Target
+from ivlm_core.geometry.body import BODY_PARTS, Body
+from ivlm_core.model import prompts
+from ivlm_core.model.processor import Processor
+from ivlm_core.model.resampler import QuestionResampler
+from ivlm_core.model.vlm import Scored, Vlm
+from ivlm_core.training.arrays import TrainingArrays
+from ivlm_core.training.dense import DenseTargets, QuestionTargets
+from ivlm_core.training.regions import BodyRegions
+from ivlm_core.training.surfaces import vertex_targets
+
+
+class Questions:
+    """Turns targets into token ids and what is to be learned of them."""
+
+    def __init__(
+        self, processor: Processor, arrays: TrainingArrays, body: Body, regions: BodyRegions
+    ) -> None:
+        self.processor, self.arrays, self.body, self.regions = processor, arrays, body, regions
+        self.grid = processor.config.vision.grid_size
+        self._prompts: dict[str, list[int]] = {}  # a few hundred wordings, asked again and again
+        self._answers: dict[tuple[str, ...], list[int]] = {}
+
+    def mirrored(self, targets: Sequence[Target], mirror: Tensor) -> list[Target]:
+        """Return the targets, those of mirrored pictures mirrored."""
+        return [
+            self._mirror(target) if flip else target
+            for target, flip in zip(targets, mirror.tolist(), strict=True)
+        ]
+
+    def _mirror(self, target: Target) -> Target:
+        mirrored = mirror_target(target, self.body.mirror)
+        return replace(mirrored, parts=tuple(sorted(mirrored.parts, key=BODY_PARTS.index)))
+
+    def prompts(self, targets: Sequence[Target], rng: random.Random) -> list[list[int]]:
+        """Return the ids of a question each, half of them in the first wording."""
+        wordings = [None if rng.random() < 0.5 else rng for _ in targets]
+        return [
+            self._prompt(prompts.question(t.task, t.label, wording))
+            for t, wording in zip(targets, wordings, strict=True)
+        ]
+
+    def _prompt(self, question: str) -> list[int]:
+        if question not in self._prompts:
+            self._prompts[question] = self.processor.prompt_ids(question)
+        return self._prompts[question]
+
+    def answer(self, target: Target) -> list[int]:
+        """Return the ids of the right answer."""
+        key = (target.task, *target.details)
+        if key not in self._answers:
+            self._answers[key] = self.processor.answer_ids(target.task, target.details)
+        return self._answers[key]
+
+    def targets(
+        self, targets: Sequence[Target], dense: DenseTargets, joints: Tensor, rows: Sequence[int]
+    ) -> QuestionTargets:
+        """Return what the heads learn of questions about the body.
+
+        Args:
+            targets: one a question, mirrored where its picture is.
+            dense: what the pictures show.
+            joints: `[image, joint, 5]`.
+            rows: the image of every question.
+        """
+        parts = torch.zeros(len(targets), len(BODY_PARTS))
+        for row, target in zip(parts, targets, strict=True):
+            row[[BODY_PARTS.index(name) for name in target.parts]] = 1
+        device = joints.device
+        shares = torch.stack([self.regions.shares(t.vertices) for t in targets])
+        images = torch.tensor(rows, device=device)
+        return QuestionTargets(
+            parts.to(device),
+            shares.to(device),
+            vertex_targets([t.vertices for t in targets], self.body.mesh.num_vertices).to(device),
+            joints[images],
+            self._looks(targets, dense, images),
+        )
+
+    def _looks(self, targets: Sequence[Target], dense: DenseTargets, rows: Tensor) -> Tensor:
+        """Return where the objects asked about are; for the scene, what touches the ground."""
+        rank = {name: i + 1 for i, name in enumerate(self.arrays.labels)}
+        scene = rank[prompts.SCENE_LABEL]
+        asked = torch.tensor([rank[t.label] for t in targets], device=rows.device)[:, None, None]
+        shown = torch.where(asked == scene, dense.contacts[rows], dense.objects[rows]) == asked
+        patches = adaptive_avg_pool2d(shown.float(), self.grid).flatten(1)
+        return patches / patches.sum(dim=1, keepdim=True).clamp(min=1e-6)
+
+
+class ImageQuestions:
+    """The questions about the body, or about objects, by image."""
+
+    def __init__(
+        self, targets: Sequence[Target], images: Sequence[int], about: Literal["human", "object"]
+    ) -> None:
+        self._asked: dict[int, list[Target]] = {index: [] for index in images}
+        for target in targets:
+            on_body = target.task == "human_contact"
+            if on_body == (about == "human") and target.image_index in self._asked:
+                self._asked[target.image_index].append(target)
+        self.images = [index for index, asked in self._asked.items() if asked]
+
+    @property
+    def all(self) -> list[Target]:
+        """Every question."""
+        return [target for asked in self._asked.values() for target in asked]
+
+    def draw(self, image: int, count: int, rng: random.Random) -> list[Target]:
+        """Return some questions about an image, different ones if there are enough.
+
+        The ground is asked about in nearly every picture and the answer varies little: it is drawn
+        less often than an object.
+        """
+        asked = self._asked[image]
+        if len(asked) < count:
+            return rng.choices(asked, k=count)
+        weights = [0.75 if target.label == prompts.SCENE_LABEL else 1.0 for target in asked]
+        keys = [rng.random() ** (1 / weight) for weight in weights]  # Efraimidis & Spirakis 2006
+        return [asked[i] for i in sorted(range(len(asked)), key=keys.__getitem__)[-count:]]
+
+
+def answered(
+    vlm: Vlm,
+    questions: Questions,
+    tokens: Tensor,
+    asked: Sequence[Target],
+    written: Sequence[list[int]],
+) -> tuple[Scored, list[list[int]]]:
+    """Run questions with their right answers; return that, and the ids of both together.
+
+    Args:
+        vlm: what reads them.
+        questions: makes ids of answers.
+        tokens: image tokens `[question, token, hidden]`.
+        asked: what is answered.
+        written: ids of the questions.
+    """
+    ids = [prompt + questions.answer(q) for prompt, q in zip(written, asked, strict=True)]
+    return vlm.score(tokens, ids, [len(prompt) for prompt in written]), ids
+
+
+def image_tokens(
+    vlm: Vlm, features: Tensor, asked: Sequence[Sequence[int]]
+) -> tuple[Tensor, Tensor | None]:
+    """Return image tokens, and where a resampler looked for them."""
+    if isinstance(vlm.mm_projector, QuestionResampler):
+        return vlm.resample(features, asked)
+    return vlm.image_tokens(features, asked), None

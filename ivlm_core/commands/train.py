@@ -60,13 +60,14 @@ class Train:
     image_size: int | None = None
     """Nano: side of the pictures that it reads, to which larger ones are shrunk; default 192."""
     init: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """What to start from: the folder of a finished run, or a model (`nano`, or a folder)."""
+    """What to start from: the folder of a finished run, or a model (`nano`, or a folder); of
+    regressor the model whose vision tower it takes."""
     dense_steps: int | None = None
-    """Steps of stage 1 (vision on dense labels); default: the recipe's."""
+    """Steps of stage 1 (vision on dense labels), 0 leaves it out; default: the recipe's."""
     contact_steps: int | None = None
-    """Steps of stage 2 (text and contact); default: the recipe's."""
+    """Steps of stage 2 (text and contact), 0 leaves it out; default: the recipe's."""
     surface_steps: int | None = None
-    """Steps of stage 3 (masks on all views); default: the recipe's."""
+    """Steps of stage 3 (masks on all views), 0 leaves it out; default: the recipe's."""
     accumulate: int = 1
     """Batches whose gradients make a step."""
     gradient_checkpointing: bool = False
@@ -80,10 +81,12 @@ class Train:
 
     def __post_init__(self) -> None:
         """Refuse counts that make no run."""
-        for name in ("dense_steps", "contact_steps", "surface_steps", "steps", "batch"):
+        stages = dict.fromkeys(("dense_steps", "contact_steps", "surface_steps"), 0)
+        for name, least in (stages | {"steps": 1, "batch": 1}).items():
             steps = getattr(self, name)
-            if steps is not None and steps < 1:
-                raise ValueError(f"--{name.replace('_', '-')} must be 1 or more, got {steps}")
+            if steps is not None and steps < least:
+                option = name.replace("_", "-")
+                raise ValueError(f"--{option} must be {least} or more, got {steps}")
         if self.minutes is not None and self.minutes <= 0:
             raise ValueError(f"--minutes must be above 0, got {self.minutes}")
         if not 0 < self.share <= 1:
@@ -134,7 +137,12 @@ class Train:
         from ivlm_core.training.regressor import RegressorTraining
 
         config = RegressorTraining(
-            self.data, self.out, share=self.share, threads=self.threads, seed=self.seed
+            self.data,
+            self.out,
+            init=self.init,
+            share=self.share,
+            threads=self.threads,
+            seed=self.seed,
         )
         return replace(
             config, schedule=self._budget(config.schedule), batch=self.batch or config.batch
@@ -165,7 +173,11 @@ class Train:
             seed=self.seed,
         )
         dense, contact, surface = (
-            replace(schedule, steps=steps or schedule.steps, accumulate=self.accumulate)
+            replace(
+                schedule,
+                steps=schedule.steps if steps is None else steps,
+                accumulate=self.accumulate,
+            )
             for schedule, steps in (
                 (config.dense, self.dense_steps),
                 (config.contact, self.contact_steps),

@@ -32,15 +32,15 @@ class LossWeights:
 class ContactBatch:
     """What a step of the contact stage looks at."""
 
-    images: int = 12
+    images: int = 8
     """Pictures that are asked about the body."""
     questions: int = 2
     """About each of them."""
-    instances: int = 1
+    instances: int = 2
     """Object instances a step asks about."""
-    object_images: int = 6
+    object_images: int = 3
     """Pictures of each instance, one question about the object each."""
-    photo_images: int = 4
+    photo_images: int = 3
     """Of `images`, those on which contact is masked itself; 0 does not teach it. They cost most
     where SAM's encoder reads them beside the views (`SamConfig.photos`)."""
     views: int = 4

@@ -33,9 +33,10 @@ from ivlm_core.official.views import body_views
 from ivlm_core.pipeline import Pipeline
 from ivlm_core.surfaces import weights_hash
 from ivlm_core.training.merge import merge
+from ivlm_core.training.precision import Precision
 from ivlm_core.training.published_truth import MaskTruth, TruthReader
 from ivlm_core.training.recipes import RECIPES, Recipe, read_mixture
-from ivlm_core.training.run import Precision, Schedule, StageRun, Trained, device_of
+from ivlm_core.training.run import Schedule, StageRun, Trained, device_of
 from ivlm_core.training.state import CONTACT
 
 _MAX_LENGTH = 512
@@ -73,7 +74,7 @@ class FineTuneConfig:
     batch: int = 8
     """Items of a step and process."""
     text_weight: float = 1.0
-    precision: Precision = "bf16"
+    precision: Precision = "auto"
     gradient_checkpointing: bool = True
     save_every: int = 500
     seed: int = 0

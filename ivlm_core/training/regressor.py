@@ -33,7 +33,8 @@ from ivlm_core.training.dense import IGNORE, DenseTargets
 from ivlm_core.training.pretrained import RATE, learned_before, load_stem
 from ivlm_core.training.provenance import described_data
 from ivlm_core.training.questions import ImageQuestions
-from ivlm_core.training.run import Pictures, Precision, Schedule, StageRun, Trained, device_of
+from ivlm_core.training.precision import Precision
+from ivlm_core.training.run import Pictures, Schedule, StageRun, Trained, device_of
 from ivlm_core.training.split import shared_images, split_validation
 
 NAME = "regressor"
@@ -76,7 +77,7 @@ class RegressorTraining:
     validate_every: int = 400
     validation_queries: int = 200
     save_every: int = 200
-    precision: Precision = "bf16"
+    precision: Precision = "auto"
     threads: int = 0
     """CPU threads; 0 leaves torch's default."""
     seed: int = 0

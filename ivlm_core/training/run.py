@@ -10,17 +10,15 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from accelerate import Accelerator, DistributedDataParallelKwargs
+from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.utils import broadcast, is_tensorboard_available
 from PIL import Image
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from ivlm_core.heap import keep_freed_memory
+from ivlm_core.training.precision import Precision, autocast_precision
 from ivlm_core.training.state import existing_state, replace_state
-
-Precision = Literal["fp32", "bf16"]
-"""`bf16`: matrix products in bfloat16 by autocast, weights and losses in float32."""
 
 Pictures = dict[str, np.ndarray]
 """Name to uint8 `[height, width, 3]`."""
@@ -149,7 +147,7 @@ class StageRun:
         trained: Sequence[Trained],
         schedule: Schedule,
         save_every: int = 500,
-        precision: Precision = "fp32",
+        precision: Precision = "auto",
         kept: Callable[[], None] = lambda: None,
     ) -> None:
         """Prepare a stage, and continue it if the folder has a checkpoint of it.
@@ -167,8 +165,12 @@ class StageRun:
         """
         self.kept = kept
         self.name, self.folder, self.schedule, self.save_every = name, folder, schedule, save_every
+        # Told of the CPU, it also joins the processes that `torchrun` started; untold, each would
+        # train by itself, into the same folder.
+        on_cpu = not torch.accelerator.is_available()
         self.accelerator = Accelerator(
-            mixed_precision="bf16" if precision == "bf16" else "no",
+            cpu=on_cpu,
+            mixed_precision=autocast_precision(precision, PartialState(cpu=on_cpu).device),
             gradient_accumulation_steps=schedule.accumulate,
             log_with="tensorboard" if is_tensorboard_available() else None,
             project_dir=str(folder / "tensorboard"),

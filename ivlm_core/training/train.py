@@ -23,11 +23,12 @@ from ivlm_core.training.contact_settings import ContactBatch, LossWeights
 from ivlm_core.training.contact_stage import ContactStage
 from ivlm_core.training.dense_stage import DenseStage
 from ivlm_core.training.heads import StageHeads
+from ivlm_core.training.precision import Precision
 from ivlm_core.training.pretrained import RATE, learned_before, load_stem
 from ivlm_core.training.provenance import described_data, described_run
 from ivlm_core.training.questions import Questions
 from ivlm_core.training.regions import body_regions
-from ivlm_core.training.run import Pictures, Precision, Schedule, StageRun, Trained
+from ivlm_core.training.run import Pictures, Schedule, StageRun, Trained
 from ivlm_core.training.split import shared_images, split_validation
 from ivlm_core.training.state import (
     CONTACT,
@@ -48,7 +49,7 @@ LOG = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class TrainConfig:
-    """One training run; the defaults are those of the shipped model's last run."""
+    """One training run; batches and rates are those that the shipped model ended with."""
 
     data: Path
     """Folder that `ivlm synthesize` wrote."""
@@ -60,12 +61,14 @@ class TrainConfig:
     (`nano`, or a folder), which may know other labels. None starts anew."""
     model: IvlmConfig = NANO
     """Sizes of the network."""
-    dense: Schedule = field(default_factory=lambda: Schedule(steps=3000, learning_rate=1e-3))
+    dense: Schedule = field(default_factory=lambda: Schedule(steps=8000, learning_rate=1e-3))
     """Stage 1: vision tower, projector and language model, on dense labels and body regions."""
-    contact: Schedule = field(default_factory=lambda: Schedule(steps=4000, learning_rate=1e-3))
+    contact: Schedule = field(
+        default_factory=lambda: Schedule(steps=2500, learning_rate=8e-4, warmup=100)
+    )
     """Stage 2: text and contact, end to end."""
     surface: Schedule = field(
-        default_factory=lambda: Schedule(steps=600, learning_rate=5e-4, warmup=20)
+        default_factory=lambda: Schedule(steps=500, learning_rate=4e-4, warmup=20)
     )
     """Stage 3: masks on all views of the body, the rest frozen."""
     weights: LossWeights = field(default_factory=LossWeights)
@@ -76,9 +79,11 @@ class TrainConfig:
     stem_weights: Path | None = None
     """File of the weights that a stem of EfficientNet-Lite0 starts from; None takes the installed
     package's (`model.efficientnet`). Not read where `init` has such a stem."""
-    dense_batch: int = 48
+    dense_batch: int = 8
+    """Pictures of a step of stage 1. On CPUs small batches learn more in the same time, on a GPU
+    large ones cost little."""
     contact_batch: ContactBatch = field(default_factory=ContactBatch)
-    known_instances: int = 200
+    known_instances: int = 500
     """Most object instances that are trained on; each costs its renders."""
     lift_size: int = 128
     """Side of the views when lifting for the vertex losses, pixels."""
@@ -87,7 +92,7 @@ class TrainConfig:
     validate_every: int = 400
     validation_queries: int = 200
     save_every: int = 200
-    precision: Precision = "bf16"
+    precision: Precision = "auto"
     """Arithmetic of the matrix products."""
     gradient_checkpointing: bool = False
     """Compute activations of language model and vision tower again when going backwards: less

@@ -127,7 +127,9 @@ def _stage(
         arrays,
         range(len(dataset)),
         TrainingSurfaces(questions.body.mesh, dataset.object_mesh, model.config, lift_size=32),
-        batch=ContactBatch(images=3, questions=2, object_images=1, photo_images=images, views=1),
+        batch=ContactBatch(
+            images=3, questions=2, instances=1, object_images=1, photo_images=images, views=1
+        ),
         known_instances=3,
         weights=LossWeights(),
         seed=0,

@@ -58,11 +58,12 @@ def described_run(
         "data": data,
         "steps": steps,
         "seconds": {name: round(value) for name, value in seconds.items()},
-        "init": None if start is None else _described_start(start),
+        "init": None if start is None else described_start(start),
     }
 
 
-def _described_start(start: Path) -> dict[str, Any]:
+def described_start(start: Path) -> dict[str, Any]:
+    """Return what is told of the model or run that another started from."""
     file = start / PROVENANCE_FILE  # also of a run that was stopped, as of its last checkpoint
     return {
         "kind": "model" if is_model(start) else "run",

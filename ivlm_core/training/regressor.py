@@ -27,13 +27,14 @@ from ivlm_core.evaluation.regressor import (
 from ivlm_core.geometry.body import load_body
 from ivlm_core.model.losses import dice
 from ivlm_core.model.presets import NANO
+from ivlm_core.pipeline import model_folder
 from ivlm_core.training.arrays import TrainingArrays, augmented, training_split
 from ivlm_core.training.augment import Affine
 from ivlm_core.training.dense import IGNORE, DenseTargets
-from ivlm_core.training.pretrained import RATE, learned_before, load_stem
-from ivlm_core.training.provenance import described_data
-from ivlm_core.training.questions import ImageQuestions
 from ivlm_core.training.precision import Precision
+from ivlm_core.training.pretrained import RATE, learned_before, load_stem, load_tower
+from ivlm_core.training.provenance import described_data, described_start
+from ivlm_core.training.questions import ImageQuestions
 from ivlm_core.training.run import Pictures, Schedule, StageRun, Trained, device_of
 from ivlm_core.training.split import shared_images, split_validation
 
@@ -72,6 +73,9 @@ class RegressorTraining:
     questions: int = 2
     """About each of them."""
     weights: RegressorWeights = field(default_factory=RegressorWeights)
+    init: Path | None = None
+    """Model whose vision tower it starts from (`nano`, or a folder), so that only the way from
+    there to the vertices differs; None starts from what ImageNet taught."""
     share: float = 1.0
     """Of the training images."""
     validate_every: int = 400
@@ -197,13 +201,19 @@ def train_regressor(config: RegressorTraining) -> Path:
             width=config.width,
         )
     )
-    load_stem(network.tower)
+    start = None if config.init is None else model_folder(config.init)
+    taught = learned_before(network.tower, RATE)
+    if start is None:
+        load_stem(network.tower)
+    else:
+        load_tower(network.tower, start)
+        taught = [*learned_before(network.tower, RATE * RATE), Trained(network.tower, RATE)]
     stage = RegressorStage(network, arrays, training, config)
     run = StageRun(
         NAME,
         config.out,
         stage.train(),
-        [*learned_before(network.tower, RATE), Trained(network)],
+        [*taught, Trained(network)],
         config.schedule,
         config.save_every,
         config.precision,
@@ -225,6 +235,7 @@ def train_regressor(config: RegressorTraining) -> Path:
             {
                 "made_with": f"ivlm {__version__}",
                 "recipe": _recipe(config),
+                "init": None if start is None else described_start(start),
                 "data": described_data(dataset, len(training), config.share),
                 "steps": run.progress.step,
                 "seconds": round(run.progress.seconds),
@@ -238,4 +249,5 @@ def _recipe(config: RegressorTraining) -> dict[str, Any]:
     """Return what the run was asked for; of folders only the names."""
     recipe = asdict(config)
     del recipe["vision"]
-    return recipe | {name: recipe[name].name for name in ("data", "out")}
+    folders = {name: recipe[name] for name in ("data", "out", "init")}
+    return recipe | {name: None if f is None else f.name for name, f in folders.items()}

@@ -19,6 +19,8 @@ from ivlm_core.evaluation.evaluate import main as evaluate_main
 from ivlm_core.evaluation.metrics import f1_score
 from ivlm_core.evaluation.outcomes import MODEL
 from ivlm_core.evaluation.regressor import ContactRegressor, DirectRegressor, RegressorConfig
+from ivlm_core.model.build import build
+from ivlm_core.model.checkpoint import save_checkpoint
 from ivlm_core.model.presets import TINY
 from ivlm_core.training.regressor import RegressorTraining, train_regressor
 from ivlm_core.training.run import Schedule, StageRun
@@ -188,6 +190,22 @@ def test_evaluate_reads_it_from_its_folder(data: Path, learned: Path, tmp_path: 
     told = json.loads((tmp_path / "out" / "report.json").read_text())
     everything = told["groups"]["human_contact"]["all"]["by"]
     assert {"label_only", "nearest_image", "true_side", "direct_regressor"} < set(everything)
+
+
+def test_it_starts_from_the_vision_tower_of_a_model(data: Path, tmp_path: Path) -> None:
+    model, processor = build(TINY, ["bottle"], ["left hand"])
+    save_checkpoint(tmp_path / "model", model, processor, {"recipe": "none"})
+    slow = Schedule(steps=1, learning_rate=1e-5, warmup=1)
+    config = training(data, tmp_path / "run", schedule=slow, init=tmp_path / "model")
+    network = ContactRegressor.load(train_regressor(config), "cpu")
+    for name, weight in model.vlm.tower.state_dict().items():
+        assert torch.allclose(network.tower.state_dict()[name], weight, rtol=2e-3, atol=1e-4), name
+    told = json.loads((tmp_path / "run" / "model" / "provenance.json").read_text())
+    assert told["recipe"]["init"] == "model"
+    assert told["init"] == {"kind": "model", "provenance": {"recipe": "none"}}
+    wider = replace(TINY.vision, hidden_size=64)
+    with pytest.raises(ValueError, match="vision tower of other sizes"):
+        train_regressor(replace(config, out=tmp_path / "wide", vision=wider))
 
 
 def test_the_commands(data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

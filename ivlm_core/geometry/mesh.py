@@ -12,6 +12,8 @@ from ivlm_core.geometry.mesh_files import read_vertices_and_faces
 
 MIN_POINTS = 32
 """Points from which a cloud says something about a shape."""
+_SAME_PLACE = 1e-6
+"""Vertices that are so near are one point, as a share of the mesh's size."""
 MESH_SUFFIXES = (".obj", ".ply", ".stl", ".off", ".glb", ".gltf", ".dae")
 
 
@@ -104,6 +106,17 @@ class Mesh:
     def vertex_areas(self) -> np.ndarray:
         """A third of the area of the faces around each vertex, float32 [V], square metres."""
         return (self._sum_to_vertices(self.face_areas[:, None])[:, 0] / 3.0).astype(np.float32)
+
+    @cached_property
+    def places(self) -> np.ndarray:
+        """Number of the point that each vertex stands on, int64 [V].
+
+        Files repeat vertices along the seams of a texture; those have the same number, so that
+        the surface hangs together there. Points are numbered from 0 without gaps.
+        """
+        size = float(np.ptp(self.vertices, axis=0).max()) or 1.0
+        grid = np.round(self.vertices.astype(np.float64) / (size * _SAME_PLACE)).astype(np.int64)
+        return np.unique(grid, axis=0, return_inverse=True)[1].reshape(-1)
 
     @cached_property
     def content_hash(self) -> str:

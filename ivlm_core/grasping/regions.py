@@ -11,8 +11,6 @@ from ivlm_core.grasping.samples import Axis, approach_frames
 
 _LEAST_SHARE = 0.05
 """Of the graspable area; smaller patches are noise."""
-_SAME_PLACE = 1e-6
-"""Vertices that are so near belong together, as a share of the mesh's size: files repeat them."""
 
 
 @dataclass(frozen=True)
@@ -85,10 +83,7 @@ def affordance_regions(
 
 def _patches(mesh: Mesh, chosen: np.ndarray) -> np.ndarray:
     """Return the number of each vertex's patch, int `[vertex]`; only chosen vertices connect."""
-    size = float(np.ptp(mesh.vertices, axis=0).max()) or 1.0
-    grid = np.round(mesh.vertices.astype(np.float64) / (size * _SAME_PLACE)).astype(np.int64)
-    _, place = np.unique(grid, axis=0, return_inverse=True)
-    place = place.reshape(-1)
+    place = mesh.places
     edges = mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
     edges = place[edges[chosen[edges].all(axis=1)]]
     count = int(place.max()) + 1

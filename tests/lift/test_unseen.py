@@ -33,6 +33,22 @@ def test_the_nearest_is_taken_along_the_surface() -> None:
     assert source[6] == 5
 
 
+def test_a_way_crosses_the_seams_of_a_texture() -> None:
+    """A file repeats the vertices of a seam; what is seen on one side is next door to the other."""
+    ball = trimesh.creation.icosphere(subdivisions=2)
+    ahead = ball.triangles_center[:, 0] > 0
+    front, back = (ball.submesh([side], append=True, repair=False) for side in (ahead, ~ahead))
+    cut = Mesh(
+        np.concatenate([front.vertices, back.vertices]),
+        np.concatenate([front.faces, back.faces + len(front.vertices)]),
+    )
+    seen = np.arange(cut.num_vertices) < len(front.vertices)
+    source = nearest_seen(cut, seen)
+    assert seen[source].all(), "no vertex of the back is left alone"
+    seam = ~seen & np.isin(cut.places, cut.places[seen])
+    assert seam.any() and (cut.places[source[seam]] == cut.places[seam]).all()
+
+
 def test_what_no_way_leads_to_stays_itself() -> None:
     apart = trimesh.util.concatenate(
         [trimesh.creation.box(), trimesh.creation.box().apply_translation((5, 0, 0))]

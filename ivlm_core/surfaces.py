@@ -33,7 +33,7 @@ from ivlm_core.render.shading import position_colors, shade
 if TYPE_CHECKING:
     from ivlm_core.official.views import SurfaceViews
 
-RENDER_VERSION = 4
+RENDER_VERSION = 5
 """Part of every cache key; raise it when renders or lift tensors change their meaning."""
 
 SPLAT_RADIUS = 0.05

@@ -137,7 +137,8 @@ def _leg(told: dict[str, Any], number: int, out: Path, before: Sequence[Leg]) ->
         same = [leg.data for leg in before if leg.data.content() == made.content()]
         made = same[0] if same else made  # generated once, however many runs learn from it
         folders = {"data": made.out, "out": out / f"run-{number}", "init": start}
-        own = {"model": told["network"], "stem_weights": None}
+        # Arithmetic is the hardware's own affair: what has no bfloat16 takes days to emulate it.
+        own = {"model": told["network"], "stem_weights": None, "precision": "auto"}
         return Leg(made, settings_from(TrainConfig, {**recipe, **folders, **own}, "recipe"))
     except ConfigError as error:
         raise ValueError(f"provenance of run '{told['recipe']['out']}': {error}") from error

@@ -237,6 +237,9 @@ class PromptConfig:
     """Where the contact token stands in answers: behind the body parts or affordances that they
     name, as published models learned it, or before them. Behind them it follows what was said, also
     where that is a guess; before them it follows what is seen, and stays as unsure."""
+    none_is_empty: bool = False
+    """An answer that names no body part means that nothing touches, whatever its token would show:
+    words and masks agree. Published models write no such answers."""
     answers: Literal["single", "published"] = "single"
     """Wordings of the answers it learned: one a task, or all of the published models'. Only guesses
     of how an answer goes on depend on it."""

@@ -95,20 +95,18 @@ def contact_in_photos(
     drafters = [_drafter(pipeline, label) for label in words]
     features = model.vlm.tower(processor.pixel_values(photos).to(pipeline.device))
     generated = model.answer_features(features[index], ids, drafters)
-    asked = model.contact_prompts(generated, generated.ids)
+    answers, asked = pipeline.read_answers([PHOTO_TASK] * len(ids), generated, generated.ids, ids)
     masks = _masks(pipeline, photos, features, index, asked)
     return [
         PhotoContact(
             label=label,
-            answer=processor.decode(written[len(prompt) :]),
+            answer=answer,
             probabilities=mask,
             iou=iou,
             threshold=pipeline.config.lift.photo_threshold,
             label_known=pipeline.asked_label(label) is not None,
         )
-        for label, written, prompt, (mask, iou) in zip(
-            words, generated.ids, ids, masks, strict=True
-        )
+        for label, answer, (mask, iou) in zip(words, answers, masks, strict=True)
     ]
 
 

@@ -26,7 +26,8 @@ from ivlm_core.model.ivlm import ContactPrompt, IvlmModel
 from ivlm_core.model.masks import upscale
 from ivlm_core.model.placement import DTYPES, DeviceMap, Placement, Quantization
 from ivlm_core.model.processor import Processor, check_image
-from ivlm_core.model.prompts import SCENE_LABEL, TASKS, Task
+from ivlm_core.model.prompts import SCENE_LABEL, TASKS, PhotoTask, Task
+from ivlm_core.model.vlm import Generated, Scored
 from ivlm_core.official.config import is_official_folder
 from ivlm_core.official.load import load_official
 from ivlm_core.official.prompts import answer_wordings
@@ -250,11 +251,12 @@ class Pipeline:
         with watch.stage("language"):
             drafters = [self.drafter(q.task, q.label) for q in checked]
             generated = self.model.answer_features(features, ids, drafters)
-            asked = self.model.contact_prompts(generated, generated.ids)
+            answers, asked = self.read_answers(
+                [q.task for q in checked], generated, generated.ids, ids
+            )
+            written = [full[len(prompt) :] for full, prompt in zip(generated.ids, ids, strict=True)]
+            self._remember(checked, written)
         masks, lifted = self._localize(checked, surfaces, asked, watch)
-        written = [full[len(prompt) :] for full, prompt in zip(generated.ids, ids, strict=True)]
-        self._remember(checked, written)
-        answers = [self.processor.decode(answer) for answer in written]
         heat: list[np.ndarray | None] = [None] * len(checked)
         if attention:
             with watch.stage("attention"):
@@ -282,8 +284,36 @@ class Pipeline:
         pixels = self.processor.pixel_values([checked.image]).to(self.device)
         drafter = self.drafter(checked.task, checked.label)
         generated = self.model.answer_features(self.model.vlm.tower(pixels), [ids], [drafter])
-        (asked,) = self.model.contact_prompts(generated, generated.ids)
-        return self.processor.decode(generated.ids[0][len(ids) :]), asked
+        (answer,), (asked,) = self.read_answers([checked.task], generated, generated.ids, [ids])
+        return answer, asked
+
+    def read_answers(
+        self,
+        tasks: Sequence[Task | PhotoTask],
+        read: Generated | Scored,
+        ids: Sequence[Sequence[int]],
+        prompt_ids: Sequence[Sequence[int]],
+    ) -> tuple[list[str], list[ContactPrompt | None]]:
+        """Return answers in words, and what each asks the mask decoder for.
+
+        That is None without a contact token, and, where the model means it so
+        (`PromptConfig.none_is_empty`), where no body part is named.
+
+        Args:
+            tasks: what was asked.
+            read: what the language model made of questions and answers.
+            ids: questions with their answers.
+            prompt_ids: the questions alone.
+        """
+        answers = [
+            self.processor.decode(full[len(prompt) :])
+            for full, prompt in zip(ids, prompt_ids, strict=True)
+        ]
+        asked = self.model.contact_prompts(read, ids)
+        if self.config.prompt.none_is_empty:
+            nothing = map(prompts.says_nothing, tasks, answers)
+            asked = [None if no else p for no, p in zip(nothing, asked, strict=True)]
+        return answers, asked
 
     def _attention(
         self,

@@ -12,6 +12,7 @@ import torch
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.lift.extent import expected_f1_threshold
 from ivlm_core.model.checkpoint import CheckpointError, load_tokenizer
+from ivlm_core.model.prompts import NO_PARTS, Task
 from ivlm_core.model.vlm import Generated
 from ivlm_core.pipeline import Pipeline, Query
 
@@ -290,3 +291,28 @@ def test_an_alias_is_asked_by_the_word_the_model_knows(
     assert alias.label == "football" and alias.label_known
     assert pipeline.asked_label("mug") is None
     assert not pipeline.predict(photo, "mug").label_known
+
+
+@pytest.mark.parametrize("empty", [False, True])
+def test_an_answer_that_names_no_part_may_ask_for_no_mask(
+    pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch, empty: bool
+) -> None:
+    """Words and masks agree where the model means it so."""
+    processor, vlm, config = pipeline.processor, pipeline.model.vlm, pipeline.config
+    said = replace(config, prompt=replace(config.prompt, none_is_empty=empty))
+    monkeypatch.setattr(pipeline, "config", said)
+    size = config.vision.image_size
+    features = vlm.tower(torch.zeros(1, 3, size, size))
+
+    def asks(task: Task, *details: str) -> bool:
+        question = processor.prompt_ids("Which body parts?")
+        ids = question + processor.answer_ids(task, details)
+        image_tokens = vlm.image_tokens(features, [question])
+        scored = vlm.score(image_tokens, [ids], [len(question)])
+        (answer,), (asked,) = pipeline.read_answers([task], scored, [ids], [question])
+        assert (NO_PARTS in answer) == (not details and task != "object_contact")
+        return asked is not None
+
+    assert asks("human_contact", "left hand")
+    assert asks("human_contact") != empty
+    assert asks("object_contact") and asks("object_affordance"), "objects have no body parts"

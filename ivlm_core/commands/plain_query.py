@@ -77,11 +77,9 @@ class PlainQuery:
         embeddings = stage("views", self._encode_views)
         features = stage("vision", lambda: model.vlm.tower(pixels))
         ids, scored = stage("language", lambda: self.decode(features, prompt))
-        asked = model.contact_prompts(scored, [ids])[0]
+        (answer,), (asked,) = self.pipeline.read_answers(["human_contact"], scored, [ids], [prompt])
         if asked is None:
-            raise ValueError(
-                f"the answer {processor.decode(ids[len(prompt) :])!r} asks for no mask"
-            )
+            raise ValueError(f"the answer {answer!r} asks for no mask")
         masks, iou = stage("localize", lambda: self._localize(asked, embeddings))
         lifted = stage("lift", lambda: self.pipeline.lift(self.surface, masks, iou, True))
         return PlainResult(

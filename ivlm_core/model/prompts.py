@@ -4,6 +4,7 @@ The sentences of the reference models are interface constants: its checkpoints w
 """
 
 import random
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -20,6 +21,7 @@ SCENE_LABEL = "scene"
 
 NO_PARTS = "none"
 """Stands where the answer names no body part."""
+_SAID_NONE = re.compile(rf"\b{NO_PARTS}\b")
 
 IMAGE_TEXT = "<image>"
 
@@ -131,6 +133,17 @@ def answer(task: Task, token: str, details: Sequence[str] = (), wording: str | N
     """
     words = ANSWERS["last"][task] if wording is None else wording
     return words.format(detail=", ".join(details) or NO_PARTS, token=token)
+
+
+def says_nothing(task: Task | PhotoTask, text: str) -> bool:
+    """Whether an answer about the body names no part of it: nothing touches.
+
+    Args:
+        task: what was asked; answers about objects name no body parts in any case.
+        text: of the answer.
+    """
+    on_body = task in ("human_contact", PHOTO_TASK)
+    return on_body and _SAID_NONE.search(text) is not None
 
 
 def conversation(style: Literal["llava_v1", "plain"], message: str, mark_image: bool) -> str:

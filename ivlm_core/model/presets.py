@@ -48,11 +48,7 @@ NANO = IvlmConfig(
         photos="tower",
     ),
     prompt=PromptConfig(
-        conversation="plain",
-        mark_image=False,
-        max_new_tokens=40,
-        token_place="first",
-        none_is_empty=True,
+        conversation="plain", mark_image=False, max_new_tokens=40, token_place="first"
     ),
     views=ViewConfig(hidden_size=64, human_rig="human8_near"),
     lift=LiftConfig(pool=4, weighting="pixels", unseen="nearest", extent="expected_f1"),

@@ -224,6 +224,16 @@ class StageRun:
         Raises:
             FloatingPointError: the loss diverged.
         """
+        if self.schedule.steps:
+            self._run(validate, validate_every)
+        for parameter in self._frozen:
+            parameter.requires_grad_(True)
+
+    def _run(
+        self,
+        validate: Callable[[int], tuple[dict[str, float], Pictures]] | None,
+        validate_every: int,
+    ) -> None:
         resumed_at, started = self.progress.seconds, time.perf_counter()
         self.folder.mkdir(parents=True, exist_ok=True)
         self.accelerator.init_trackers(self.name)
@@ -260,8 +270,6 @@ class StageRun:
         bar.close()
         for tracker in self.accelerator.trackers:
             tracker.finish()
-        for parameter in self._frozen:
-            parameter.requires_grad_(True)
 
     @property
     def _expected_steps(self) -> int:

@@ -127,6 +127,7 @@ def test_stages_can_be_left_out(data: Path, tmp_path: Path) -> None:
     assert moved and moved <= {"projection", "view_encoder", "image_encoder", "localizer"}
     steps = json.loads((folder / PROVENANCE_FILE).read_text())["steps"]
     assert steps == {"dense": 0, "contact": 0, "surface": 2}
+    assert [f.name for f in (tmp_path / "second").glob("*.jsonl")] == ["surface.jsonl"]
 
 
 def test_a_run_starts_from_a_model_that_knows_other_words(data: Path, tmp_path: Path) -> None:

@@ -301,6 +301,9 @@ class LiftConfig:
     """What is in contact: all that scores the threshold of its task, as published; or, where
     anything does, the vertices with the highest expected F1 (`lift.extent`), for models whose
     scores are probabilities."""
+    token_share: float = 0.5
+    """Weight, in [0, 1], of what the contact token itself says of the body's vertices beside lifted
+    masks, where the model has a `body_head`; 0 leaves it out, 1 takes it alone."""
     human_threshold: float = 0.5
     object_threshold: float = 0.5
     photo_threshold: float = 0.5
@@ -316,11 +319,27 @@ class LiftConfig:
             f"lift.human_mode 'votes' needs lift.pool 1, got {self.pool}",
         )
         gates, tasks = ("human_gate", "object_gate"), ("human", "object", "photo")
-        for name in (*gates, *(f"{task}_threshold" for task in tasks)):
+        for name in ("token_share", *gates, *(f"{task}_threshold" for task in tasks)):
             value = getattr(self, name)
             _require(
                 value is None or 0 <= value <= 1, f"lift.{name} must be in [0, 1], got {value}"
             )
+
+
+@dataclass(frozen=True)
+class BodyHeadConfig:
+    """What reads the body's vertices off a contact token, without renders (`model.body_head`)."""
+
+    hidden: int = 512
+    width: int = 160
+    """Of the last layer before the vertices; nearly all of the head's weights are there."""
+    vertices: int = 13718
+    """Of the body (`IvlmConfig.body`); Anny's by default."""
+
+    def __post_init__(self) -> None:
+        for name in ("hidden", "width", "vertices"):
+            value = getattr(self, name)
+            _require(value >= 1, f"body_head.{name} must be at least 1, got {value}")
 
 
 @dataclass(frozen=True)
@@ -336,6 +355,8 @@ class IvlmConfig:
     lift: LiftConfig = field(default_factory=LiftConfig)
     body: str = "anny"
     """Body topology that human contact is given on."""
+    body_head: BodyHeadConfig | None = None
+    """None: contact on the body comes from masks alone, as published."""
     name: str = "custom"
 
     def __post_init__(self) -> None:

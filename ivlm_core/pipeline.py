@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ivlm_core.cache import ArtifactCache
 from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.lift.blend import blended_scores
 from ivlm_core.lift.extent import contact_threshold
 from ivlm_core.lift.lift import Lifted
 from ivlm_core.lift.view_weights import confidence_weights
@@ -67,7 +68,8 @@ class Prediction:
     """What the language model wrote, contact token included."""
     scores: np.ndarray
     """float32 `[vertex]` in [0, 1], in the order of `mesh.vertices`; where unseen, 0 or that of the
-    nearest seen vertex (`LiftConfig.unseen`)."""
+    nearest seen vertex (`LiftConfig.unseen`), unless the token tells more
+    (`LiftConfig.token_share`)."""
     seen: np.ndarray
     """bool `[vertex]`: in view of at least one camera of the rig."""
     threshold: float
@@ -443,8 +445,9 @@ class Pipeline:
                 probabilities = upscale(logits, size).sigmoid()
             with watch.stage("lift"):
                 lifted = self.lift(surface, probabilities, iou, is_human)
+                found_scores = self.with_token(lifted.scores, found) if is_human else lifted.scores
             for row, i in enumerate(rows):
-                masks[i], scores[i] = probabilities[row], lifted.scores[row]
+                masks[i], scores[i] = probabilities[row], found_scores[row]
         return masks, scores
 
     def lift(self, surface: Surface, masks: Tensor, iou: Tensor, is_human: bool) -> Lifted:
@@ -465,6 +468,13 @@ class Pipeline:
         if surface.nearest_seen is None:
             return lifted
         return replace(lifted, scores=lifted.scores[:, surface.nearest_seen])
+
+    def with_token(self, lifted: Tensor, asked: Sequence[ContactPrompt]) -> Tensor:
+        """Add what the tokens themselves say of the body to lifted scores `[query, vertex]`."""
+        logits = self.model.body_logits(asked)
+        if logits is None:
+            return lifted
+        return blended_scores(lifted, logits, self.config.lift.token_share)
 
     def _prediction(
         self,

@@ -56,18 +56,12 @@ def sphere() -> Mesh:
 @pytest.fixture(scope="session")
 def answering_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with an untrained tiny model whose answers always ask for a mask."""
-    import torch
-
     from ivlm_core.model.build import save_tiny
     from ivlm_core.model.checkpoint import load_checkpoint, save_checkpoint
+    from tests.asking import always_ask
 
     folder = save_tiny(tmp_path_factory.mktemp("model") / "tiny")
     model, processor = load_checkpoint(folder)
-    with torch.no_grad():  # an untrained head says anything; make it say one token or the other
-        torch.manual_seed(0)
-        direction = torch.randn(model.config.language.hidden_size)
-        head = model.vlm.language.lm_head.weight
-        head.zero_()
-        head[model.tokens.human], head[model.tokens.object] = direction, -direction
+    always_ask(model)
     save_checkpoint(folder, model, processor, {"note": "untrained, for tests"})
     return folder

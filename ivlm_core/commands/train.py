@@ -68,6 +68,8 @@ class Train:
     """Steps of stage 2 (text and contact), 0 leaves it out; default: the recipe's."""
     surface_steps: int | None = None
     """Steps of stage 3 (masks on all views), 0 leaves it out; default: the recipe's."""
+    body_steps: int | None = None
+    """Steps of stage 4 (vertices off the token), 0 leaves it out; default: the recipe's."""
     accumulate: int = 1
     """Batches whose gradients make a step."""
     gradient_checkpointing: bool = False
@@ -81,7 +83,7 @@ class Train:
 
     def __post_init__(self) -> None:
         """Refuse counts that make no run."""
-        stages = dict.fromkeys(("dense_steps", "contact_steps", "surface_steps"), 0)
+        stages = dict.fromkeys(("dense_steps", "contact_steps", "surface_steps", "body_steps"), 0)
         for name, least in (stages | {"steps": 1, "batch": 1}).items():
             steps = getattr(self, name)
             if steps is not None and steps < least:
@@ -172,7 +174,7 @@ class Train:
             threads=self.threads,
             seed=self.seed,
         )
-        dense, contact, surface = (
+        dense, contact, surface, body = (
             replace(
                 schedule,
                 steps=schedule.steps if steps is None else steps,
@@ -182,12 +184,15 @@ class Train:
                 (config.dense, self.dense_steps),
                 (config.contact, self.contact_steps),
                 (config.surface, self.surface_steps),
+                (config.body, self.body_steps),
             )
         )
         sizes = config.model
         if self.image_size is not None:
             sizes = replace(sizes, vision=replace(sizes.vision, image_size=self.image_size))
-        return replace(config, model=sizes, dense=dense, contact=contact, surface=surface)
+        return replace(
+            config, model=sizes, dense=dense, contact=contact, surface=surface, body=body
+        )
 
     def _fine_tuning(self) -> "FineTuneConfig":
         from dataclasses import replace

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from ivlm_core.config import IvlmConfig
 from ivlm_core.geometry.view_rig import get_rig
+from ivlm_core.model.body_head import BodyHead
 from ivlm_core.model.drafts import Drafter
 from ivlm_core.model.localize import Localizer, PromptKind
 from ivlm_core.model.photo_neck import PhotoNeck
@@ -47,6 +48,7 @@ class IvlmModel(nn.Module):
         self.image_encoder = build_image_encoder(config.sam)
         self.photo_neck = PhotoNeck(config) if config.sam.photos == "tower" else None
         self.localizer = Localizer(config.sam)
+        self.body_head = BodyHead(config.body_head, dim) if config.body_head else None
         for task, name in _rigs(config).items():
             cameras = torch.from_numpy(get_rig(name).normalised_parameters())
             self.register_buffer(f"{task}_cameras", cameras, persistent=False)
@@ -154,6 +156,12 @@ class IvlmModel(nn.Module):
             for row, kind in zip(per_view.split(1), kinds, strict=True)
         ]
         return torch.cat([m for m, _ in decoded]), torch.cat([i for _, i in decoded])
+
+    def body_logits(self, prompts: Sequence[ContactPrompt]) -> Tensor | None:
+        """Read the body's vertices `[query, vertex]` off the tokens; None without a `body_head`."""
+        if self.body_head is None:
+            return None
+        return self.body_head(torch.stack([p.embedding for p in prompts]))  # type: ignore[no-any-return]
 
     def localize_photos(
         self, prompts: Sequence[ContactPrompt], embeddings: Tensor

@@ -1,6 +1,7 @@
 """Named model sizes."""
 
 from ivlm_core.config import (
+    BodyHeadConfig,
     IvlmConfig,
     LanguageConfig,
     LiftConfig,
@@ -53,6 +54,7 @@ NANO = IvlmConfig(
     views=ViewConfig(hidden_size=64, human_rig="human8_near"),
     lift=LiftConfig(pool=4, weighting="pixels", unseen="nearest", extent="expected_f1"),
     tokens=TokenConfig(),
+    body_head=BodyHeadConfig(),
 )
 """The shipped model: trained from scratch on synthetic interactions, runs on two CPU cores."""
 

@@ -51,6 +51,11 @@ class StageHeads(nn.Module):
 
 def token_loss(heads: StageHeads, contact: Sequence[ContactPrompt], touched: Tensor) -> Tensor:
     """Return how wrong the token embeddings are about the vertices `[question, vertex]`."""
-    scores = heads.token_contact(torch.stack([p.embedding for p in contact])).float().sigmoid()
+    return vertex_loss(heads.token_contact(torch.stack([p.embedding for p in contact])), touched)
+
+
+def vertex_loss(logits: Tensor, touched: Tensor) -> Tensor:
+    """Return how wrong logits are about the vertices `[question, vertex]`."""
+    scores = logits.float().sigmoid()
     everywhere = torch.ones_like(touched[0], dtype=torch.bool)
     return (0.2 * contact_bce(scores, touched, everywhere) + 0.5 * dice(scores, touched)).mean()

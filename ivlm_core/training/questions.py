@@ -117,6 +117,10 @@ class ImageQuestions:
         """Every question."""
         return [target for asked in self._asked.values() for target in asked]
 
+    def of(self, image: int) -> list[Target]:
+        """Return the questions about an image."""
+        return self._asked[image]
+
     def draw(self, image: int, count: int, rng: random.Random) -> list[Target]:
         """Return some questions about an image, different ones if there are enough.
 

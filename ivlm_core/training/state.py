@@ -25,7 +25,7 @@ LOG = logging.getLogger(__name__)
 WEIGHTS = "model.safetensors"
 _WORD_TABLES = ("vlm.language.model.embed_tokens.weight", "vlm.language.lm_head.weight")
 
-DENSE, CONTACT, SURFACE = "dense", "contact", "surface"
+DENSE, CONTACT, SURFACE, BODY = "dense", "contact", "surface", "body"
 """The stages, and what their checkpoints are called; fine-tuning has only the second."""
 
 
@@ -55,7 +55,7 @@ def is_model(folder: Path) -> bool:
 
 def last_checkpoint(run: Path) -> Path:
     """Return the checkpoint with a run's last weights: of the last stage that it came to."""
-    stages = (run / name for name in (SURFACE, CONTACT, DENSE))
+    stages = (run / name for name in (BODY, SURFACE, CONTACT, DENSE))
     return next((s for s in stages if existing_state(s) is not None), run / CONTACT)
 
 
@@ -82,7 +82,9 @@ def load_weights(folder: Path, stage: nn.Module) -> None:
 
 
 _STEM = ".embeddings.patch_embedding."
-_CHANGED_PARTS = re.compile(r".*(photo_neck|mask_decoder|token_contact|token_regions)(?=\.)")
+_CHANGED_PARTS = re.compile(
+    r".*(photo_neck|mask_decoder|token_contact|token_regions|body_head)(?=\.)"
+)
 """What networks of earlier versions lack, have in another form, or had in place of these."""
 
 

@@ -1,4 +1,4 @@
-"""`train(config)`: synthetic interactions to a model folder, in three resumable stages."""
+"""`train(config)`: synthetic interactions to a model folder, in resumable stages."""
 
 import logging
 import math
@@ -19,6 +19,7 @@ from ivlm_core.model.processor import Processor
 from ivlm_core.model.prompts import PHOTO_TASK, TASKS
 from ivlm_core.pipeline import model_folder
 from ivlm_core.training.arrays import TrainingArrays, training_split
+from ivlm_core.training.body_stage import BodyStage
 from ivlm_core.training.contact_settings import ContactBatch, LossWeights
 from ivlm_core.training.contact_stage import ContactStage
 from ivlm_core.training.dense_stage import DenseStage
@@ -31,6 +32,7 @@ from ivlm_core.training.regions import body_regions
 from ivlm_core.training.run import Pictures, Schedule, StageRun, Trained
 from ivlm_core.training.split import shared_images, split_validation
 from ivlm_core.training.state import (
+    BODY,
     CONTACT,
     DENSE,
     SURFACE,
@@ -71,6 +73,10 @@ class TrainConfig:
         default_factory=lambda: Schedule(steps=500, learning_rate=4e-4, warmup=20)
     )
     """Stage 3: masks on all views of the body, the rest frozen."""
+    body: Schedule = field(
+        default_factory=lambda: Schedule(steps=4000, learning_rate=1e-3, warmup=100)
+    )
+    """Stage 4: vertices of the body off the token, where the network has a `body_head`."""
     weights: LossWeights = field(default_factory=LossWeights)
     tower_rate: float = 0.3
     """Learning rate in stage 2 of vision tower, projector and heads, as a multiple."""
@@ -83,6 +89,8 @@ class TrainConfig:
     """Pictures of a step of stage 1. On CPUs small batches learn more in the same time, on a GPU
     large ones cost little."""
     contact_batch: ContactBatch = field(default_factory=ContactBatch)
+    body_batch: int = 48
+    """Questions of a step of stage 4."""
     known_instances: int = 500
     """Most object instances that are trained on; each costs its renders."""
     lift_size: int = 128
@@ -154,7 +162,7 @@ def train(config: TrainConfig) -> Path:
     learned_from = described_data(dataset, len(training), config.share)
 
     def provenance() -> dict[str, Any]:
-        none = dict.fromkeys((DENSE, CONTACT, SURFACE), 0)
+        none = dict.fromkeys((DENSE, CONTACT, SURFACE, BODY), 0)
         return described_run(
             config,
             None if config.init is None else model_folder(config.init),
@@ -234,6 +242,12 @@ def train(config: TrainConfig) -> Path:
         config.surface,
     )
     run3.run(partial(validate, run3.name), config.validate_every)
+    if model.body_head is not None:
+        stage4 = BodyStage(
+            model, heads, questions, arrays, training, config.body_batch, config.seed
+        )
+        run4 = begun(BODY, stage4, [Trained(model.body_head)], config.body)
+        run4.run(partial(validate, run4.name), max(config.validate_every, config.body.steps))
     folder = config.out / "model"
     if not run3.accelerator.is_main_process:
         return folder

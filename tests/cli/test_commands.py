@@ -133,10 +133,10 @@ def test_train_hands_its_options_to_the_recipe(monkeypatch, tmp_path, capsys):
     seen = []
     monkeypatch.setattr(training, "train", lambda config: seen.append(config) or tmp_path / "model")
     arguments = ["--data", "d", "--out", str(tmp_path), "--seed", "3", "--contact-steps", "7"]
-    left_out = ["--surface-steps", "0"]
+    left_out = ["--surface-steps", "0", "--body-steps", "0"]
     assert main(["train", *arguments, *left_out, "--image-size", "128", "--json"]) == 0
     assert seen[0].seed == 3 and seen[0].contact.steps == 7
-    assert seen[0].surface.steps == 0, "0 leaves a stage out"
+    assert seen[0].surface.steps == seen[0].body.steps == 0, "0 leaves a stage out"
     assert seen[0].model.vision.image_size == 128
     assert seen[0].dense == training.TrainConfig(data=seen[0].data, out=tmp_path).dense
     assert json.loads(capsys.readouterr().out.splitlines()[-1])["model"] == str(tmp_path / "model")

@@ -65,6 +65,18 @@ def test_the_provenance_tells_data_and_runs(model: Path, tmp_path: Path) -> None
     assert second.run.precision == "auto", "what is fast differs from machine to machine"
 
 
+def test_runs_of_before_the_last_stage_are_told_apart(model: Path, tmp_path: Path) -> None:
+    folder = _copied(model, tmp_path / "model")
+    told = json.loads((folder / PROVENANCE_FILE).read_text())
+    for run in (told, told["init"]["provenance"]):
+        for key in ("body", "body_batch"):
+            del run["recipe"][key]
+        del run["steps"]["body"], run["network"]["body_head"]
+    (folder / PROVENANCE_FILE).write_text(json.dumps(told))
+    for leg in legs(folder, tmp_path):
+        assert leg.run.body.steps == 0 and leg.run.model.body_head is None
+
+
 def test_a_model_is_made_again(data: Path, model: Path, tmp_path: Path) -> None:
     for leg in ("data-1", "data-2"):  # as after a try that was stopped
         shutil.copytree(data, tmp_path / leg)

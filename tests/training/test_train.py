@@ -104,7 +104,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(data: Path, tmp_path: Pa
     folder = train(replace(config, out=tmp_path / "next", init=tmp_path / "stopped"))
     before = json.loads((folder / PROVENANCE_FILE).read_text())["init"]
     assert before["kind"] == "run"
-    assert before["provenance"]["steps"] == {"dense": 4, "contact": 0, "surface": 0}
+    assert before["provenance"]["steps"] == {"dense": 4, "contact": 0, "surface": 0, "body": 0}
 
 
 def test_a_run_starts_from_the_weights_of_another(data: Path, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def test_stages_can_be_left_out(data: Path, tmp_path: Path) -> None:
     moved = {name.split(".")[0] for name in after if not torch.equal(after[name], before[name])}
     assert moved and moved <= {"projection", "view_encoder", "image_encoder", "localizer"}
     steps = json.loads((folder / PROVENANCE_FILE).read_text())["steps"]
-    assert steps == {"dense": 0, "contact": 0, "surface": 2}
+    assert steps == {"dense": 0, "contact": 0, "surface": 2, "body": 0}
     assert [f.name for f in (tmp_path / "second").glob("*.jsonl")] == ["surface.jsonl"]
 
 

@@ -153,18 +153,23 @@ def _group(pairs: Sequence[PairOutcome]) -> Group:
 
 
 def bootstrap_interval(
-    values: np.ndarray, clusters: np.ndarray, draws: int = BOOTSTRAP_DRAWS, seed: int = 0
+    values: np.ndarray,
+    clusters: np.ndarray,
+    weights: np.ndarray | None = None,
+    draws: int = BOOTSTRAP_DRAWS,
+    seed: int = 0,
 ) -> tuple[float, float]:
     """Return the 2.5th and 97.5th percentile of the mean when clusters are drawn again.
 
     Args:
         values: `[sample]`.
         clusters: `[sample]`, what belongs together (the image of each question).
+        weights: `[sample]`, whose sum the sum of the values is divided by; None counts samples.
         draws: number of resamples.
         seed: of the random draws.
     """
     _, cluster = np.unique(clusters, return_inverse=True)
-    counts = np.bincount(cluster).astype(float)
+    counts = np.bincount(cluster, weights).astype(float)
     sums = np.bincount(cluster, weights=values)
     rng = np.random.default_rng(seed)
     means = np.empty(draws)

@@ -10,11 +10,6 @@ from ivlm_core.config import ConfigError, read_json
 from ivlm_core.evaluation.outcomes import MODEL
 
 FILE = "figures.json"
-_GROUPS = {
-    "human_contact_f1": "all",
-    "human_contact_f1_side_undecided": "side_undecided",
-}
-"""Key figures that a group gives the interval of."""
 
 
 def figures_of(report: Mapping[str, Any], predictor: str) -> dict[str, float]:
@@ -25,12 +20,8 @@ def figures_of(report: Mapping[str, Any], predictor: str) -> dict[str, float]:
 
 def intervals_of(report: Mapping[str, Any]) -> dict[str, tuple[float, float]]:
     """Return the 95 % intervals of the model's key figures, those that have one."""
-    groups = report["groups"].get("human_contact", {})
-    return {
-        figure: (groups[group]["f1_interval"][0], groups[group]["f1_interval"][1])
-        for figure, group in _GROUPS.items()
-        if group in groups
-    }
+    found = {name: f.get("interval") for name, f in report["key_figures"].items()}
+    return {name: (sure[0], sure[1]) for name, sure in found.items() if sure}
 
 
 @dataclass(frozen=True)

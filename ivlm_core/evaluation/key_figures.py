@@ -1,7 +1,7 @@
 """The few figures that a model is judged by, under fixed names: what a model card gives."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ivlm_core.evaluation.absence import AbsenceFigures
 from ivlm_core.evaluation.figures import (
@@ -26,11 +26,13 @@ class KeyFigure:
         meaning: in words.
         pairs: questions it is taken from.
         by: predictor to value; None where the predictor has none.
+        interval: 95 % of the model's value (`intervals`); None where it has none.
     """
 
     meaning: str
     pairs: int
     by: dict[str, float | None]
+    interval: tuple[float, float] | None = None
 
 
 def key_figures(
@@ -38,6 +40,7 @@ def key_figures(
     absence: Mapping[str, AbsenceFigures],
     texts: Mapping[str, TextFigures],
     photos: PhotoFigures | None = None,
+    intervals: Mapping[str, tuple[float, float]] | None = None,
 ) -> dict[str, KeyFigure]:
     """Return name to figure, those that the questions allow."""
     found: dict[str, KeyFigure] = {}
@@ -50,7 +53,8 @@ def key_figures(
     found |= _absences(absence.get("objects"))
     found |= _body_parts(texts.get("human_contact"))
     found |= _photos(photos)
-    return found
+    sure = intervals or {}
+    return {name: replace(figure, interval=sure.get(name)) for name, figure in found.items()}
 
 
 _FROM_GROUPS: Sequence[tuple[str, str, str, str, Callable[[Figures], float | None]]] = (

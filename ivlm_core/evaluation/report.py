@@ -27,6 +27,7 @@ from ivlm_core.evaluation.figures import (
     text_figures,
     two_label_figures,
 )
+from ivlm_core.evaluation.intervals import key_intervals
 from ivlm_core.evaluation.key_figures import KeyFigure, key_figures
 from ivlm_core.evaluation.outcomes import MODEL, PairOutcome, TwoLabels
 from ivlm_core.evaluation.photo_masks import PhotoFigures
@@ -100,7 +101,8 @@ class Report:
     @property
     def key_figures(self) -> dict[str, KeyFigure]:
         """What the model is judged by, under fixed names."""
-        return key_figures(self.groups, self.absence, self.texts, self.photos)
+        sure = key_intervals(self.pairs)
+        return key_figures(self.groups, self.absence, self.texts, self.photos, sure)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the single outcomes as plain data."""
@@ -208,10 +210,11 @@ def _absence_rows(kinds: Mapping[str, AbsenceFigures]) -> list[tuple[str, ...]]:
 
 def _key_rows(figures: Mapping[str, KeyFigure]) -> list[tuple[str, ...]]:
     names = list(dict.fromkeys(name for figure in figures.values() for name in figure.by))
-    rows = [("figure", "pairs", *(_words(name) for name in names))]
+    rows = [("figure", "pairs", *(_words(name) for name in names), "model 95 %")]
     for name, figure in figures.items():
         cells = (_number(figure.by.get(predictor)) or "-" for predictor in names)
-        rows.append((_words(name), str(figure.pairs), *cells))
+        sure = _range(figure.interval) or "-"
+        rows.append((_words(name), str(figure.pairs), *cells, sure))
     return rows
 
 

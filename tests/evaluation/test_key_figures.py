@@ -13,6 +13,7 @@ from ivlm_core.datasets.sample import Target
 from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.evaluation.circumstances import Circumstances, Surroundings
 from ivlm_core.evaluation.evaluate import evaluate
+from ivlm_core.evaluation.kept_figures import KeptFigures
 from ivlm_core.evaluation.outcomes import MODEL
 from ivlm_core.evaluation.photo_masks import MaskGroup, MaskScores, PhotoFigures
 from ivlm_core.evaluation.report import Report
@@ -155,3 +156,30 @@ def test_they_stand_first_in_every_report(report: Report, tmp_path: Path) -> Non
     (recall,) = (row for row in rows if row[0] == "absence recall")
     assert recall[1:4] == ("8", "0.500", "0.000")
     assert "Finding that nothing is touched" in report.text()
+
+
+def test_every_figure_comes_with_how_sure_it_is(report: Report) -> None:
+    figures = report.key_figures
+    assert len(figures) >= 7
+    for name, figure in figures.items():
+        assert figure.interval is not None, name
+        low, high = figure.interval
+        assert low <= figure.by[MODEL] <= high, name  # type: ignore[operator]
+    low, high = figures["absence_recall"].interval or (0, 0)
+    assert low < 0.5 < high, "half of eight, right in every second image"
+    assert figures["body_part_f1"].interval == (1, 1), "all are right, whichever are drawn"
+    (row,) = (row for row in report.tables()[0][1] if row[0] == "absence recall")
+    assert row[-1] == f"{low:.3f}..{high:.3f}"
+
+
+def test_a_gap_is_drawn_again_with_what_it_is_a_share_of(report: Report) -> None:
+    """The model is as good as who is told, so it closes the whole gap in every draw."""
+    touched = [p for p in report.pairs if p.task == "human_contact" and not p.is_empty]
+    as_told = [replace(p, by={**p.by, MODEL: p.by["true_template"]}) for p in touched]
+    figure = Report.of(as_told).key_figures["gap_closed_to_true_side_and_template"]
+    assert figure.by[MODEL] == pytest.approx(1) and figure.interval == pytest.approx((1, 1))
+
+
+def test_kept_figures_have_the_intervals(report: Report) -> None:
+    kept = KeptFigures.of(json.loads(json.dumps(report.to_json())), ["human_contact"])
+    assert kept.intervals.keys() == kept.values.keys()

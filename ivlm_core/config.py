@@ -301,7 +301,7 @@ class LiftConfig:
     """What is in contact: all that scores the threshold of its task, as published; or, where
     anything does, the vertices with the highest expected F1 (`lift.extent`), for models whose
     scores are probabilities."""
-    token_share: float = 0.5
+    token_share: float = 0.75
     """Weight, in [0, 1], of what the contact token itself says of the body's vertices beside lifted
     masks, where the model has a `body_head`; 0 leaves it out, 1 takes it alone."""
     human_threshold: float = 0.5

@@ -61,10 +61,23 @@ def test_only_the_head_learns(run: Path) -> None:
     assert json.loads((run / "model" / PROVENANCE_FILE).read_text())["steps"]["body"] == 40
 
 
-def test_it_learns_what_the_questions_ask(data: Path, run: Path, tmp_path: Path) -> None:
-    """The loss falls below that of a head that says the same of every question."""
-    train(_config(data, tmp_path, steps=1))
+def test_it_learns_what_the_questions_ask(
+    data: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss falls below that of a head that has only begun; every question is read once."""
+    read: list[BodyStage] = []
+    original = BodyStage._read
+
+    def recorded(self: BodyStage) -> torch.Tensor:
+        read.append(self)
+        return original(self)
+
+    monkeypatch.setattr(BodyStage, "_read", recorded)
+    train(_config(data, tmp_path, steps=2))
     assert _logged(run)[-1]["vertices"] < 0.9 * _logged(tmp_path)[-1]["vertices"]
+    (stage,) = read
+    assert stage._embeddings is not None
+    assert len(stage._embeddings) == len(stage._targets) == len(stage.asked.all)
 
 
 def test_the_token_takes_part_in_what_users_get(data: Path, run: Path, tmp_path: Path) -> None:
@@ -117,31 +130,19 @@ def test_a_stopped_stage_goes_on_as_if_it_had_not_stopped(
         torch.testing.assert_close(got[name], tensor, atol=1e-5, rtol=1e-4)
 
 
-def test_every_question_is_read_once(
-    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_a_model_without_the_head_gets_one(
+    data: Path, tmp_path: Path, answering_model: Path
 ) -> None:
-    read: list[BodyStage] = []
-    original = BodyStage._read
-
-    def recorded(self: BodyStage) -> torch.Tensor:
-        read.append(self)
-        return original(self)
-
-    monkeypatch.setattr(BodyStage, "_read", recorded)
-    train(_config(data, tmp_path, steps=3))
-    (stage,) = read
-    assert len(stage._embeddings) == len(stage._targets) == len(stage.asked.all)
-
-
-def test_a_model_without_the_head_gets_one(data: Path, run: Path, tmp_path: Path) -> None:
-    plain = train(replace(tiny_config(data, tmp_path / "plain", dense=1, contact=1)))
-    assert not (tmp_path / "plain" / "body.jsonl").exists()
-    none = {stage: Schedule(steps=0, learning_rate=1.0) for stage in ("dense", "contact")}
-    config = replace(_config(data, tmp_path / "next", steps=2), **none, init=plain)
-    folder = train(replace(config, surface=none["dense"]))
-    before, after = load_file(plain / WEIGHTS), load_file(folder / WEIGHTS)
-    assert all(torch.equal(after[name], before[name]) for name in before)
+    none = Schedule(steps=0, learning_rate=1.0)
+    config = replace(_config(data, tmp_path, steps=2), dense=none, contact=none, surface=none)
+    folder = train(replace(config, init=answering_model))
+    before, after = load_file(answering_model / WEIGHTS), load_file(folder / WEIGHTS)
+    for name in before:
+        if "embed_tokens" not in name and "lm_head" not in name:  # its words are others
+            torch.testing.assert_close(after[name].float(), before[name], atol=1e-3, rtol=1e-3)
     assert {name.split(".")[0] for name in after.keys() - before.keys()} == {"body_head"}
+    steps = json.loads((folder / PROVENANCE_FILE).read_text())["steps"]
+    assert steps == {"dense": 0, "contact": 0, "surface": 0, "body": 2}
 
 
 def test_a_head_of_no_width_is_refused(run: Path) -> None:

@@ -288,6 +288,8 @@ def _contact_groups(model: IvlmModel, heads: torch.nn.Module, config: TrainConfi
 
 
 _CHECKED_IMAGES = 512
+_CHECKED_VIEWS = 16
+"""Most augmented views of one held-out image: of few images, more views tell nothing new."""
 
 
 @torch.no_grad()
@@ -297,7 +299,8 @@ def _dense_figures(stage: DenseStage) -> dict[str, float]:
     Larger ones would weigh a few large objects more: what is counted by cell says little then.
     """
     stage.eval()
-    losses = [stage(batch) for batch in range(math.ceil(_CHECKED_IMAGES / stage.batch_size))]
+    views = min(_CHECKED_IMAGES, _CHECKED_VIEWS * len(stage.asked.images))
+    losses = [stage(batch) for batch in range(math.ceil(views / stage.batch_size))]
     stage.train()
     return {key: float(sum(x[key] for x in losses)) / len(losses) for key in losses[0]}
 

@@ -17,7 +17,6 @@ from ivlm_core.cache import ArtifactCache
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.lift.blend import blended_scores
 from ivlm_core.lift.extent import contact_threshold
-from ivlm_core.lift.lift import Lifted
 from ivlm_core.lift.view_weights import confidence_weights
 from ivlm_core.model import prompts
 from ivlm_core.model.attention import attention_over_image, contact_attention
@@ -444,14 +443,28 @@ class Pipeline:
                 )
                 probabilities = upscale(logits, size).sigmoid()
             with watch.stage("lift"):
-                lifted = self.lift(surface, probabilities, iou, is_human)
-                found_scores = self.with_token(lifted.scores, found) if is_human else lifted.scores
+                lifted = self.lift(surface, probabilities, iou, found, is_human)
             for row, i in enumerate(rows):
-                masks[i], scores[i] = probabilities[row], found_scores[row]
+                masks[i], scores[i] = probabilities[row], lifted[row]
         return masks, scores
 
-    def lift(self, surface: Surface, masks: Tensor, iou: Tensor, is_human: bool) -> Lifted:
-        """Lift mask probabilities `[batch, view, size, size]` as the configuration says."""
+    def lift(
+        self,
+        surface: Surface,
+        masks: Tensor,
+        iou: Tensor,
+        asked: Sequence[ContactPrompt],
+        is_human: bool,
+    ) -> Tensor:
+        """Return scores `[query, vertex]`, lifted as the configuration says.
+
+        Args:
+            surface: that the masks are of.
+            masks: probabilities `[query, view, size, size]`.
+            iou: predicted `[query, view]`.
+            asked: what every query asked for; a `body_head` reads them too.
+            is_human: the surface is the body.
+        """
         lift = self.config.lift
         if surface.votes is not None:
             lifted = surface.votes.lift(masks)
@@ -465,16 +478,11 @@ class Pipeline:
                 gate=lift.human_gate if is_human else lift.object_gate,
                 by_pixels=lift.weighting == "pixels",
             )
-        if surface.nearest_seen is None:
-            return lifted
-        return replace(lifted, scores=lifted.scores[:, surface.nearest_seen])
-
-    def with_token(self, lifted: Tensor, asked: Sequence[ContactPrompt]) -> Tensor:
-        """Add what the tokens themselves say of the body to lifted scores `[query, vertex]`."""
-        logits = self.model.body_logits(asked)
-        if logits is None:
-            return lifted
-        return blended_scores(lifted, logits, self.config.lift.token_share)
+        scores = lifted.scores
+        if surface.nearest_seen is not None:
+            scores = scores[:, surface.nearest_seen]
+        logits = self.model.body_logits(asked) if is_human else None
+        return scores if logits is None else blended_scores(scores, logits, lift.token_share)
 
     def _prediction(
         self,

@@ -81,9 +81,10 @@ class PlainQuery:
         if asked is None:
             raise ValueError(f"the answer {answer!r} asks for no mask")
         masks, iou = stage("localize", lambda: self._localize(asked, embeddings))
-        lifted = stage("lift", lambda: self.pipeline.lift(self.surface, masks, iou, True))
-        scores = self.pipeline.with_token(lifted.scores, [asked])[0]
-        return PlainResult(ids, masks[0], scores, {**seconds, "total": time.perf_counter() - start})
+        lifted = stage("lift", lambda: self.pipeline.lift(self.surface, masks, iou, [asked], True))
+        return PlainResult(
+            ids, masks[0], lifted[0], {**seconds, "total": time.perf_counter() - start}
+        )
 
     def decode(self, features: Tensor, prompt: list[int]) -> tuple[list[int], Scored]:
         """Decode greedily; return prompt with answer, and the pass that wrote the last token."""

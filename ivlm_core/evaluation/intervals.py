@@ -1,6 +1,7 @@
 """How sure the model's key figures are: 95 % intervals, images drawn again (bootstrap)."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def key_intervals(pairs: Sequence[PairOutcome]) -> dict[str, Interval]:
     for suffix, chosen in gaps.items():
         if chosen and {LABEL_ONLY, TRUE_TEMPLATE} <= chosen[0].by.keys():
             name = f"gap_closed_to_true_side_and_template{suffix}"
-            found[name] = _interval(chosen, lambda p: _over_guess(p, MODEL), _gap)
+            found[name] = _interval(chosen, partial(_lead, MODEL), partial(_lead, TRUE_TEMPLATE))
     return {name: interval for name, interval in found.items() if interval is not None}
 
 
@@ -65,12 +66,8 @@ def _says_nothing(pair: PairOutcome) -> bool:
     return pair.by[MODEL].predicted == 0
 
 
-def _over_guess(pair: PairOutcome, predictor: str) -> float:
+def _lead(predictor: str, pair: PairOutcome) -> float:
     return pair.by[predictor].f1 - pair.by[LABEL_ONLY].f1
-
-
-def _gap(pair: PairOutcome) -> float:
-    return _over_guess(pair, TRUE_TEMPLATE)
 
 
 def _interval(

@@ -39,8 +39,8 @@ def key_figures(
     groups: Groups,
     absence: Mapping[str, AbsenceFigures],
     texts: Mapping[str, TextFigures],
+    intervals: Mapping[str, tuple[float, float]],
     photos: PhotoFigures | None = None,
-    intervals: Mapping[str, tuple[float, float]] | None = None,
 ) -> dict[str, KeyFigure]:
     """Return name to figure, those that the questions allow."""
     found: dict[str, KeyFigure] = {}
@@ -53,8 +53,7 @@ def key_figures(
     found |= _absences(absence.get("objects"))
     found |= _body_parts(texts.get("human_contact"))
     found |= _photos(photos)
-    sure = intervals or {}
-    return {name: replace(figure, interval=sure.get(name)) for name, figure in found.items()}
+    return {name: replace(figure, interval=intervals.get(name)) for name, figure in found.items()}
 
 
 _FROM_GROUPS: Sequence[tuple[str, str, str, str, Callable[[Figures], float | None]]] = (

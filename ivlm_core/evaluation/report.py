@@ -57,6 +57,7 @@ class Report:
         absence: how well these questions are found among all, of `objects` and of the `ground`.
         two_labels: `all`, and `side_undecided`.
         texts: by task.
+        intervals: key figure to its 95 % interval.
         pairs: every question's outcome.
         photos: masks on the pictures, where those were asked for.
     """
@@ -67,6 +68,7 @@ class Report:
     absence: dict[str, AbsenceFigures]
     two_labels: dict[str, TwoLabelFigures]
     texts: dict[str, TextFigures]
+    intervals: dict[str, tuple[float, float]]
     pairs: tuple[PairOutcome, ...] = field(repr=False, default=())
     photos: PhotoFigures | None = None
 
@@ -85,6 +87,7 @@ class Report:
             absence=absence_figures(pairs),
             two_labels=two_label_figures(two_labels),
             texts=text_figures(pairs),
+            intervals=key_intervals(pairs),
             pairs=tuple(pairs),
         )
 
@@ -101,8 +104,9 @@ class Report:
     @property
     def key_figures(self) -> dict[str, KeyFigure]:
         """What the model is judged by, under fixed names."""
-        sure = key_intervals(self.pairs)
-        return key_figures(self.groups, self.absence, self.texts, self.photos, sure)
+        return key_figures(
+            self.groups, self.absence, self.texts, self.intervals, photos=self.photos
+        )
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the single outcomes as plain data."""

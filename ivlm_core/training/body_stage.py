@@ -16,7 +16,7 @@ from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.training.arrays import TrainingArrays, augmented
 from ivlm_core.training.augment import Affine
 from ivlm_core.training.heads import StageHeads, vertex_loss
-from ivlm_core.training.questions import ImageQuestions, Questions, answered, image_tokens
+from ivlm_core.training.questions import ImageQuestions, Questions, ask
 from ivlm_core.training.run import device_of
 from ivlm_core.training.surfaces import vertex_targets
 
@@ -92,11 +92,8 @@ class BodyStage(nn.Module):
         features = vlm.tower(augmented(self.arrays.to(device_of(self)), index, affine, generator))
         drawn = [(row, q) for row, i in enumerate(images) for q in self.asked.of(i)]
         rows = [row for row, _ in drawn]
-        asked = self.questions.mirrored([q for _, q in drawn], affine.mirrored[rows])
-        written = self.questions.prompts(asked, rng)
-        tokens, _ = image_tokens(vlm, features[rows], written)
-        scored, ids = answered(vlm, self.questions, tokens, asked, written)
-        self._targets += asked
-        # A right answer always has a token.
-        contact = [p for p in self.model.contact_prompts(scored, ids) if p is not None]
-        return torch.stack([p.embedding for p in contact]).float()
+        asked = ask(
+            vlm, self.questions, features[rows], [q for _, q in drawn], affine.mirrored[rows], rng
+        )
+        self._targets += asked.queries
+        return torch.stack([p.embedding for p in asked.contact(self.model)]).float()

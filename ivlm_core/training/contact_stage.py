@@ -12,14 +12,14 @@ from ivlm_core.datasets.sample import Target
 from ivlm_core.model.ivlm import ContactPrompt, IvlmModel
 from ivlm_core.model.losses import contact_bce, dice, focal_bce, iou_error
 from ivlm_core.model.processor import Processor
-from ivlm_core.model.vlm import Scored, text_loss
+from ivlm_core.model.vlm import text_loss
 from ivlm_core.pipeline import upscale
 from ivlm_core.training.arrays import TrainingArrays, augmented
 from ivlm_core.training.augment import Affine
 from ivlm_core.training.contact_settings import ContactBatch, LossWeights
 from ivlm_core.training.heads import StageHeads, token_loss
 from ivlm_core.training.photo_masks import PhotoMasks
-from ivlm_core.training.questions import ImageQuestions, Questions, answered, image_tokens
+from ivlm_core.training.questions import Asked, ImageQuestions, Questions, ask
 from ivlm_core.training.run import device_of
 from ivlm_core.training.surfaces import TrainingSurface, TrainingSurfaces
 
@@ -39,15 +39,8 @@ class _Read:
     """`[picture, 3, side, side]`, augmented."""
     features: Tensor
     """`[picture, patch, hidden]` of the vision tower."""
-    queries: list[Target]
-    """The questions in one row, those of mirrored pictures mirrored."""
-    tokens: Tensor
-    """`[question, token, hidden]`."""
-    looked: Tensor | None
-    """Where a resampler looked for them."""
-    scored: Scored
-    ids: list[list[int]]
-    """Questions with their right answers."""
+    asked: Asked
+    """The questions in one row, read with their right answers."""
 
     @property
     def on_body(self) -> int:
@@ -95,14 +88,16 @@ class ContactStage(nn.Module):
         on_body = read.on_body
         targets = self.arrays.dense_targets(read.index, read.affine, self.heads.cells)
         joints = self.arrays.moved_joints(read.index, read.affine)
-        told = self.questions.targets(read.queries[:on_body], targets, joints, read.rows[:on_body])
-        looked = None if read.looked is None else read.looked[:on_body]
+        told = self.questions.targets(
+            read.asked.queries[:on_body], targets, joints, read.rows[:on_body]
+        )
+        looked = None if read.asked.looked is None else read.asked.looked[:on_body]
         known = self.heads.dense.losses(read.features, targets)
-        known |= self.heads.questions.losses(read.tokens[:on_body], looked, told)
+        known |= self.heads.questions.losses(read.asked.tokens[:on_body], looked, told)
         parts = {f"known_{k}": self.weights.known * v for k, v in known.items()}
-        scored = read.scored
+        scored = read.asked.scored
         parts["text"] = self.weights.text * text_loss(scored.logits, scored.labels)
-        contact = self._asked(read)
+        contact = read.asked.contact(self.model)
         parts["known_token"] = self.weights.known * token_loss(
             self.heads, contact[:on_body], told.contact
         )
@@ -116,17 +111,8 @@ class ContactStage(nn.Module):
         vlm, drawn = self.model.vlm, [q for group in groups for q in group]
         pictures = augmented(self.arrays.to(device_of(self)), index, affine, generator)
         features = vlm.tower(pictures)
-        queries = self.questions.mirrored(drawn, affine.mirrored[rows])
-        asked = self.questions.prompts(queries, rng)
-        tokens, looked = image_tokens(vlm, features[rows], asked)
-        scored, ids = answered(vlm, self.questions, tokens, queries, asked)
-        return _Read(
-            groups, rows, index, affine, pictures, features, queries, tokens, looked, scored, ids
-        )
-
-    def _asked(self, read: "_Read") -> list[ContactPrompt]:
-        """Return what each answer asks for: every right one has a token, so none is left out."""
-        return [p for p in self.model.contact_prompts(read.scored, read.ids) if p is not None]
+        asked = ask(vlm, self.questions, features[rows], drawn, affine.mirrored[rows], rng)
+        return _Read(groups, rows, index, affine, pictures, features, asked)
 
     def _on_photos(self, read: "_Read", contact: Sequence[ContactPrompt]) -> dict[str, Tensor]:
         """Return the losses of masks on the photographs."""
@@ -136,7 +122,7 @@ class ContactStage(nn.Module):
             read.features,
             read.index,
             read.affine,
-            read.queries[:on_body],
+            read.asked.queries[:on_body],
             read.rows[:on_body],
             contact[:on_body],
         )
@@ -167,7 +153,7 @@ class ContactStage(nn.Module):
             start += len(group)
             on_object = group[0].task != "human_contact"
             logits, iou = self.model.localize(contact[part], embedding, on_object)
-            target = surface.vertex_targets([q.vertices for q in read.queries[part]])
+            target = surface.vertex_targets([q.vertices for q in read.asked.queries[part]])
             for key, value in self._contact(logits, iou, target, surface, seen_from).items():
                 total[key].append(value)
         return {key: torch.cat(values).mean() for key, values in total.items()}

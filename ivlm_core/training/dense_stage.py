@@ -6,13 +6,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ivlm_core.datasets.sample import Target
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.vlm import text_loss
 from ivlm_core.training.arrays import TrainingArrays, augmented
 from ivlm_core.training.augment import Affine
 from ivlm_core.training.heads import StageHeads, token_loss
-from ivlm_core.training.questions import ImageQuestions, Questions, answered, image_tokens
+from ivlm_core.training.questions import ImageQuestions, Questions, ask
 from ivlm_core.training.run import device_of
 
 
@@ -56,28 +55,16 @@ class DenseStage(nn.Module):
         targets = arrays.dense_targets(index, affine, self.heads.cells)
 
         rows = [row for row in range(len(chosen)) for _ in range(self.per_image)]
-        asked = [q for image in chosen for q in self.asked.draw(image, self.per_image, rng)]
-        asked = self.questions.mirrored(asked, affine.mirrored[rows])
-        written = self.questions.prompts(asked, rng)
-        tokens, looked = image_tokens(self.model.vlm, features[rows], written)
-        answers = self.questions.targets(asked, targets, arrays.moved_joints(index, affine), rows)
+        drawn = [q for image in chosen for q in self.asked.draw(image, self.per_image, rng)]
+        asked = ask(
+            self.model.vlm, self.questions, features[rows], drawn, affine.mirrored[rows], rng
+        )
+        joints = arrays.moved_joints(index, affine)
+        answers = self.questions.targets(asked.queries, targets, joints, rows)
+        scored = asked.scored
         return {
             **self.heads.dense.losses(features, targets),
-            **self.heads.questions.losses(tokens, looked, answers),
-            **self._answers(tokens, asked, written, answers.contact),
-        }
-
-    def _answers(
-        self,
-        tokens: Tensor,
-        asked: Sequence[Target],
-        written: Sequence[list[int]],
-        touched: Tensor,
-    ) -> dict[str, Tensor]:
-        """Return the losses of the answers' words, and of what their contact tokens tell."""
-        scored, ids = answered(self.model.vlm, self.questions, tokens, asked, written)
-        contact = [p for p in self.model.contact_prompts(scored, ids) if p is not None]
-        return {
+            **self.heads.questions.losses(asked.tokens, asked.looked, answers),
             "text": self.text_weight * text_loss(scored.logits, scored.labels),
-            "token": token_loss(self.heads, contact, touched),
+            "token": token_loss(self.heads, asked.contact(self.model), answers.contact),
         }

@@ -9,7 +9,7 @@ from ivlm_core import __version__
 from ivlm_core.config import ConfigError, read_json, settings_from
 from ivlm_core.model.checkpoint import PROVENANCE_FILE
 from ivlm_core.synthesis.config import GENERATOR_VERSION, SynthesisConfig
-from ivlm_core.training.state import BODY, CONTACT, DENSE, SURFACE, is_model
+from ivlm_core.training.state import BODY, STAGES, is_model
 
 if TYPE_CHECKING:
     from ivlm_core.datasets.synthetic import SyntheticDataset
@@ -125,7 +125,7 @@ def _leg(told: dict[str, Any], number: int, out: Path, before: Sequence[Leg]) ->
         )
     recipe = dict(told["recipe"])
     recipe.setdefault(BODY, {"learning_rate": 0.0})  # older runs had no such stage, so no steps
-    for stage in (DENSE, CONTACT, SURFACE, BODY):
+    for stage in STAGES:
         recipe[stage] = {**recipe[stage], "steps": told["steps"].get(stage, 0), "minutes": None}
     start = None
     if before:

@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import torch
@@ -13,6 +13,7 @@ from ivlm_core.datasets.mirror import mirror_target
 from ivlm_core.datasets.sample import Target
 from ivlm_core.geometry.body import BODY_PARTS, Body
 from ivlm_core.model import prompts
+from ivlm_core.model.ivlm import ContactPrompt, IvlmModel
 from ivlm_core.model.processor import Processor
 from ivlm_core.model.resampler import QuestionResampler
 from ivlm_core.model.vlm import Scored, Vlm
@@ -135,30 +136,49 @@ class ImageQuestions:
         return [asked[i] for i in sorted(range(len(asked)), key=keys.__getitem__)[-count:]]
 
 
-def answered(
+@dataclass(frozen=True)
+class Asked:
+    """Questions about pictures, read with their right answers."""
+
+    queries: list[Target]
+    """One a question, those of mirrored pictures mirrored."""
+    tokens: Tensor
+    """`[question, token, hidden]` image tokens."""
+    looked: Tensor | None
+    """Where a resampler looked for them."""
+    scored: Scored
+    ids: list[list[int]]
+    """Questions with their right answers."""
+
+    def contact(self, model: IvlmModel) -> list[ContactPrompt]:
+        """Return what each asks for: every right answer has a token, so none is left out."""
+        return [p for p in model.contact_prompts(self.scored, self.ids) if p is not None]
+
+
+def ask(
     vlm: Vlm,
     questions: Questions,
-    tokens: Tensor,
-    asked: Sequence[Target],
-    written: Sequence[list[int]],
-) -> tuple[Scored, list[list[int]]]:
-    """Run questions with their right answers; return that, and the ids of both together.
+    features: Tensor,
+    drawn: Sequence[Target],
+    mirrored: Tensor,
+    rng: random.Random,
+) -> Asked:
+    """Read questions with their right answers.
 
     Args:
         vlm: what reads them.
-        questions: makes ids of answers.
-        tokens: image tokens `[question, token, hidden]`.
-        asked: what is answered.
-        written: ids of the questions.
+        questions: makes ids of questions and answers.
+        features: `[question, patch, hidden]` of the picture of each.
+        drawn: the questions, as of pictures that are not mirrored.
+        mirrored: bool `[question]`, which pictures are.
+        rng: draws wordings.
     """
-    ids = [prompt + questions.answer(q) for prompt, q in zip(written, asked, strict=True)]
-    return vlm.score(tokens, ids, [len(prompt) for prompt in written]), ids
-
-
-def image_tokens(
-    vlm: Vlm, features: Tensor, asked: Sequence[Sequence[int]]
-) -> tuple[Tensor, Tensor | None]:
-    """Return image tokens, and where a resampler looked for them."""
+    queries = questions.mirrored(drawn, mirrored)
+    written = questions.prompts(queries, rng)
     if isinstance(vlm.mm_projector, QuestionResampler):
-        return vlm.resample(features, asked)
-    return vlm.image_tokens(features, asked), None
+        tokens, looked = vlm.resample(features, written)
+    else:
+        tokens, looked = vlm.image_tokens(features, written), None
+    ids = [prompt + questions.answer(q) for prompt, q in zip(written, queries, strict=True)]
+    scored = vlm.score(tokens, ids, [len(prompt) for prompt in written])
+    return Asked(queries, tokens, looked, scored, ids)

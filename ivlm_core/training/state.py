@@ -27,6 +27,8 @@ _WORD_TABLES = ("vlm.language.model.embed_tokens.weight", "vlm.language.lm_head.
 
 DENSE, CONTACT, SURFACE, BODY = "dense", "contact", "surface", "body"
 """The stages, and what their checkpoints are called; fine-tuning has only the second."""
+STAGES = (DENSE, CONTACT, SURFACE, BODY)
+"""In the order in which they run."""
 
 
 def existing_state(folder: Path) -> Path | None:
@@ -55,7 +57,7 @@ def is_model(folder: Path) -> bool:
 
 def last_checkpoint(run: Path) -> Path:
     """Return the checkpoint with a run's last weights: of the last stage that it came to."""
-    stages = (run / name for name in (BODY, SURFACE, CONTACT, DENSE))
+    stages = (run / name for name in reversed(STAGES))
     return next((s for s in stages if existing_state(s) is not None), run / CONTACT)
 
 

@@ -24,7 +24,7 @@ class SurfaceStage(ContactStage):
         generator = torch.Generator().manual_seed(rng.getrandbits(62))
         with torch.no_grad():
             read = self._read(rng, generator)
-        contact = self._asked(read)
+        contact = read.asked.contact(self.model)
         return self._on_surfaces(read, contact, rng) | self._on_photos(read, contact)
 
     def _views(self, surface: TrainingSurface, rng: random.Random) -> list[int]:

@@ -35,6 +35,7 @@ from ivlm_core.training.state import (
     BODY,
     CONTACT,
     DENSE,
+    STAGES,
     SURFACE,
     KeptModels,
     is_model,
@@ -162,7 +163,7 @@ def train(config: TrainConfig) -> Path:
     learned_from = described_data(dataset, len(training), config.share)
 
     def provenance() -> dict[str, Any]:
-        none = dict.fromkeys((DENSE, CONTACT, SURFACE, BODY), 0)
+        none = dict.fromkeys(STAGES, 0)
         return described_run(
             config,
             None if config.init is None else model_folder(config.init),
@@ -247,7 +248,7 @@ def train(config: TrainConfig) -> Path:
             model, heads, questions, arrays, training, config.body_batch, config.seed
         )
         run4 = begun(BODY, stage4, [Trained(model.body_head)], config.body)
-        run4.run(partial(validate, run4.name), max(config.validate_every, config.body.steps))
+        run4.run(partial(validate, run4.name), config.body.steps)
     folder = config.out / "model"
     if not run3.accelerator.is_main_process:
         return folder

@@ -111,6 +111,8 @@ class LanguageConfig:
     resampler_queries: int = 8
     """Image tokens that a resampler gives; the other projectors give one a patch."""
     resampler_layers: int = 2
+    resampler_boxes: bool = False
+    """A resampler can be told where the object is, by a detector's box (`model.box_reader`)."""
     lora: LoraConfig | None = None
 
     def __post_init__(self) -> None:
@@ -125,6 +127,11 @@ class LanguageConfig:
             self.resampler_queries > 0 and self.resampler_layers > 0,
             f"language.resampler_queries ({self.resampler_queries}) and resampler_layers "
             f"({self.resampler_layers}) must be positive",
+        )
+        _require(
+            self.projector == "resampler" or not self.resampler_boxes,
+            f"language.resampler_boxes needs language.projector 'resampler', got "
+            f"{self.projector!r}",
         )
 
 

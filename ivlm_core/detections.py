@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import NamedTuple
 
+from ivlm_core.geometry.pixel_box import PixelBox, check_box
 from ivlm_core.model.prompts import SCENE_LABEL, Task
 
 PERSON = "person"
@@ -27,14 +29,34 @@ class Detection(NamedTuple):
     label: str
     """As questions word it."""
     score: float
-    box: tuple[float, float, float, float]
-    """Left, top, right, bottom, pixels."""
+    box: PixelBox
 
 
 def detected_labels(detections: Sequence[Detection], most: int) -> tuple[str, ...]:
     """Return the labels of things, not of people, each once, surest first."""
     ranked = sorted(detections, key=lambda d: -d.score)
     return tuple(dict.fromkeys(d.label for d in ranked if d.label != PERSON))[:most]
+
+
+def object_boxes(
+    detections: Sequence[Detection], labels: Sequence[str], size: tuple[int, int]
+) -> Mapping[str, PixelBox]:
+    """Return where the objects are, of several with one label the surest.
+
+    What was not detected, or has no box that could be, is left out, and so is the scene.
+
+    Args:
+        detections: in this image.
+        labels: asked about.
+        size: of the image, width and height, pixels.
+    """
+    surest = _surest(detections)
+    found: dict[str, PixelBox] = {}
+    for label in labels:
+        if label in surest and label != SCENE_LABEL:
+            with suppress(ValueError):
+                found[label] = check_box(surest[label], *size)
+    return found
 
 
 def regions(
@@ -58,11 +80,11 @@ def regions(
         size: of the image, width and height, pixels.
         margin: added on every side, as a share of the box's side.
     """
-    surest = sorted(detections, key=lambda d: -d.score)
-    people = [d.box for d in surest if d.label == PERSON]
+    people = [d.box for d in sorted(detections, key=lambda d: -d.score) if d.label == PERSON]
+    boxes = _surest(detections)
     found: dict[tuple[str, Task], Region] = {}
     for label in labels:
-        box = next((d.box for d in surest if d.label == label), None)
+        box = boxes.get(label)
         for task in tasks:
             part: tuple[float, ...] | None = box
             if task == "human_contact":
@@ -71,6 +93,11 @@ def regions(
             if region is not None:
                 found[label, task] = region
     return found
+
+
+def _surest(detections: Sequence[Detection]) -> dict[str, PixelBox]:
+    """Return the surest box of every label, of equally sure ones the first."""
+    return {d.label: d.box for d in sorted(reversed(detections), key=lambda d: d.score)}
 
 
 def _with_person(

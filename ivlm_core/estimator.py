@@ -9,6 +9,7 @@ import torch
 
 from ivlm_core.detections import Region
 from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.geometry.pixel_box import PixelBox
 from ivlm_core.model.prompts import SCENE_LABEL
 from ivlm_core.model_source import ModelSource
 from ivlm_core.object_meshes import ObjectMeshes
@@ -53,6 +54,7 @@ class Estimator:
         threshold: float | None = None,
         attention: bool = False,
         regions: Mapping[tuple[str, Task], Region] = MappingProxyType({}),
+        boxes: Mapping[str, PixelBox] = MappingProxyType({}),
     ) -> list[Prediction]:
         """Ask every task about every label; an object task whose label has no surface is left out.
 
@@ -63,6 +65,7 @@ class Estimator:
             threshold: score from which a vertex counts as in contact; None takes the model's.
             attention: also tell where the language model looked.
             regions: by label and task, the part of the photo that is read for it instead of all.
+            boxes: by label, where the object is in the photo, for models that read boxes.
         """
         queries: list[Query] = []
         parts: list[Region | None] = []
@@ -77,7 +80,8 @@ class Estimator:
                 part = regions.get((label, task))
                 if part is not None and part not in read:  # one array: its reading is shared
                     read[part] = photo[part.top : part.bottom, part.left : part.right]
-                queries.append(Query(read[part], label, task, mesh))
+                box = boxes.get(label) if self.pipeline.reads_boxes else None
+                queries.append(Query(read[part], label, task, mesh, _in_part(box, part)))
                 parts.append(part)
         found = self._predict(queries, attention) if queries else []
         return [
@@ -138,6 +142,14 @@ class Estimator:
                 self._said.clear()
             self._said.add(text)
             self._warn(text)
+
+
+def _in_part(box: PixelBox | None, part: Region | None) -> PixelBox | None:
+    """Return a box in pixels of a part of its photo."""
+    if box is None or part is None:
+        return box
+    left, top, right, bottom = box
+    return left - part.left, top - part.top, right - part.left, bottom - part.top
 
 
 def _over_photo(prediction: Prediction, part: Region | None, photo: np.ndarray) -> Prediction:

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from ivlm_core.cache import ArtifactCache
 from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.geometry.pixel_box import PixelBox, check_box
 from ivlm_core.lift.blend import blended_scores
 from ivlm_core.lift.extent import contact_threshold
 from ivlm_core.lift.view_weights import confidence_weights
@@ -55,6 +56,9 @@ class Query:
     task: Task
     mesh: Mesh | None = None
     """Surface of the object for object tasks; None takes the shipped mesh of the label."""
+    box: PixelBox | None = None
+    """Where a detector found the object; None where that is not known. Only models that learned to
+    read boxes take them (`Pipeline.reads_boxes`)."""
 
 
 @dataclass(frozen=True)
@@ -219,11 +223,21 @@ class Pipeline:
         """Give back the memory of weights and surfaces; only `config` and `device` can be used."""
         del self.model, self.surfaces
 
+    @property
+    def reads_boxes(self) -> bool:
+        """Whether the model can be told where the object is (`Query.box`)."""
+        return self.config.language.resampler_boxes
+
     def predict(
-        self, image: Any, label: str, task: Task = "human_contact", mesh: Mesh | None = None
+        self,
+        image: Any,
+        label: str,
+        task: Task = "human_contact",
+        mesh: Mesh | None = None,
+        box: PixelBox | None = None,
     ) -> Prediction:
         """Answer one query; see `Query` for the arguments and `predict_batch` for the errors."""
-        return self.predict_batch([Query(image, label, task, mesh)])[0]
+        return self.predict_batch([Query(image, label, task, mesh, box)])[0]
 
     @torch.inference_mode()
     def predict_batch(self, queries: Sequence[Query], attention: bool = False) -> list[Prediction]:
@@ -234,7 +248,7 @@ class Pipeline:
             attention: also tell where the language model looked, which reads each answer again.
 
         Raises:
-            ValueError: an image, label, task or mesh that cannot be used, named.
+            ValueError: an image, label, task, mesh or box that cannot be used, named.
             FileNotFoundError: an image path that does not exist.
         """
         if not queries:
@@ -245,13 +259,14 @@ class Pipeline:
             images, image_index = unique_images([q.image for q in checked])
             pixels = self.processor.pixel_values(images).to(self.device)
             ids = [self._prompt(q) for q in checked]
+            boxes = self._boxes(checked)
         with watch.stage("surfaces"):
             surfaces = [self._surface(q) for q in checked]
         with watch.stage("vision"):
             features = self.model.vlm.tower(pixels)[image_index]
         with watch.stage("language"):
             drafters = [self.drafter(q.task, q.label) for q in checked]
-            generated = self.model.answer_features(features, ids, drafters)
+            generated = self.model.answer_features(features, ids, drafters, boxes)
             answers, asked = self.read_answers(
                 [q.task for q in checked], generated, generated.ids, ids
             )
@@ -261,7 +276,7 @@ class Pipeline:
         heat: list[np.ndarray | None] = [None] * len(checked)
         if attention:
             with watch.stage("attention"):
-                heat = self._attention(checked, features, ids, generated.ids)
+                heat = self._attention(checked, features, ids, generated.ids, boxes)
         timings = watch.result()
         return [
             replace(self._prediction(q, s, answer, mask, score, timings), attention=looked)
@@ -284,7 +299,9 @@ class Pipeline:
         ids = self._prompt(checked)
         pixels = self.processor.pixel_values([checked.image]).to(self.device)
         drafter = self.drafter(checked.task, checked.label)
-        generated = self.model.answer_features(self.model.vlm.tower(pixels), [ids], [drafter])
+        generated = self.model.answer_features(
+            self.model.vlm.tower(pixels), [ids], [drafter], self._boxes([checked])
+        )
         (answer,), (asked,) = self.read_answers([checked.task], generated, generated.ids, [ids])
         return answer, asked
 
@@ -322,12 +339,13 @@ class Pipeline:
         features: Tensor,
         prompt_ids: Sequence[Sequence[int]],
         ids: Sequence[Sequence[int]],
+        boxes: Tensor | None,
     ) -> list[np.ndarray | None]:
         """Return where the contact token of every answer looked in its image."""
         vision = self.config.vision
         found: list[np.ndarray | None] = []
         for patches, query in zip(
-            contact_attention(self.model, features, prompt_ids, ids), queries, strict=True
+            contact_attention(self.model, features, prompt_ids, ids, boxes), queries, strict=True
         ):
             if patches is not None:
                 height, width = query.image.shape[:2]
@@ -376,7 +394,22 @@ class Pipeline:
             raise ValueError(
                 f"label {SCENE_LABEL!r} has no mesh; it is for human_contact, not {task}"
             )
-        return Query(check_image(query.image), label, task, query.mesh)
+        image, box = check_image(query.image), query.box
+        if box is not None:
+            if not self.reads_boxes:
+                raise ValueError(
+                    f"model {self.config.name} did not learn to be told where the object is; leave "
+                    "the box out, or cut the image"
+                )
+            if label == SCENE_LABEL:
+                raise ValueError(f"label {SCENE_LABEL!r} is no object, so it has no box")
+            box = check_box(box, image.shape[1], image.shape[0])
+        return Query(image, label, task, query.mesh, box)
+
+    def _boxes(self, queries: Sequence[Query]) -> Tensor | None:
+        """Return where the tower sees the objects, `[query, 4]`; None where no query tells."""
+        boxes = self.processor.square_boxes([q.box for q in queries], [q.image for q in queries])
+        return None if boxes is None else boxes.to(self.device)
 
     def drafter(self, task: Task, label: str | None = None) -> Drafter:
         """Return what guesses how answers go on (`Vlm.generate`).

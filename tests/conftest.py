@@ -4,6 +4,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -63,5 +64,27 @@ def answering_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = save_tiny(tmp_path_factory.mktemp("model") / "tiny")
     model, processor = load_checkpoint(folder)
     always_ask(model)
+    save_checkpoint(folder, model, processor, {"note": "untrained, for tests"})
+    return folder
+
+
+@pytest.fixture(scope="session")
+def told_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of a model that reads boxes, each of which changes its answers."""
+    import torch
+
+    from ivlm_core.model.build import build
+    from ivlm_core.model.checkpoint import save_checkpoint
+    from ivlm_core.model.presets import TINY
+    from tests.asking import always_ask
+
+    torch.manual_seed(0)
+    sizes = replace(TINY, language=replace(TINY.language, resampler_boxes=True))
+    model, processor = build(sizes, ("bottle", "chair", "mug"), ())
+    always_ask(model)
+    with torch.no_grad():
+        for parameter in model.vlm.mm_projector.boxes.parameters():
+            parameter.normal_(0, 0.3)
+    folder = tmp_path_factory.mktemp("model") / "told"
     save_checkpoint(folder, model, processor, {"note": "untrained, for tests"})
     return folder

@@ -5,7 +5,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from ivlm_core.detections import MIN_SIDE, Detection, Region, detected_labels, regions
+from ivlm_core.detections import (
+    MIN_SIDE,
+    Detection,
+    Region,
+    detected_labels,
+    object_boxes,
+    regions,
+)
 from ivlm_core.estimator import Estimator
 from ivlm_core.object_meshes import ObjectMeshes
 from ivlm_core.pipeline import Pipeline
@@ -58,6 +65,17 @@ def test_a_huge_box_is_the_whole_image() -> None:
     huge = Detection("mug", 0.8, (-8e307, -8e307, 8e307, 8e307))
     found = regions([huge], ["mug"], ["object_contact"], SIZE, 5.0)
     assert found == {("mug", "object_contact"): Region(0, 0, *SIZE)}
+
+
+def test_objects_have_the_box_that_is_surest() -> None:
+    same = MUG._replace(box=(1, 2, 30, 40))
+    found = object_boxes([OTHER_MUG, MUG, same, NEAR], ["mug", "chair", "scene"], SIZE)
+    assert found == {"mug": MUG.box}, "of equally sure ones the first"
+    over = Detection("mug", 0.8, (-10, 400, 30, 500))
+    assert object_boxes([over], ["mug"], SIZE) == {"mug": (0, 400, 30, 480)}
+    outside = Detection("mug", 0.9, (700, 10, 900, 90))
+    nowhere = Detection("scene", 0.9, MUG.box)
+    assert object_boxes([outside, nowhere], ["mug", "scene"], SIZE) == {}
 
 
 def test_labels_of_things_surest_first() -> None:

@@ -47,6 +47,11 @@ class Predict:
     mesh: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Mesh of the object, for object tasks (obj, ply, stl, off, glb, dae), or a point cloud (ply);
     without it, a shipped mesh of the label."""
+    box: Annotated[
+        tuple[float, float, float, float] | None, tyro.conf.arg(metavar="LEFT TOP RIGHT BOTTOM")
+    ] = None
+    """Where the object is in the image, pixels, as a detector gives it: answers are then surer. For
+    one image, and models that learned to read boxes, as nano did."""
     model: Annotated[str, tyro.conf.arg(metavar="MODEL")] = "nano"
     """'nano' (shipped) or a model folder."""
     smplx_transfer: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -98,6 +103,8 @@ class Predict:
                 "--smplx-transfer writes human contact into the npz file, so it goes with "
                 "--task human_contact and npz among --files"
             )
+        if self.box is not None and self.label == SCENE_LABEL:
+            raise ValueError(f"label '{SCENE_LABEL}' is no object, so it takes no --box")
         if self.label == SCENE_LABEL and self.task != "human_contact":
             raise ValueError(f"label '{SCENE_LABEL}' has no mesh; it goes with human_contact only")
 
@@ -110,6 +117,8 @@ class Predict:
         batch = _Batch(self, [(p.source, p.reason) for p in problems])
         for source, reason in batch.failures:
             complain(f"failed: {source}: {reason}")
+        if self.box is not None and (len(samples) > 1 or any(s.is_video for s in samples)):
+            raise UsageError("--box says where the object is in one image; give a single IMAGE")
         if samples:
             _make_folder(self.out)
             shared = _load_shared_mesh(self.mesh)
@@ -152,7 +161,9 @@ class _Batch:
             if isinstance(image, ValueError):
                 raise image
             mesh = shared or self._sample_mesh(sample)
-            prediction = pipeline.predict(image, sample.label, self.config.task, mesh)
+            prediction = pipeline.predict(
+                image, sample.label, self.config.task, mesh, self.config.box
+            )
             facts = {"image": str(sample.source), "frame": sample.frame, "model": self.config.model}
             arrays = {"scores_smplx": self.to_smplx(prediction.scores)} if self.to_smplx else {}
             report = write_prediction(
@@ -249,6 +260,8 @@ def _load_pipeline(config: Predict) -> "Pipeline":
             published_data=config.published_data,
             reference_quirks=config.reference_quirks,
         )
+        if config.box is not None and not pipeline.reads_boxes:
+            raise ValueError("it did not learn to be told where the object is; leave --box out")
         if pipeline.check_task(config.task) == "human_contact":
             _ = pipeline.surfaces.body_template  # read now: without it every image would fail
         return pipeline

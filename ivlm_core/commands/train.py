@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ivlm_core.training.train import TrainConfig
 
 NANO, REGRESSOR = "nano", "regressor"
+_STAGE_STEPS = ("dense_steps", "contact_steps", "surface_steps", "body_steps", "box_steps")
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,8 @@ class Train:
     """Steps of stage 3 (masks on all views), 0 leaves it out; default: the recipe's."""
     body_steps: int | None = None
     """Steps of stage 4 (vertices off the token), 0 leaves it out; default: the recipe's."""
+    box_steps: int | None = None
+    """Steps of stage 5 (boxes of a detector), 0 leaves it out; default: the recipe's."""
     accumulate: int = 1
     """Batches whose gradients make a step."""
     gradient_checkpointing: bool = False
@@ -83,7 +86,7 @@ class Train:
 
     def __post_init__(self) -> None:
         """Refuse counts that make no run."""
-        stages = dict.fromkeys(("dense_steps", "contact_steps", "surface_steps", "body_steps"), 0)
+        stages = dict.fromkeys(_STAGE_STEPS, 0)
         for name, least in (stages | {"steps": 1, "batch": 1}).items():
             steps = getattr(self, name)
             if steps is not None and steps < least:
@@ -174,7 +177,7 @@ class Train:
             threads=self.threads,
             seed=self.seed,
         )
-        dense, contact, surface, body = (
+        dense, contact, surface, body, boxes = (
             replace(
                 schedule,
                 steps=schedule.steps if steps is None else steps,
@@ -185,13 +188,20 @@ class Train:
                 (config.contact, self.contact_steps),
                 (config.surface, self.surface_steps),
                 (config.body, self.body_steps),
+                (config.boxes, self.box_steps),
             )
         )
         sizes = config.model
         if self.image_size is not None:
             sizes = replace(sizes, vision=replace(sizes.vision, image_size=self.image_size))
         return replace(
-            config, model=sizes, dense=dense, contact=contact, surface=surface, body=body
+            config,
+            model=sizes,
+            dense=dense,
+            contact=contact,
+            surface=surface,
+            body=body,
+            boxes=boxes,
         )
 
     def _fine_tuning(self) -> "FineTuneConfig":

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Literal
 from ivlm_core.datasets.sample import Sample
 from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.evaluation.outcomes import MODEL, PairOutcome
+from ivlm_core.evaluation.told_boxes import Tell, nothing
 
 if TYPE_CHECKING:
     from ivlm_core.pipeline import Pipeline, Prediction
@@ -57,8 +58,16 @@ def answer_cases(
     pipeline: "Pipeline",
     dataset: SyntheticDataset,
     chosen: Sequence[tuple[CaseKind, PairOutcome]],
+    tell: Tell = nothing,
 ) -> list[Case]:
-    """Ask the chosen questions again, now keeping all of the answers."""
+    """Ask the chosen questions again, now keeping all of the answers.
+
+    Args:
+        pipeline: that answered.
+        dataset: the split.
+        chosen: see `choose_cases`.
+        tell: gives the boxes that it was told.
+    """
     from ivlm_core.pipeline import Query
 
     found = []
@@ -68,6 +77,7 @@ def answer_cases(
             for s in dataset.samples_of(pair.image_index, (pair.task,))
             if (s.label, s.target.slot) == (pair.label, pair.slot)
         )
-        query = Query(sample.image, sample.label, sample.task, sample.mesh)
+        box = tell(sample.target)
+        query = Query(sample.image, sample.label, sample.task, sample.mesh, box)
         found.append(Case(kind, pair, sample, *pipeline.predict_batch([query])))
     return found

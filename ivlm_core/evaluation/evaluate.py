@@ -23,6 +23,7 @@ from ivlm_core.evaluation.nearest import NearestImage
 from ivlm_core.evaluation.outcomes import Judge, PairOutcome, TwoLabels
 from ivlm_core.evaluation.photo_masks import evaluate_masks
 from ivlm_core.evaluation.report import Report
+from ivlm_core.evaluation.told_boxes import Tell, boxes_of, nothing
 from ivlm_core.geometry.body import BODY_PARTS, Body
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.model.prompts import PHOTO_TASK, TASKS, PhotoTask, Task
@@ -56,11 +57,18 @@ class EvaluateConfig:
     """Best, worst and random cases of each task that report.html shows, of each kind so many."""
     threshold: float | None = None
     """Score from which a vertex or pixel counts as in contact; None takes the model's own."""
+    boxes: bool = False
+    """Tell the model where objects are, by boxes as exact as a detector's; those that are hardly in
+    sight stay unknown. For models that read boxes."""
     device: str | None = None
     cache_dir: Path | None = None
     progress: bool = True
 
     def __post_init__(self) -> None:
+        if self.boxes and self.keep:
+            raise ValueError("keep is for figures without boxes, which `ivlm reproduce` compares")
+        if self.boxes and PHOTO_TASK in self.tasks:
+            raise ValueError(f"boxes are not told for {PHOTO_TASK}; leave it out of tasks")
         if self.batch_size < 1 or (self.limit is not None and self.limit < 1):
             raise ValueError(
                 f"batch_size and limit must be positive, got {self.batch_size} and {self.limit}"
@@ -84,7 +92,12 @@ def main(config: EvaluateConfig) -> Report:
     pipeline = Pipeline.from_pretrained(config.model, config.device, config.cache_dir)
     for task in config.tasks:
         check_model(pipeline) if task == PHOTO_TASK else pipeline.check_task(task)
+    if config.boxes and not pipeline.reads_boxes:
+        raise ValueError(f"model {config.model} did not learn to read boxes; leave boxes out")
     about: dict[str, Any] = {"model": config.model, **trained_on(Path(config.model))}
+    if config.boxes:
+        about["boxes"] = "told"
+    tell = boxes_of(dataset) if config.boxes else nothing
     baselines = None
     if config.regressor is not None:
         from ivlm_core.evaluation.regressor import ContactRegressor, DirectRegressor
@@ -103,11 +116,12 @@ def main(config: EvaluateConfig) -> Report:
         baselines=baselines,
         progress=config.progress,
         about=about,
+        tell=tell,
     )
     if config.out is not None:
         report.save(config.out)
         chosen = choose_cases(report.pairs, config.cases) if config.cases else []
-        shown = answer_cases(pipeline, dataset, chosen)
+        shown = answer_cases(pipeline, dataset, chosen, tell)
         save_report_page(report, shown, config.out / "report.html")
     if config.keep:
         KeptFigures.of(report.to_json(), config.tasks).save(model_folder(config.model))
@@ -124,6 +138,7 @@ def evaluate(
     baselines: Mapping[str, Baseline] | None = None,
     progress: bool = False,
     about: Mapping[str, Any] | None = None,
+    tell: Tell = nothing,
 ) -> Report:
     """Answer a split's questions with a pipeline, as a user would, and judge the answers.
 
@@ -139,6 +154,7 @@ def evaluate(
         baselines: fitted ones; None takes those of `fit_baselines`.
         progress: shows a bar.
         about: what else the report should say of itself.
+        tell: gives the boxes that the model is told; none by default.
 
     Raises:
         ValueError: the model's scores do not fit the data's meshes.
@@ -159,7 +175,7 @@ def evaluate(
     hidden = not (progress and on_surfaces)
     bar = tqdm(total=len(indices), desc="evaluate", unit="image", disable=hidden)
     for samples in _batches(dataset, indices, batch_size, on_surfaces):
-        queries = [Query(s.image, s.label, s.task, s.mesh) for s in samples]
+        queries = [Query(s.image, s.label, s.task, s.mesh, tell(s.target)) for s in samples]
         started = time.perf_counter()
         predictions = pipeline.predict_batch(queries)
         seconds += time.perf_counter() - started

@@ -28,6 +28,7 @@ def contact_attention(
     features: Tensor,
     prompts: Sequence[Sequence[int]],
     ids: Sequence[Sequence[int]],
+    boxes: Tensor | None = None,
 ) -> list[np.ndarray | None]:
     """Return each answer's attention to the patches of its image.
 
@@ -39,6 +40,7 @@ def contact_attention(
         features: `[batch, patch, vision]` of the vision tower.
         prompts: ids up to where each answer begins.
         ids: prompt and answer of each sample (`Generated.ids`).
+        boxes: `[batch, 4]` that the answers were given with.
 
     Returns:
         float32 `[grid, grid]` per sample, mean over heads and the later half of the layers; sums
@@ -46,7 +48,7 @@ def contact_attention(
     """
     vlm, looks = model.vlm, None
     if isinstance(vlm.mm_projector, QuestionResampler):
-        tokens, looks = vlm.resample(features, prompts)
+        tokens, looks = vlm.resample(features, prompts, boxes)
     else:
         tokens = vlm.mm_projector(features)
     found: list[np.ndarray | None] = []

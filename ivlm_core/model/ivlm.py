@@ -72,12 +72,14 @@ class IvlmModel(nn.Module):
         features: Tensor,
         prompts: Sequence[Sequence[int]],
         drafters: Sequence[Drafter] | None = None,
+        boxes: Tensor | None = None,
     ) -> Generated:
         """Like `answer`, from tower features `[batch, patch, hidden]` that are known.
 
-        Drafters, one per prompt, make it faster and change nothing (`Vlm.generate`).
+        Drafters, one per prompt, make it faster and change nothing (`Vlm.generate`). Boxes
+        `[batch, 4]` tell where the objects are (`Vlm.image_tokens`).
         """
-        image_tokens = self.vlm.image_tokens(features, prompts)
+        image_tokens = self.vlm.image_tokens(features, prompts, boxes)
         limit = self.config.prompt.max_new_tokens
         return self.vlm.generate(image_tokens, prompts, limit, self.stop_ids, drafters)
 

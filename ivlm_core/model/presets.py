@@ -33,6 +33,7 @@ NANO = IvlmConfig(
         heads=6,
         max_positions=512,
         projector="resampler",
+        resampler_boxes=True,
     ),
     sam=SamConfig(
         image_size=256,

@@ -11,6 +11,7 @@ from torch import Tensor
 from transformers import PreTrainedTokenizerFast
 
 from ivlm_core.config import IvlmConfig
+from ivlm_core.geometry.pixel_box import PixelBox
 from ivlm_core.inputs import read_image, rgb_pixels
 from ivlm_core.model import prompts
 from ivlm_core.model.drafts import AnswerFrame, TemplateDrafter
@@ -116,6 +117,32 @@ class Processor:
             for image in images
         ]
         return normalise_images(torch.from_numpy(np.stack(squares)))
+
+    def square_boxes(
+        self, boxes: Sequence[PixelBox | None], images: Sequence[np.ndarray]
+    ) -> Tensor | None:
+        """Return where boxes lie in what the vision tower reads of their images.
+
+        Args:
+            boxes: one per query, in pixels of its image; None where there is none.
+            images: one per query, `[height, width, 3]`.
+
+        Returns:
+            `[query, 4]` left, top, right, bottom in [-1, 1] of the square, 0 where there is none
+            or `crop` leaves it out; None without any box.
+        """
+        if all(box is None for box in boxes):
+            return None
+        size, fit = self.config.vision.image_size, self.config.vision.fit
+        found = torch.zeros(len(boxes), 4)
+        for row, box, image in zip(found, boxes, images, strict=True):
+            if box is not None:
+                height, width = image.shape[:2]
+                (new_width, new_height), corner = place_in_square(width, height, size, fit)
+                scale = torch.tensor([new_width / width, new_height / height]).repeat(2)
+                moved = torch.tensor(box) * scale + torch.tensor(corner).repeat(2)
+                row[:] = (moved / size * 2 - 1).clamp(-1, 1)
+        return found
 
     def prompt_ids(self, question: str) -> list[int]:
         """Return the ids of the prompt, `IMAGE_PLACEHOLDER` standing for the image."""

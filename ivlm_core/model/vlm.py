@@ -59,6 +59,7 @@ def _projector(config: LanguageConfig, vision: VisionConfig) -> nn.Module:
             config.resampler_queries,
             config.resampler_layers,
             config.heads,
+            config.resampler_boxes,
         )
     return nn.Sequential(
         nn.Linear(vision_size, config.hidden_size),
@@ -114,21 +115,32 @@ class Vlm(nn.Module):
         self.language.get_input_embeddings().weight.requires_grad_(True)
         self.language.lm_head.weight.requires_grad_(True)
 
-    def image_tokens(self, features: Tensor, prompts: Sequence[Sequence[int]]) -> Tensor:
+    def image_tokens(
+        self, features: Tensor, prompts: Sequence[Sequence[int]], boxes: Tensor | None = None
+    ) -> Tensor:
         """Map tower features to what the language model reads in place of the image.
 
         Args:
             features: `[batch, patch, vision]`.
             prompts: ids up to where each answer begins; only a resampler reads them.
+            boxes: `[batch, 4]`, where the objects are; only a resampler that learned to
+                (`LanguageConfig.resampler_boxes`) reads them.
 
         Returns:
             `[batch, image token, hidden]`.
+
+        Raises:
+            ValueError: boxes are given and not read.
         """
         if isinstance(self.mm_projector, QuestionResampler):
-            return self.resample(features, prompts)[0]
+            return self.resample(features, prompts, boxes)[0]
+        if boxes is not None:
+            raise ValueError("only a resampler reads boxes")
         return self.mm_projector(features)
 
-    def resample(self, features: Tensor, prompts: Sequence[Sequence[int]]) -> tuple[Tensor, Tensor]:
+    def resample(
+        self, features: Tensor, prompts: Sequence[Sequence[int]], boxes: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Return `image_tokens` of a resampler, and where it looked.
 
         The latter is `[batch, layer, query, patch]`, see `QuestionResampler`.
@@ -138,7 +150,7 @@ class Vlm(nn.Module):
         ids = ids.to(features.device)
         absent = ids < 0
         words = self.language.get_input_embeddings()(ids.clamp(min=0))
-        return self.mm_projector(features, words, absent)
+        return self.mm_projector(features, words, absent, boxes)
 
     def _embed(self, ids: Sequence[int], image_tokens: Tensor) -> Tensor:
         """Return `[position, hidden]` with the image in place of its placeholder."""

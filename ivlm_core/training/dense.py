@@ -155,11 +155,22 @@ class QuestionHeads(nn.Module):
             "joints": 4 * smooth_l1_loss(joints, targets.joints, beta=0.05),
         }
         if looked is not None:
-            guided = looked[:, :, : looked.shape[2] // 2].float()
-            entropy = -(targets.looks[:, None, None] * (guided + 1e-6).log()).sum(dim=-1)
-            shown = (targets.looks.sum(dim=1) > 0)[:, None, None].expand_as(entropy)
-            losses["looks"] = 0.2 * entropy.where(shown, 0.0).sum() / shown.sum().clamp(min=1)
+            losses["looks"] = look_loss(looked, targets.looks)
         return losses
+
+
+def look_loss(looked: Tensor, shown: Tensor) -> Tensor:
+    """Return how far half of a resampler's queries look from where they are shown to look.
+
+    Args:
+        looked: attention `[question, layer, query, patch]`.
+        shown: `[question, patch]`, shares of the object; 0 everywhere where it is not in sight,
+            and such questions do not count.
+    """
+    guided = looked[:, :, : looked.shape[2] // 2].float()
+    entropy = -(shown[:, None, None] * (guided + 1e-6).log()).sum(dim=-1)
+    counted = (shown.sum(dim=1) > 0)[:, None, None].expand_as(entropy)
+    return 0.2 * entropy.where(counted, 0.0).sum() / counted.sum().clamp(min=1)
 
 
 def mean_by_object(values: Tensor, objects: Tensor, counted: Tensor) -> Tensor:

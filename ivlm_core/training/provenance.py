@@ -9,7 +9,7 @@ from ivlm_core import __version__
 from ivlm_core.config import ConfigError, read_json, settings_from
 from ivlm_core.model.checkpoint import PROVENANCE_FILE
 from ivlm_core.synthesis.config import GENERATOR_VERSION, SynthesisConfig
-from ivlm_core.training.state import BODY, STAGES, is_model
+from ivlm_core.training.state import STAGES, is_model
 
 if TYPE_CHECKING:
     from ivlm_core.datasets.synthetic import SyntheticDataset
@@ -124,9 +124,9 @@ def _leg(told: dict[str, Any], number: int, out: Path, before: Sequence[Leg]) ->
             f"version {GENERATOR_VERSION}: make the model again with the commit that has that one"
         )
     recipe = dict(told["recipe"])
-    recipe.setdefault(BODY, {"learning_rate": 0.0})  # older runs had no such stage, so no steps
-    for stage in STAGES:
-        recipe[stage] = {**recipe[stage], "steps": told["steps"].get(stage, 0), "minutes": None}
+    for stage in STAGES:  # older runs had not all of them, so no steps of those
+        schedule = recipe.get(stage, {"learning_rate": 0.0})
+        recipe[stage] = {**schedule, "steps": told["steps"].get(stage, 0), "minutes": None}
     start = None
     if before:
         start = before[-1].run.out

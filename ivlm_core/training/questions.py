@@ -87,11 +87,20 @@ class Questions:
             shares.to(device),
             vertex_targets([t.vertices for t in targets], self.body.mesh.num_vertices).to(device),
             joints[images],
-            self._looks(targets, dense, images),
+            self.looks(targets, dense, images),
         )
 
-    def _looks(self, targets: Sequence[Target], dense: DenseTargets, rows: Tensor) -> Tensor:
-        """Return where the objects asked about are; for the scene, what touches the ground."""
+    def looks(self, targets: Sequence[Target], dense: DenseTargets, rows: Tensor) -> Tensor:
+        """Return where the objects asked about are; for the scene, what touches the ground.
+
+        Args:
+            targets: one a question.
+            dense: what the pictures show.
+            rows: `[question]`, the picture of each.
+
+        Returns:
+            `[question, patch]`, shares of the object; 0 everywhere where it is not in sight.
+        """
         rank = {name: i + 1 for i, name in enumerate(self.arrays.labels)}
         scene = rank[prompts.SCENE_LABEL]
         asked = torch.tensor([rank[t.label] for t in targets], device=rows.device)[:, None, None]
@@ -162,6 +171,7 @@ def ask(
     drawn: Sequence[Target],
     mirrored: Tensor,
     rng: random.Random,
+    boxes: Tensor | None = None,
 ) -> Asked:
     """Read questions with their right answers.
 
@@ -172,13 +182,14 @@ def ask(
         drawn: the questions, as of pictures that are not mirrored.
         mirrored: bool `[question]`, which pictures are.
         rng: draws wordings.
+        boxes: `[question, 4]`, where the objects are (`Vlm.image_tokens`).
     """
     queries = questions.mirrored(drawn, mirrored)
     written = questions.prompts(queries, rng)
     if isinstance(vlm.mm_projector, QuestionResampler):
-        tokens, looked = vlm.resample(features, written)
+        tokens, looked = vlm.resample(features, written, boxes)
     else:
-        tokens, looked = vlm.image_tokens(features, written), None
+        tokens, looked = vlm.image_tokens(features, written, boxes), None
     ids = [prompt + questions.answer(q) for prompt, q in zip(written, queries, strict=True)]
     scored = vlm.score(tokens, ids, [len(prompt) for prompt in written])
     return Asked(queries, tokens, looked, scored, ids)

@@ -25,9 +25,9 @@ LOG = logging.getLogger(__name__)
 WEIGHTS = "model.safetensors"
 _WORD_TABLES = ("vlm.language.model.embed_tokens.weight", "vlm.language.lm_head.weight")
 
-DENSE, CONTACT, SURFACE, BODY = "dense", "contact", "surface", "body"
+DENSE, CONTACT, SURFACE, BODY, BOXES = "dense", "contact", "surface", "body", "boxes"
 """The stages, and what their checkpoints are called; fine-tuning has only the second."""
-STAGES = (DENSE, CONTACT, SURFACE, BODY)
+STAGES = (DENSE, CONTACT, SURFACE, BODY, BOXES)
 """In the order in which they run."""
 
 
@@ -85,7 +85,7 @@ def load_weights(folder: Path, stage: nn.Module) -> None:
 
 _STEM = ".embeddings.patch_embedding."
 _CHANGED_PARTS = re.compile(
-    r".*(photo_neck|mask_decoder|token_contact|token_regions|body_head)(?=\.)"
+    r".*(photo_neck|mask_decoder|token_contact|token_regions|body_head|mm_projector\.boxes)(?=\.)"
 )
 """What networks of earlier versions lack, have in another form, or had in place of these."""
 

@@ -20,6 +20,7 @@ from ivlm_core.model.prompts import PHOTO_TASK, TASKS
 from ivlm_core.pipeline import model_folder
 from ivlm_core.training.arrays import TrainingArrays, training_split
 from ivlm_core.training.body_stage import BodyStage
+from ivlm_core.training.box_stage import BoxStage
 from ivlm_core.training.contact_settings import ContactBatch, LossWeights
 from ivlm_core.training.contact_stage import ContactStage
 from ivlm_core.training.dense_stage import DenseStage
@@ -33,6 +34,7 @@ from ivlm_core.training.run import Pictures, Schedule, StageRun, Trained
 from ivlm_core.training.split import shared_images, split_validation
 from ivlm_core.training.state import (
     BODY,
+    BOXES,
     CONTACT,
     DENSE,
     STAGES,
@@ -78,6 +80,10 @@ class TrainConfig:
         default_factory=lambda: Schedule(steps=4000, learning_rate=1e-3, warmup=100)
     )
     """Stage 4: vertices of the body off the token, where the network has a `body_head`."""
+    boxes: Schedule = field(
+        default_factory=lambda: Schedule(steps=4000, learning_rate=1e-3, warmup=100)
+    )
+    """Stage 5: what a detector's box tells, where the network reads boxes."""
     weights: LossWeights = field(default_factory=LossWeights)
     tower_rate: float = 0.3
     """Learning rate in stage 2 of vision tower, projector and heads, as a multiple."""
@@ -92,6 +98,8 @@ class TrainConfig:
     contact_batch: ContactBatch = field(default_factory=ContactBatch)
     body_batch: int = 48
     """Questions of a step of stage 4."""
+    box_batch: int = 16
+    """Pictures of a step of stage 5."""
     known_instances: int = 500
     """Most object instances that are trained on; each costs its renders."""
     lift_size: int = 128
@@ -194,7 +202,7 @@ def train(config: TrainConfig) -> Path:
         config.dense,
     )
     check = dense(validation, config.seed + 1)
-    run1.run(lambda _: (_dense_figures(check), {}), config.validate_every)
+    run1.run(lambda _: (_held_out(check), {}), config.validate_every)
 
     surfaces = TrainingSurfaces(
         questions.body.mesh, dataset.object_mesh, model.config, config.lift_size
@@ -249,6 +257,15 @@ def train(config: TrainConfig) -> Path:
         )
         run4 = begun(BODY, stage4, [Trained(model.body_head)], config.body)
         run4.run(partial(validate, run4.name), config.body.steps)
+    if config.model.language.resampler_boxes:
+
+        def told_boxes(images: list[int], seed: int) -> BoxStage:
+            return BoxStage(model, heads, questions, arrays, images, config.box_batch, seed)
+
+        stage5 = told_boxes(training, config.seed)
+        run5 = begun(BOXES, stage5, [Trained(stage5.trained)], config.boxes)
+        unseen = told_boxes(validation, config.seed + 1)
+        run5.run(lambda _: (_held_out(unseen), {}), config.validate_every)
     folder = config.out / "model"
     if not run3.accelerator.is_main_process:
         return folder
@@ -294,11 +311,13 @@ _CHECKED_VIEWS = 16
 
 
 @torch.no_grad()
-def _dense_figures(stage: DenseStage) -> dict[str, float]:
+def _held_out(stage: DenseStage | BoxStage) -> dict[str, float]:
     """Return mean losses of held-out images, in batches as large as those that are learned from.
 
     Larger ones would weigh a few large objects more: what is counted by cell says little then.
     """
+    if not stage.asked.images:
+        return {}
     stage.eval()
     views = min(_CHECKED_IMAGES, _CHECKED_VIEWS * len(stage.asked.images))
     losses = [stage(batch) for batch in range(math.ceil(views / stage.batch_size))]

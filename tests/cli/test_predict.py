@@ -105,6 +105,23 @@ def test_a_page_is_written_on_request(run, image, tmp_path):
     assert code == 0 and "<canvas" in (tmp_path / "out" / "index.html").read_text()
 
 
+def test_a_box_tells_where_the_object_is(told_model, image, cache, tmp_path, capsys):
+    base = ["predict", image]
+    how = ["--label", "bottle", "--model", told_model, "--cache-dir", cache]
+    scores = []
+    for box in ([], ["--box", "5", "5", "40", "30"]):
+        out = tmp_path / f"out{len(box)}"
+        assert main([str(a) for a in (*base, *how, "--out", out, "--files", "npz", *box)]) == 0
+        scores.append(np.load(out / "photo.npz")["scores"])
+    assert not np.array_equal(*scores)
+    said = usage_error([*base, image, *how, "--out", tmp_path / "o", *box], capsys)
+    assert "a single IMAGE" in said
+    capsys.readouterr()
+    out = ["--out", tmp_path / "outside", "--box", "900", "5", "940", "30"]
+    assert main([str(a) for a in (*base, *how, *out)]) == 1
+    assert "outside the image of 64x48" in capsys.readouterr().err
+
+
 def usage_error(arguments, capsys):
     """Exit code 2 from the argument parser or from the command, and what was said."""
     try:
@@ -130,6 +147,8 @@ def usage_error(arguments, capsys):
             "human_contact only",
         ),
         (["a.png", "--out", "o", "--lable", "x"], "--label"),
+        (["a.png", "--out", "o", "--label", "scene", "--box", "1", "2", "3", "4"], "no --box"),
+        (["a.png", "--out", "o", "--label", "x", "--box", "1", "2", "3"], "--box"),
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_what_to_change(arguments, said, capsys):
@@ -138,6 +157,8 @@ def test_wrong_usage_ends_with_2_and_says_what_to_change(arguments, said, capsys
 
 def test_what_would_fail_for_every_image_is_wrong_usage(image, tiny_model, cache, tmp_path, capsys):
     base = ["predict", image, "--label", "cup", "--cache-dir", cache]
+    boxed = [*base, "--model", tiny_model, "--out", tmp_path / "x", "--box", "1", "2", "30", "40"]
+    assert "leave --box out" in usage_error(boxed, capsys)
     common = [*base, "--out", tmp_path / "o"]
     assert "nowhere" in usage_error([*common, "--model", tmp_path / "nowhere"], capsys)
     said = usage_error([*common, "--model", tiny_model, "--device", "cuda:77"], capsys)

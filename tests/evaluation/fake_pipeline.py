@@ -19,6 +19,7 @@ class FakePipeline:
     ) -> None:
         self.scores = scores
         self.batches: list[int] = []
+        self.boxes: list[Any] = []
         self.known = {
             (dataset.image(i).tobytes(), t.task, t.label): t
             for i in range(len(dataset))
@@ -27,6 +28,7 @@ class FakePipeline:
 
     def predict_batch(self, queries: Sequence[Any]) -> list[Any]:
         self.batches.append(len(queries))
+        self.boxes += [q.box for q in queries]
         targets = [self.known[q.image.tobytes(), q.task, q.label] for q in queries]
         return [
             SimpleNamespace(

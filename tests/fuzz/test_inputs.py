@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as PilImage
 
-from ivlm_core.detections import Detection, regions
+from ivlm_core.detections import Detection, object_boxes, regions
 from ivlm_core.labels import MAX_LABELS, MAX_LENGTH, read_label, read_labels
 from ivlm_core.messages.images import ENCODINGS, ImageFormatError, picture
 from ivlm_core.model.prompts import TASKS
@@ -117,3 +117,7 @@ def test_detections(found: list[Detection], size: tuple[int, int], margin: float
     for part in parts.values():
         assert 0 <= part.left < part.right <= size[0]
         assert 0 <= part.top < part.bottom <= size[1]
+    boxes = object_boxes(found, ("cup", "scene"), size)
+    assert set(boxes) <= {"cup"}
+    for left, top, right, bottom in boxes.values():
+        assert 0 <= left < right <= size[0] and 0 <= top < bottom <= size[1]

@@ -3,12 +3,14 @@
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from ivlm_core.config import TokenConfig
+from ivlm_core.model.box_reader import is_known
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.presets import TINY
 from ivlm_core.model.processor import CLIP_MEAN, CLIP_STD, Processor, check_image
@@ -84,6 +86,36 @@ def test_crop_takes_the_centre(tiny: Tiny) -> None:
     image[:, 32:64] = 255
     pixels = processor.pixel_values([image])[0]
     assert float(pixels[:, :, 2:-2].min()) > 1
+
+
+@pytest.mark.parametrize("fit", ["pad", "crop"])
+@pytest.mark.parametrize("size", [(400, 300), (300, 400), (320, 320), (32, 32)])
+def test_boxes_lie_where_the_tower_sees_what_is_in_them(
+    tiny: Tiny, size: tuple[int, int], fit: Literal["pad", "crop"]
+) -> None:
+    """A white box on black is white in the square there, and black around it."""
+    vision = replace(TINY.vision, fit=fit)
+    processor = Processor(replace(TINY, vision=vision), tiny[1].tokenizer)
+    width, height = size
+    box = (0.3 * width, 0.4 * height, 0.7 * width, 0.55 * height)
+    image = np.zeros((height, width, 3), np.uint8)
+    image[round(box[1]) : round(box[3]), round(box[0]) : round(box[2])] = 255
+    shown = processor.pixel_values([image])[0, 0] > 0.5
+    (found,) = processor.square_boxes([box], [image])
+    left, top, right, bottom = ((found + 1) / 2 * vision.image_size).tolist()
+    rows, columns = np.nonzero(shown.numpy())
+    assert (columns.min(), rows.min()) == pytest.approx((left, top), abs=1.01)
+    assert (columns.max() + 1, rows.max() + 1) == pytest.approx((right, bottom), abs=1.01)
+
+
+def test_what_a_crop_leaves_out_is_not_known(tiny: Tiny) -> None:
+    processor = Processor(replace(TINY, vision=replace(TINY.vision, fit="crop")), tiny[1].tokenizer)
+    image = np.zeros((100, 400, 3), np.uint8)
+    out, inside = processor.square_boxes([(0, 0, 90, 100), (180, 0, 220, 100)], [image] * 2)
+    assert not is_known(out[None]) and is_known(inside[None])
+    assert processor.square_boxes([None, None], [image] * 2) is None
+    (unknown, _) = processor.square_boxes([None, (180, 0, 220, 100)], [image] * 2)
+    assert not is_known(unknown[None])
 
 
 @pytest.mark.parametrize("task", TASKS)

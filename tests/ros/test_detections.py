@@ -1,6 +1,7 @@
 """Boxes of a detector, matched to images; with real messages where vision_msgs is installed."""
 
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -161,6 +162,29 @@ def test_what_was_detected_is_asked_about_in_its_box(
             ("mug", "object_affordance"): (40, 50),
         }
     ]
+
+
+def test_a_model_that_reads_boxes_is_told_where_the_object_is(
+    detecting: MakeRig, photo: np.ndarray, told_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In pixels of the part that it is shown; a box that cannot be costs no answer."""
+    rig = detecting(model=str(told_model), label="", detection_margin=0.0)
+    asked: list[Any] = []
+    predict = rig.node._estimator.pipeline.predict_batch
+
+    def spy(queries: Any, *rest: Any) -> Any:
+        asked.append({q.label: q.box for q in queries if q.task == "human_contact"})
+        return predict(queries, *rest)
+
+    monkeypatch.setattr(rig.node._estimator.pipeline, "predict_batch", spy)
+    person = Detection("person", 0.8, (50.0, 0.0, 90.0, 80.0))
+    mug = Detection("mug", 0.5, (20.0, 10.0, 70.0, 50.0))
+    outside = Detection("chair", 0.9, (300.0, 10.0, 370.0, 50.0))
+    send(rig, photo, mug, outside, person)
+    rig.listener.until(lambda: len(rig.got("human_contact")) == 2, "two answers")
+    send(rig, photo, mug)
+    rig.listener.until(lambda: len(rig.got("human_contact")) == 3, "an answer without a person")
+    assert asked == [{"chair": None, "mug": (0, 10, 50, 50)}, {"mug": mug.box}]
 
 
 def test_a_label_chooses_among_what_was_detected(

@@ -142,7 +142,7 @@ def test_a_model_without_the_head_gets_one(
             torch.testing.assert_close(after[name].float(), before[name], atol=1e-3, rtol=1e-3)
     assert {name.split(".")[0] for name in after.keys() - before.keys()} == {"body_head"}
     steps = json.loads((folder / PROVENANCE_FILE).read_text())["steps"]
-    assert steps == {"dense": 0, "contact": 0, "surface": 0, "body": 2}
+    assert steps == {"dense": 0, "contact": 0, "surface": 0, "body": 2, "boxes": 0}
 
 
 def test_a_head_of_no_width_is_refused(run: Path) -> None:

@@ -28,7 +28,7 @@ from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 from rclpy.parameter import Parameter
 
-from ivlm_core.detections import regions
+from ivlm_core.detections import object_boxes, regions
 from ivlm_core.estimator import Estimator
 from ivlm_core.heap import free_memory
 from ivlm_core.labels import read_labels
@@ -361,9 +361,14 @@ class IvlmNode(LifecycleNode):
             (width, height),
             settings.detection_margin,
         )
-        attention = self._outputs is not None and self._outputs.wanted("attention")
         found = estimator.estimate(
-            photo, frame.labels, settings.tasks, settings.threshold or None, attention, parts
+            photo,
+            frame.labels,
+            settings.tasks,
+            settings.threshold or None,
+            attention=self._outputs is not None and self._outputs.wanted("attention"),
+            regions=parts,
+            boxes=object_boxes(frame.detections, frame.labels, (width, height)),
         )
         predicted = time.monotonic()
         with self._publish_lock:

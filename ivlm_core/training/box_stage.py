@@ -1,0 +1,123 @@
+"""Stage 5: what a detector's box tells of the object, with all that was learned before frozen.
+
+Questions without a box are so answered as before, to the last bit.
+"""
+
+import random
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ivlm_core.datasets.boxes import detected_box
+from ivlm_core.datasets.sample import Target
+from ivlm_core.model.ivlm import IvlmModel
+from ivlm_core.model.resampler import QuestionResampler
+from ivlm_core.model.vlm import text_loss
+from ivlm_core.training.arrays import TrainingArrays, augmented
+from ivlm_core.training.augment import Affine, warp_map
+from ivlm_core.training.dense import look_loss
+from ivlm_core.training.heads import StageHeads, vertex_loss
+from ivlm_core.training.questions import ImageQuestions, Questions, ask
+from ivlm_core.training.run import device_of
+from ivlm_core.training.surfaces import vertex_targets
+
+_PER_IMAGE = 2
+"""Questions about one picture."""
+_VERTICES = 2.0
+"""Weight of the loss on the body's vertices, beside words and looks."""
+
+
+class BoxStage(nn.Module):
+    """Stage 5 losses: a batch of pictures a step, questions about objects that are in them.
+
+    Args:
+        model: with `LanguageConfig.resampler_boxes`; only what reads boxes learns.
+        heads: of the other stages, so that their checkpoints and this one's hold the same parts.
+        questions: makes ids of questions and answers.
+        arrays: the split.
+        images: those that are learned from.
+        batch_size: pictures of a step.
+        seed: of augmentation, boxes and batches.
+    """
+
+    def __init__(
+        self,
+        model: IvlmModel,
+        heads: StageHeads,
+        questions: Questions,
+        arrays: TrainingArrays,
+        images: list[int],
+        batch_size: int,
+        seed: int,
+    ) -> None:
+        super().__init__()
+        self.model, self.heads, self.questions, self.arrays = model, heads, questions, arrays
+        self.batch_size, self.seed = batch_size, seed
+        there = [target for target in arrays.targets if target.slot >= 0]
+        self.asked = ImageQuestions(there, images, "human")
+
+    @property
+    def trained(self) -> nn.Module:
+        """What this stage teaches."""
+        resampler = self.model.vlm.mm_projector
+        assert isinstance(resampler, QuestionResampler) and resampler.boxes is not None
+        return resampler.boxes
+
+    def forward(self, batch: int) -> dict[str, Tensor]:
+        """Return the loss parts of the batch of this number."""
+        rng = random.Random(f"{self.seed} 5 {batch}")
+        generator = torch.Generator().manual_seed(rng.getrandbits(62))
+        chosen = rng.choices(self.asked.images, k=self.batch_size)
+        index = torch.tensor(chosen)
+        affine = Affine.draw(len(index), generator, torch.ones(len(index), dtype=torch.bool))
+        arrays, vlm = self.arrays.to(device_of(self)), self.model.vlm
+        with torch.no_grad():
+            features = vlm.tower(augmented(arrays, index, affine, generator))
+        rows = [row for row in range(len(chosen)) for _ in range(_PER_IMAGE)]
+        drawn = [q for image in chosen for q in self.asked.draw(image, _PER_IMAGE, rng)]
+        boxes = self._boxes(index, affine, drawn, rows, rng)
+        asked = ask(vlm, self.questions, features[rows], drawn, affine.mirrored[rows], rng, boxes)
+        scored, looked = asked.scored, asked.looked
+        losses = {"text": text_loss(scored.logits, scored.labels)}
+        if looked is not None:
+            targets = arrays.dense_targets(index, affine, self.heads.cells)
+            images = torch.tensor(rows, device=device_of(self))
+            losses["looks"] = look_loss(
+                looked, self.questions.looks(asked.queries, targets, images)
+            )
+        contact = asked.contact(self.model)
+        if (logits := self.model.body_logits(contact)) is not None:
+            touched = vertex_targets(
+                [q.vertices for q in asked.queries], self.questions.body.mesh.num_vertices
+            )
+            losses["vertices"] = _VERTICES * vertex_loss(logits, touched.to(logits.device))
+        return losses
+
+    def _boxes(
+        self,
+        index: Tensor,
+        affine: Affine,
+        drawn: Sequence[Target],
+        rows: Sequence[int],
+        rng: random.Random,
+    ) -> Tensor:
+        """Return boxes `[question, 4]` in [-1, 1] of the augmented pictures; 0 of what is hidden.
+
+        Args:
+            index: `[picture]`.
+            affine: of the pictures.
+            drawn: the questions.
+            rows: the picture of each.
+            rng: draws how exact the boxes are.
+        """
+        device, side = self.arrays.objects.device, self.arrays.side
+        maps = self.arrays.objects[index.to(device)]
+        shown = warp_map(maps, affine.to(device), side, 0).cpu().numpy()
+        rank = {name: i + 1 for i, name in enumerate(self.arrays.categories)}
+        boxes = torch.zeros(len(drawn), 4)
+        for place, row, question in zip(boxes, rows, drawn, strict=True):
+            box = detected_box(shown[row] == rank[question.label], rng)
+            if box is not None:
+                place[:] = (torch.tensor(box) / side * 2 - 1).clamp(-1, 1)
+        return boxes.to(device_of(self))

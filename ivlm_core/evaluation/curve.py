@@ -17,7 +17,7 @@ REFERENCES = (LABEL_ONLY, NEAREST, TRUE_SIDE)
 """Predictors that do not depend on the share: they know the whole training split."""
 SHOWN = ("human_contact_f1", "human_contact_f1_side_undecided")
 """Key figures that are drawn."""
-_SAME = ("data", "split", "images")
+_SAME = ("data", "split", "images", "boxes")
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,9 @@ class Curve:
             once.values(), key=lambda p: (order.index(p.predictor), p.images, p.report)
         )
         references = {name: figures_of(reports[first], name) for name in REFERENCES}
+        told = reports[first]["about"]
         return cls(
-            about={key: reports[first]["about"].get(key) for key in _SAME},
+            about={key: told[key] for key in _SAME if key in told},
             points=tuple(ordered),
             references={name: figures for name, figures in references.items() if figures},
         )

@@ -27,8 +27,7 @@ from ivlm_core.evaluation.figures import (
     text_figures,
     two_label_figures,
 )
-from ivlm_core.evaluation.intervals import key_intervals
-from ivlm_core.evaluation.key_figures import KeyFigure, key_figures
+from ivlm_core.evaluation.key_figures import KeyFigure, key_figures, photo_figures
 from ivlm_core.evaluation.outcomes import MODEL, PairOutcome, TwoLabels
 from ivlm_core.evaluation.photo_masks import PhotoFigures
 from ivlm_core.text_table import table
@@ -57,7 +56,7 @@ class Report:
         absence: how well these questions are found among all, of `objects` and of the `ground`.
         two_labels: `all`, and `side_undecided`.
         texts: by task.
-        intervals: key figure to its 95 % interval.
+        of_pairs: what the model is judged by, without masks on the pictures.
         pairs: every question's outcome.
         photos: masks on the pictures, where those were asked for.
     """
@@ -68,7 +67,7 @@ class Report:
     absence: dict[str, AbsenceFigures]
     two_labels: dict[str, TwoLabelFigures]
     texts: dict[str, TextFigures]
-    intervals: dict[str, tuple[float, float]]
+    of_pairs: dict[str, KeyFigure]
     pairs: tuple[PairOutcome, ...] = field(repr=False, default=())
     photos: PhotoFigures | None = None
 
@@ -87,7 +86,7 @@ class Report:
             absence=absence_figures(pairs),
             two_labels=two_label_figures(two_labels),
             texts=text_figures(pairs),
-            intervals=key_intervals(pairs),
+            of_pairs=key_figures(pairs),
             pairs=tuple(pairs),
         )
 
@@ -104,9 +103,7 @@ class Report:
     @property
     def key_figures(self) -> dict[str, KeyFigure]:
         """What the model is judged by, under fixed names."""
-        return key_figures(
-            self.groups, self.absence, self.texts, self.intervals, photos=self.photos
-        )
+        return self.of_pairs | photo_figures(self.photos)
 
     def to_json(self) -> dict[str, Any]:
         """Return everything but the single outcomes as plain data."""

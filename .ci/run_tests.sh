@@ -4,7 +4,8 @@
 #   .ci/run_tests.sh PYTHON [PYTEST_ARGS ...]
 #
 # Tests over DDS wait most of the time, the others compute: run beside each other they take little
-# longer than one of them. What the former print comes last, whole.
+# longer than one of them. What the former print comes last, whole. Each computes in one thread: two
+# that share a core with somebody else wait for each other, spinning, and take ten times as long.
 set -u
 python=$1
 shift
@@ -12,6 +13,7 @@ if [ $# -gt 0 ]; then
   exec "$python" -m pytest "$@"
 fi
 
+export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
 log=$(mktemp)
 "$python" -m pytest -p no:cacheprovider tests/ros >"$log" 2>&1 &
 over_dds=$!

@@ -22,10 +22,11 @@ from ivlm_core.evaluation.regressor import ContactRegressor, DirectRegressor, Re
 from ivlm_core.model.build import build
 from ivlm_core.model.checkpoint import save_checkpoint
 from ivlm_core.model.presets import TINY
-from ivlm_core.training.regressor import RegressorTraining, train_regressor
-from ivlm_core.training.run import Schedule, StageRun
+from ivlm_core.training.regressor import NAME, RegressorTraining, train_regressor
+from ivlm_core.training.run import Schedule
 from tests.datasets.fixtures import write_tiny_dataset
 from tests.evaluation.fake_pipeline import FakePipeline
+from tests.training.stopping import stopped_after_saving
 
 
 @pytest.fixture(autouse=True)
@@ -91,17 +92,7 @@ def test_it_learns_what_the_pictures_show(data: Path, learned: Path) -> None:
 
 def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(data: Path, tmp_path: Path) -> None:
     whole = train_regressor(training(data, tmp_path / "whole"))
-
-    class StopError(Exception):
-        pass
-
-    def stop(self: StageRun) -> None:
-        original(self)
-        raise StopError
-
-    original = StageRun._save
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(StopError):
-        patch.setattr(StageRun, "_save", stop)
+    with stopped_after_saving(NAME):
         train_regressor(training(data, tmp_path / "parts"))
     assert not (tmp_path / "parts" / "model").exists()
     parts = train_regressor(training(data, tmp_path / "parts"))

@@ -15,11 +15,12 @@ from ivlm_core.model.checkpoint import CONFIG_FILE, PROVENANCE_FILE
 from ivlm_core.model.presets import TINY
 from ivlm_core.pipeline import Pipeline
 from ivlm_core.training.body_stage import BodyStage
-from ivlm_core.training.run import Schedule, StageRun
+from ivlm_core.training.run import Schedule
 from ivlm_core.training.state import WEIGHTS, last_checkpoint
 from ivlm_core.training.train import TrainConfig, train
 from tests.asking import always_ask
 from tests.datasets.fixtures import write_tiny_dataset
+from tests.training.stopping import stopped_after_saving
 from tests.training.tiny_run import tiny_config
 
 WITH_HEAD = replace(TINY, body_head=BodyHeadConfig(hidden=16, width=8))
@@ -110,19 +111,9 @@ def test_objects_are_left_to_masks(data: Path, run: Path, tmp_path: Path) -> Non
 
 
 def test_a_stopped_stage_goes_on_as_if_it_had_not_stopped(
-    data: Path, run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: Path, run: Path, tmp_path: Path
 ) -> None:
-    class StopError(Exception):
-        pass
-
-    def stop(self: StageRun) -> None:
-        save(self)
-        if self.name == "body":
-            raise StopError
-
-    save = StageRun._save
-    with monkeypatch.context() as patch, pytest.raises(StopError):
-        patch.setattr(StageRun, "_save", stop)
+    with stopped_after_saving("body"):
         train(_config(data, tmp_path))
     train(_config(data, tmp_path))
     got, expected = (load_file(folder / "body" / WEIGHTS) for folder in (tmp_path, run))

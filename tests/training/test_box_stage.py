@@ -17,10 +17,11 @@ from ivlm_core.model.presets import TINY
 from ivlm_core.pipeline import Pipeline
 from ivlm_core.training.augment import Affine, warp_map
 from ivlm_core.training.box_stage import BoxStage
-from ivlm_core.training.run import Schedule, StageRun
+from ivlm_core.training.run import Schedule
 from ivlm_core.training.state import WEIGHTS, last_checkpoint
 from ivlm_core.training.train import TrainConfig, train
 from tests.datasets.fixtures import write_tiny_dataset
+from tests.training.stopping import stopped_after_saving
 from tests.training.tiny_run import tiny_config
 
 WITH_BOXES = replace(
@@ -129,17 +130,7 @@ def test_it_asks_about_what_is_there(run: Path, stages: list[BoxStage]) -> None:
 def test_a_stopped_stage_goes_on_as_if_it_had_not_stopped(
     data: Path, run: Path, tmp_path: Path
 ) -> None:
-    class StopError(Exception):
-        pass
-
-    def stop(self: StageRun) -> None:
-        save(self)
-        if self.name == "boxes":
-            raise StopError
-
-    save = StageRun._save
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(StopError):
-        patch.setattr(StageRun, "_save", stop)
+    with stopped_after_saving("boxes"):
         train(_config(data, tmp_path))
     train(_config(data, tmp_path))
     got, expected = (load_file(folder / "boxes" / WEIGHTS) for folder in (tmp_path, run))

@@ -35,6 +35,7 @@ from ivlm_core.training.dense import IGNORE
 from ivlm_core.training.run import Schedule, StageRun, Trained
 from ivlm_core.training.split import shared_images
 from ivlm_core.training.state import (
+    STAGES,
     WEIGHTS,
     existing_state,
     last_checkpoint,
@@ -45,6 +46,7 @@ from ivlm_core.training.state import (
 from ivlm_core.training.train import train
 from tests.datasets.fixtures import SIZE, write_tiny_dataset
 from tests.training import tiny_run
+from tests.training.stopping import stopped_after_saving
 from tests.training.tiny_run import tiny_config
 
 
@@ -77,20 +79,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(data: Path, tmp_path: Pa
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     config = tiny_config(data, whole, dense=6, contact=2)
     train(config)
-
-    class StopError(Exception):
-        pass
-
-    from ivlm_core.training import run
-
-    def stop(self: run.StageRun) -> None:
-        original(self)
-        if self.name == "dense" and self.progress.step == 4:
-            raise StopError
-
-    original = run.StageRun._save
-    with pytest.MonkeyPatch.context() as patch, pytest.raises(StopError):
-        patch.setattr(run.StageRun, "_save", stop)
+    with stopped_after_saving("dense", step=4):
         train(replace(config, out=parts))
     shutil.copytree(parts, tmp_path / "stopped")
     train(replace(config, out=parts))
@@ -104,7 +93,7 @@ def test_a_stopped_run_goes_on_as_if_it_had_not_stopped(data: Path, tmp_path: Pa
     folder = train(replace(config, out=tmp_path / "next", init=tmp_path / "stopped"))
     before = json.loads((folder / PROVENANCE_FILE).read_text())["init"]
     assert before["kind"] == "run"
-    assert before["provenance"]["steps"] == {"dense": 4, "contact": 0, "surface": 0, "body": 0}
+    assert before["provenance"]["steps"] == {"dense": 4} | dict.fromkeys(STAGES[1:], 0)
 
 
 def test_a_run_starts_from_the_weights_of_another(data: Path, tmp_path: Path) -> None:
@@ -126,7 +115,7 @@ def test_stages_can_be_left_out(data: Path, tmp_path: Path) -> None:
     moved = {name.split(".")[0] for name in after if not torch.equal(after[name], before[name])}
     assert moved and moved <= {"projection", "view_encoder", "image_encoder", "localizer"}
     steps = json.loads((folder / PROVENANCE_FILE).read_text())["steps"]
-    assert steps == {"dense": 0, "contact": 0, "surface": 2, "body": 0}
+    assert steps == {"dense": 0, "contact": 0, "surface": 2, "body": 0, "boxes": 0}
     assert [f.name for f in (tmp_path / "second").glob("*.jsonl")] == ["surface.jsonl"]
 
 

@@ -151,10 +151,10 @@ class KeptModels:
         self.out, self.model, self.processor = out, model, processor
 
     def keep(self, stage: str, step: int, figures: dict[str, float]) -> None:
-        """Write the model as it is now."""
+        """Write the model as it is now; without an `f1` among the figures it is not the best."""
         told = {"stage": stage, "step": step, **figures}
         save_checkpoint(self.out / "last", self.model, self.processor, told)
-        if figures["f1"] > self._best():
+        if figures.get("f1", -1.0) > self._best():
             save_checkpoint(self.out / "best", self.model, self.processor, told)
 
     def _best(self) -> float:

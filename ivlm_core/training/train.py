@@ -265,7 +265,13 @@ def train(config: TrainConfig) -> Path:
         stage5 = told_boxes(training, config.seed)
         run5 = begun(BOXES, stage5, [Trained(stage5.trained)], config.boxes)
         unseen = told_boxes(validation, config.seed + 1)
-        run5.run(lambda _: (_held_out(unseen), {}), config.validate_every)
+
+        def judge_boxes(step: int) -> tuple[dict[str, float], Pictures]:
+            figures = _held_out(unseen)
+            kept.keep(BOXES, step, figures)
+            return figures, {}
+
+        run5.run(judge_boxes, config.validate_every)
     folder = config.out / "model"
     if not run3.accelerator.is_main_process:
         return folder

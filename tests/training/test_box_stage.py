@@ -151,6 +151,8 @@ def test_a_model_that_reads_none_may_learn_to(
         surface=none,
     )
     folder = train(config)
+    assert Pipeline.from_pretrained(tmp_path / "last", "cpu", tmp_path / "c").reads_boxes
+    assert not (tmp_path / "best").exists(), "no F1 was taken that could be the best"
     before, after = load_file(answering_model / WEIGHTS), load_file(folder / WEIGHTS)
     added = after.keys() - before.keys()
     assert added and all(name.startswith("vlm.mm_projector.boxes.") for name in added)

@@ -90,7 +90,12 @@ class Estimator:
         ]
 
     def estimate_on(
-        self, photo: np.ndarray, label: str, task: Task, mesh: Mesh | None
+        self,
+        photo: np.ndarray,
+        label: str,
+        task: Task,
+        mesh: Mesh | None,
+        box: PixelBox | None = None,
     ) -> Prediction:
         """Ask one task about one label.
 
@@ -99,15 +104,17 @@ class Estimator:
             label: what is asked about.
             task: what is asked.
             mesh: surface of the object; None takes the label's.
+            box: where the object is in the photo; None where that is not known.
 
         Raises:
             LookupError, ValueError, OSError: there is no surface, or it cannot be used.
+            ValueError: a box for a model that reads none, or one that cannot be.
         """
         if task == "human_contact":
             mesh = None
         elif mesh is None:
             mesh = self.meshes.get(label)
-        return self._predict([Query(photo, label, task, mesh)])[0]
+        return self._predict([Query(photo, label, task, mesh, box)])[0]
 
     def _predict(self, queries: Sequence[Query], attention: bool = False) -> list[Prediction]:
         """Ask the model; where the GPU's memory is full, what can be done without goes first.

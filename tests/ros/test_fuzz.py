@@ -19,7 +19,7 @@ from geometry_msgs.msg import Pose as PoseMessage  # noqa: E402
 from hypothesis import given  # noqa: E402
 from hypothesis import strategies as st  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image  # noqa: E402
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, RegionOfInterest  # noqa: E402
 from shape_msgs.msg import Mesh as MeshMessage  # noqa: E402
 from shape_msgs.msg import MeshTriangle  # noqa: E402
 from std_msgs.msg import Header, String  # noqa: E402
@@ -295,6 +295,10 @@ def test_score_grasps_requests(
         label=st.one_of(st.just("bottle"), texts),
         tasks=st.lists(st.one_of(st.just("human_contact"), texts), max_size=3),
         image=st.one_of(images, good_images),
+        box=st.one_of(
+            st.just(RegionOfInterest()),
+            st.builds(RegionOfInterest, x_offset=large, y_offset=large, height=large, width=large),
+        ),
         mesh=st.one_of(st.just(MeshMessage()), meshes),
     )
 )

@@ -16,7 +16,7 @@ from action_msgs.msg import GoalStatus  # noqa: E402
 from geometry_msgs.msg import Point, PoseArray, PoseStamped, Vector3  # noqa: E402
 from rclpy.action import ActionClient  # noqa: E402
 from rclpy.parameter import Parameter  # noqa: E402
-from sensor_msgs.msg import CompressedImage, Image, PointCloud2  # noqa: E402
+from sensor_msgs.msg import CompressedImage, Image, PointCloud2, RegionOfInterest  # noqa: E402
 from shape_msgs.msg import Mesh as MeshMessage  # noqa: E402
 from shape_msgs.msg import MeshTriangle  # noqa: E402
 from std_srvs.srv import Trigger  # noqa: E402
@@ -325,6 +325,27 @@ def test_a_question_beside_the_stream(make_rig: MakeRig, photo: np.ndarray, box:
     np.testing.assert_allclose(newest.estimates[0].scores, streamed.scores, atol=1e-5)
 
 
+def test_a_question_tells_where_the_object_is(
+    make_rig: MakeRig, photo: np.ndarray, told_model: Path
+) -> None:
+    rig = make_rig(model=str(told_model), tasks=["human_contact"])
+    asker, image = Asker(rig), rig.image(photo)
+
+    def scores(**fields: Any) -> np.ndarray:
+        result = asker.result(asker.ask(label="bottle", image=image, **fields)).result
+        assert result.success, result.message
+        return np.array(result.estimates[0].scores)
+
+    box = RegionOfInterest(x_offset=20, y_offset=10, width=50, height=40)
+    pipeline = rig.node._estimator.pipeline
+    expected = pipeline.predict(photo, "bottle", box=(20, 10, 70, 50)).scores
+    np.testing.assert_allclose(scores(box=box), expected, atol=1e-6)
+    assert not np.array_equal(scores(), expected), "a region without area tells nothing"
+    outside = RegionOfInterest(x_offset=900, width=5, height=5)
+    answer = asker.result(asker.ask(label="bottle", image=image, box=outside))
+    assert "outside the image" in answer.result.message
+
+
 def test_questions_that_cannot_be_answered_say_why(make_rig: MakeRig, photo: np.ndarray) -> None:
     rig = make_rig()
     asker = Asker(rig)
@@ -338,6 +359,10 @@ def test_questions_that_cannot_be_answered_say_why(make_rig: MakeRig, photo: np.
         (
             {"label": "flux capacitor", "image": image, "tasks": ["object_contact"]},
             "no mesh for label",
+        ),
+        (
+            {"label": "bottle", "image": image, "box": RegionOfInterest(width=9, height=9)},
+            "leave the box out",
         ),
     ]
     for fields, reason in cases:

@@ -7,9 +7,10 @@ from rclpy.action import ActionServer, CancelResponse, GoalResponse
 from rclpy.action.server import ServerGoalHandle
 from rclpy.lifecycle import LifecycleNode
 from rclpy.serialization import deserialize_message
-from sensor_msgs.msg import CompressedImage, Image
+from sensor_msgs.msg import CompressedImage, Image, RegionOfInterest
 
 from ivlm_core.estimator import Estimator, with_threshold
+from ivlm_core.geometry.pixel_box import PixelBox
 from ivlm_core.labels import read_label
 from ivlm_core.messages.cdr import Stamp, encode_contact_mesh
 from ivlm_core.messages.images import picture
@@ -106,6 +107,7 @@ class EstimateAction:
         if message is None:
             raise ValueError("the goal has no image, and none has come on topic image yet")
         mesh = mesh_of_message(asked.mesh) if asked.mesh.vertices else None
+        box = _box(asked.box)
         photo = picture(message)
         tasks = [estimator.pipeline.check_task(t) for t in asked.tasks or parameters.tasks]
         left_out = []
@@ -118,7 +120,7 @@ class EstimateAction:
                 result.message = "the node was deactivated"
                 return "abort"
             try:
-                found = estimator.estimate_on(photo, label, task, mesh)
+                found = estimator.estimate_on(photo, label, task, mesh, box)
             except LookupError as error:
                 left_out.append(f"{task} left out: {error}")
                 continue
@@ -144,6 +146,14 @@ def _contact_mesh(prediction: Prediction, image: Image | CompressedImage) -> Con
     return deserialize_message(
         encode_contact_mesh(contact_mesh_data(prediction, header)), ContactMesh
     )
+
+
+def _box(region: RegionOfInterest) -> PixelBox | None:
+    """Return where an object is; None of a region without area."""
+    if not region.width or not region.height:
+        return None
+    left, top = float(region.x_offset), float(region.y_offset)
+    return left, top, left + region.width, top + region.height
 
 
 def _tell(goal: ServerGoalHandle, stage: str, fraction: float) -> None:

@@ -1,6 +1,7 @@
 """The shipped model, on held-out bodies, objects and interactions."""
 
 import json
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import NamedTuple
@@ -12,12 +13,16 @@ from PIL import Image
 from ivlm_core.evaluation.metrics import contact_scores
 from ivlm_core.pipeline import Pipeline, Query, model_folder
 
-HELD_OUT = Path(__file__).with_name("held_out.npz")
+HELD_OUT, TOLD = (Path(__file__).with_name(f"{name}.npz") for name in ("held_out", "told"))
 
 
 @pytest.fixture(scope="module")
 def data() -> dict[str, np.ndarray]:
-    with np.load(HELD_OUT, allow_pickle=False) as file:
+    return _read(HELD_OUT)
+
+
+def _read(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
         read = dict(file)
     packed = np.split(read.pop("pictures"), read.pop("sizes").cumsum()[:-1])
     read["images"] = np.stack([Image.open(BytesIO(picture.tobytes())) for picture in packed])
@@ -116,6 +121,29 @@ def test_objects_and_ground_are_told_apart_in_one_image(
             assert overlap < 0.9, (image, data["label"][a], data["label"][b])
             pairs += 1
     assert pairs > 10
+
+
+def test_told_where_the_thing_is_it_is_surer_of_what_touches_it(pipeline: Pipeline) -> None:
+    told = _read(TOLD)
+    asked = [
+        Query(told["images"][i], str(label), "human_contact", box=tuple(map(float, box)))
+        for i, label, box in zip(told["image"], told["label"], told["box"], strict=True)
+    ]
+    plain = [replace(query, box=None) for query in asked]
+    contacts = [_contacts(pipeline, queries) for queries in (asked, plain)]
+    truth = _truth(told, contacts[0].shape[1])
+    touched = told["count"] > 0
+    with_box, without = (
+        contact_scores(truth, contact.astype(np.float32)).f1[touched].mean() for contact in contacts
+    )
+    assert touched.sum() > 100
+    assert with_box > without + 0.03
+
+
+def _contacts(pipeline: Pipeline, queries: list[Query]) -> np.ndarray:
+    """Return what is in contact, `[query, vertex]`."""
+    batches = (queries[k : k + 16] for k in range(0, len(queries), 16))
+    return np.stack([p.contact for batch in batches for p in pipeline.predict_batch(batch)])
 
 
 def test_answers_ask_for_a_mask(found: list[Found]) -> None:

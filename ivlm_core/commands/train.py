@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
@@ -15,7 +15,14 @@ if TYPE_CHECKING:
     from ivlm_core.training.train import TrainConfig
 
 NANO, REGRESSOR = "nano", "regressor"
-_STAGE_STEPS = ("dense_steps", "contact_steps", "surface_steps", "body_steps", "box_steps")
+_STAGE_STEPS = {
+    "dense": "dense_steps",
+    "contact": "contact_steps",
+    "surface": "surface_steps",
+    "body": "body_steps",
+    "boxes": "box_steps",
+}
+"""Stage to the option of its steps."""
 
 
 @dataclass(frozen=True)
@@ -86,7 +93,7 @@ class Train:
 
     def __post_init__(self) -> None:
         """Refuse counts that make no run."""
-        stages = dict.fromkeys(_STAGE_STEPS, 0)
+        stages = dict.fromkeys(_STAGE_STEPS.values(), 0)
         for name, least in (stages | {"steps": 1, "batch": 1}).items():
             steps = getattr(self, name)
             if steps is not None and steps < least:
@@ -177,32 +184,18 @@ class Train:
             threads=self.threads,
             seed=self.seed,
         )
-        dense, contact, surface, body, boxes = (
-            replace(
+        schedules: dict[str, Any] = {}
+        for stage, option in _STAGE_STEPS.items():
+            schedule, steps = getattr(config, stage), getattr(self, option)
+            schedules[stage] = replace(
                 schedule,
                 steps=schedule.steps if steps is None else steps,
                 accumulate=self.accumulate,
             )
-            for schedule, steps in (
-                (config.dense, self.dense_steps),
-                (config.contact, self.contact_steps),
-                (config.surface, self.surface_steps),
-                (config.body, self.body_steps),
-                (config.boxes, self.box_steps),
-            )
-        )
         sizes = config.model
         if self.image_size is not None:
             sizes = replace(sizes, vision=replace(sizes.vision, image_size=self.image_size))
-        return replace(
-            config,
-            model=sizes,
-            dense=dense,
-            contact=contact,
-            surface=surface,
-            body=body,
-            boxes=boxes,
-        )
+        return replace(config, model=sizes, **schedules)
 
     def _fine_tuning(self) -> "FineTuneConfig":
         from dataclasses import replace

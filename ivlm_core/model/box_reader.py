@@ -10,6 +10,11 @@ from torch import Tensor, nn
 from ivlm_core.model.cross_attention import Attend, thought
 
 
+def in_square(box: Tensor, side: int) -> Tensor:
+    """Return a box `[4]` in pixels of a square of this side in [-1, 1], cut at the border."""
+    return (box / side * 2 - 1).clamp(-1, 1)
+
+
 def is_known(boxes: Tensor) -> Tensor:
     """Return bool `[query]`: which of boxes `[query, 4]` have an area."""
     return (boxes[:, 2:] > boxes[:, :2]).all(dim=1)

@@ -14,6 +14,7 @@ from ivlm_core.config import IvlmConfig
 from ivlm_core.geometry.pixel_box import PixelBox
 from ivlm_core.inputs import read_image, rgb_pixels
 from ivlm_core.model import prompts
+from ivlm_core.model.box_reader import in_square
 from ivlm_core.model.drafts import AnswerFrame, TemplateDrafter
 from ivlm_core.model.prompts import IMAGE_TEXT, Task
 from ivlm_core.model.tokens import IMAGE_PLACEHOLDER, ContactTokens
@@ -141,7 +142,7 @@ class Processor:
                 (new_width, new_height), corner = place_in_square(width, height, size, fit)
                 scale = torch.tensor([new_width / width, new_height / height]).repeat(2)
                 moved = torch.tensor(box) * scale + torch.tensor(corner).repeat(2)
-                row[:] = (moved / size * 2 - 1).clamp(-1, 1)
+                row[:] = in_square(moved, size)
         return found
 
     def prompt_ids(self, question: str) -> list[int]:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from ivlm_core.datasets.boxes import detected_box
 from ivlm_core.datasets.sample import Target
+from ivlm_core.model.box_reader import in_square
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.resampler import QuestionResampler
 from ivlm_core.model.vlm import text_loss
@@ -79,13 +80,13 @@ class BoxStage(nn.Module):
         boxes = self._boxes(index, affine, drawn, rows, rng)
         asked = ask(vlm, self.questions, features[rows], drawn, affine.mirrored[rows], rng, boxes)
         scored, looked = asked.scored, asked.looked
-        losses = {"text": text_loss(scored.logits, scored.labels)}
-        if looked is not None:
-            targets = arrays.dense_targets(index, affine, self.heads.cells)
-            images = torch.tensor(rows, device=device_of(self))
-            losses["looks"] = look_loss(
-                looked, self.questions.looks(asked.queries, targets, images)
-            )
+        assert looked is not None, "only a resampler reads boxes"
+        targets = arrays.dense_targets(index, affine, self.heads.cells)
+        images = torch.tensor(rows, device=device_of(self))
+        losses = {
+            "text": text_loss(scored.logits, scored.labels),
+            "looks": look_loss(looked, self.questions.looks(asked.queries, targets, images)),
+        }
         contact = asked.contact(self.model)
         if (logits := self.model.body_logits(contact)) is not None:
             touched = vertex_targets(
@@ -119,5 +120,5 @@ class BoxStage(nn.Module):
         for place, row, question in zip(boxes, rows, drawn, strict=True):
             box = detected_box(shown[row] == rank[question.label], rng)
             if box is not None:
-                place[:] = (torch.tensor(box) / side * 2 - 1).clamp(-1, 1)
+                place[:] = in_square(torch.tensor(box), side)
         return boxes.to(device_of(self))

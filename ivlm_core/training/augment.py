@@ -19,8 +19,8 @@ class Affine:
     """bool `[batch]`; mirrored first."""
 
     @classmethod
-    def draw(cls, batch: int, generator: torch.Generator, mirror: Tensor) -> "Affine":
-        """Draw maps; `mirror` (bool `[batch]`) says which samples may be mirrored."""
+    def draw(cls, batch: int, generator: torch.Generator, mirror: Tensor | bool = True) -> "Affine":
+        """Draw maps; `mirror` (bool, or bool `[batch]`) says which samples may be mirrored."""
         scale = torch.empty(batch).uniform_(0.75, 1.2, generator=generator)
         shift = torch.empty(batch, 2).uniform_(-1, 1, generator=generator)
         shift = shift * (0.06 + (1 - scale).clamp(min=0))[:, None]

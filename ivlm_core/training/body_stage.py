@@ -87,7 +87,7 @@ class BodyStage(nn.Module):
         rng = random.Random(f"{self.seed} 4 read {images[0]}")
         generator = torch.Generator().manual_seed(rng.getrandbits(62))
         index = torch.tensor(images)
-        affine = Affine.draw(len(index), generator, torch.ones(len(index), dtype=torch.bool))
+        affine = Affine.draw(len(index), generator)
         vlm = self.model.vlm
         features = vlm.tower(augmented(self.arrays.to(device_of(self)), index, affine, generator))
         drawn = [(row, q) for row, i in enumerate(images) for q in self.asked.of(i)]

@@ -4,13 +4,11 @@ Questions without a box are so answered as before, to the last bit.
 """
 
 import random
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ivlm_core.datasets.boxes import detected_box
-from ivlm_core.datasets.sample import Target
 from ivlm_core.model.box_reader import in_square
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.resampler import QuestionResampler
@@ -19,7 +17,7 @@ from ivlm_core.training.arrays import TrainingArrays, augmented
 from ivlm_core.training.augment import Affine, warp_map
 from ivlm_core.training.dense import look_loss
 from ivlm_core.training.heads import StageHeads, vertex_loss
-from ivlm_core.training.questions import ImageQuestions, Questions, ask
+from ivlm_core.training.questions import DrawnQuestions, ImageQuestions, Questions, ask
 from ivlm_core.training.run import device_of
 from ivlm_core.training.surfaces import vertex_targets
 
@@ -69,16 +67,14 @@ class BoxStage(nn.Module):
         """Return the loss parts of the batch of this number."""
         rng = random.Random(f"{self.seed} 5 {batch}")
         generator = torch.Generator().manual_seed(rng.getrandbits(62))
-        chosen = rng.choices(self.asked.images, k=self.batch_size)
-        index = torch.tensor(chosen)
-        affine = Affine.draw(len(index), generator, torch.ones(len(index), dtype=torch.bool))
+        drawn = self.asked.draw_batch(self.batch_size, _PER_IMAGE, rng)
+        index, rows = drawn.images, drawn.rows
+        affine = Affine.draw(len(index), generator)
         arrays, vlm = self.arrays.to(device_of(self)), self.model.vlm
         with torch.no_grad():
             features = vlm.tower(augmented(arrays, index, affine, generator))
-        rows = [row for row in range(len(chosen)) for _ in range(_PER_IMAGE)]
-        drawn = [q for image in chosen for q in self.asked.draw(image, _PER_IMAGE, rng)]
-        boxes = self._boxes(index, affine, drawn, rows, rng)
-        asked = ask(vlm, self.questions, features[rows], drawn, affine.mirrored[rows], rng, boxes)
+        boxes, mirrored = self._boxes(drawn, affine, rng), affine.mirrored[rows]
+        asked = ask(vlm, self.questions, features[rows], drawn.questions, mirrored, rng, boxes)
         scored, looked = asked.scored, asked.looked
         assert looked is not None, "only a resampler reads boxes"
         targets = arrays.dense_targets(index, affine, self.heads.cells)
@@ -95,29 +91,20 @@ class BoxStage(nn.Module):
             losses["vertices"] = _VERTICES * vertex_loss(logits, touched.to(logits.device))
         return losses
 
-    def _boxes(
-        self,
-        index: Tensor,
-        affine: Affine,
-        drawn: Sequence[Target],
-        rows: Sequence[int],
-        rng: random.Random,
-    ) -> Tensor:
+    def _boxes(self, drawn: DrawnQuestions, affine: Affine, rng: random.Random) -> Tensor:
         """Return boxes `[question, 4]` in [-1, 1] of the augmented pictures; 0 of what is hidden.
 
         Args:
-            index: `[picture]`.
+            drawn: pictures and questions.
             affine: of the pictures.
-            drawn: the questions.
-            rows: the picture of each.
             rng: draws how exact the boxes are.
         """
         device, side = self.arrays.objects.device, self.arrays.side
-        maps = self.arrays.objects[index.to(device)]
+        maps = self.arrays.objects[drawn.images.to(device)]
         shown = warp_map(maps, affine.to(device), side, 0).cpu().numpy()
         rank = {name: i + 1 for i, name in enumerate(self.arrays.categories)}
-        boxes = torch.zeros(len(drawn), 4)
-        for place, row, question in zip(boxes, rows, drawn, strict=True):
+        boxes = torch.zeros(len(drawn.questions), 4)
+        for place, row, question in zip(boxes, drawn.rows, drawn.questions, strict=True):
             box = detected_box(shown[row] == rank[question.label], rng)
             if box is not None:
                 place[:] = in_square(torch.tensor(box), side)

@@ -46,19 +46,15 @@ class DenseStage(nn.Module):
         """Return the loss parts of the batch of this number."""
         rng = random.Random(f"{self.seed} 1 {batch}")
         generator = torch.Generator().manual_seed(rng.getrandbits(62))
-        chosen = rng.choices(self.asked.images, k=self.batch_size)
-        index = torch.tensor(chosen)
-        affine = Affine.draw(len(index), generator, torch.ones(len(index), dtype=torch.bool))
+        drawn = self.asked.draw_batch(self.batch_size, self.per_image, rng)
+        index, rows = drawn.images, drawn.rows
+        affine = Affine.draw(len(index), generator)
         arrays = self.arrays.to(device_of(self))
         pictures = augmented(arrays, index, affine, generator)
-        features = self.model.vlm.tower(pictures)
+        vlm, mirrored = self.model.vlm, affine.mirrored[rows]
+        features = vlm.tower(pictures)
         targets = arrays.dense_targets(index, affine, self.heads.cells)
-
-        rows = [row for row in range(len(chosen)) for _ in range(self.per_image)]
-        drawn = [q for image in chosen for q in self.asked.draw(image, self.per_image, rng)]
-        asked = ask(
-            self.model.vlm, self.questions, features[rows], drawn, affine.mirrored[rows], rng
-        )
+        asked = ask(vlm, self.questions, features[rows], drawn.questions, mirrored, rng)
         joints = arrays.moved_joints(index, affine)
         answers = self.questions.targets(asked.queries, targets, joints, rows)
         scored = asked.scored

@@ -144,6 +144,26 @@ class ImageQuestions:
         keys = [rng.random() ** (1 / weight) for weight in weights]  # Efraimidis & Spirakis 2006
         return [asked[i] for i in sorted(range(len(asked)), key=keys.__getitem__)[-count:]]
 
+    def draw_batch(self, images: int, per_image: int, rng: random.Random) -> "DrawnQuestions":
+        """Draw images, and as many questions about each."""
+        chosen = rng.choices(self.images, k=images)
+        return DrawnQuestions(
+            torch.tensor(chosen),
+            [row for row in range(images) for _ in range(per_image)],
+            [question for image in chosen for question in self.draw(image, per_image, rng)],
+        )
+
+
+@dataclass(frozen=True)
+class DrawnQuestions:
+    """Questions about some images of the split."""
+
+    images: Tensor
+    """`[image]`, their numbers in the split; one may come twice."""
+    rows: list[int]
+    """Which of them each question is about."""
+    questions: list[Target]
+
 
 @dataclass(frozen=True)
 class Asked:

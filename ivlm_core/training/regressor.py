@@ -108,20 +108,17 @@ class RegressorStage(nn.Module):
         config = self.settings
         rng = random.Random(f"{config.seed} {NAME} {batch}")
         generator = torch.Generator().manual_seed(rng.getrandbits(62))
-        chosen = rng.choices(self.asked.images, k=config.batch)
-        index = torch.tensor(chosen)
-        affine = Affine.draw(len(index), generator, torch.ones(len(index), dtype=torch.bool))
+        drawn = self.asked.draw_batch(config.batch, config.questions, rng)
+        index, rows = drawn.images, drawn.rows
+        affine = Affine.draw(len(index), generator)
         device = device_of(self)
         arrays = self.arrays.to(device)
         pictures = augmented(arrays, index, affine, generator)
         maps = arrays.dense_targets(index, affine, self._cells)
-
-        rows = [row for row in range(len(chosen)) for _ in range(config.questions)]
-        drawn = [q for image in chosen for q in self.asked.draw(image, config.questions, rng)]
         mirrored = affine.mirrored[rows].tolist()
         asked = [
             mirror_target(target, self._mirror) if flip else target
-            for target, flip in zip(drawn, mirrored, strict=True)
+            for target, flip in zip(drawn.questions, mirrored, strict=True)
         ]
         labels = torch.tensor([self._rank[target.label] for target in asked], device=device)
         output = self.network(pictures, labels, torch.tensor(rows, device=device))

@@ -100,13 +100,10 @@ def test_boxes_lie_around_the_object_as_it_was_moved(run: Path, stages: list[Box
     rank = {name: i + 1 for i, name in enumerate(arrays.categories)}
     for seed in range(12):
         generator, rng = torch.Generator().manual_seed(seed), random.Random(seed)
-        chosen = rng.choices(stage.asked.images, k=6)
-        index, every = torch.tensor(chosen), torch.ones(6, dtype=torch.bool)
-        affine = Affine.draw(6, generator, every)
-        drawn = [stage.asked.of(image)[0] for image in chosen]
-        boxes = stage._boxes(index, affine, drawn, list(range(6)), rng)
-        shown = warp_map(arrays.objects[index], affine, arrays.side, 0).numpy()
-        for box, objects, question in zip(boxes, shown, drawn, strict=True):
+        drawn, affine = stage.asked.draw_batch(6, 1, rng), Affine.draw(6, generator)
+        boxes = stage._boxes(drawn, affine, rng)
+        shown = warp_map(arrays.objects[drawn.images], affine, arrays.side, 0).numpy()
+        for box, objects, question in zip(boxes, shown, drawn.questions, strict=True):
             rows, columns = np.nonzero(objects == rank[question.label])
             if len(rows) < 12:
                 hidden += 1

@@ -6,6 +6,7 @@ defaults describe the reference (13B) model, `NANO` in `ivlm_core.model.presets`
 
 import dataclasses
 import json
+import math
 import types
 import typing
 from dataclasses import dataclass, field
@@ -311,6 +312,9 @@ class LiftConfig:
     token_share: float = 0.75
     """Weight, in [0, 1], of what the contact token itself says of the body's vertices beside lifted
     masks, where the model has a `body_head`; 0 leaves it out, 1 takes it alone."""
+    human_temperature: float = 1.0
+    """The log odds of scores of the body are divided by this (`lift.temper`), for models that are
+    too sure of what they have not learned."""
     human_threshold: float = 0.5
     object_threshold: float = 0.5
     photo_threshold: float = 0.5
@@ -324,6 +328,10 @@ class LiftConfig:
         _require(
             self.human_mode == "mean" or self.pool == 1,
             f"lift.human_mode 'votes' needs lift.pool 1, got {self.pool}",
+        )
+        _require(
+            0 < self.human_temperature < math.inf,
+            f"lift.human_temperature must be above 0 and finite, got {self.human_temperature}",
         )
         gates, tasks = ("human_gate", "object_gate"), ("human", "object", "photo")
         for name in ("token_share", *gates, *(f"{task}_threshold" for task in tasks)):

@@ -18,6 +18,7 @@ from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.geometry.pixel_box import PixelBox, check_box
 from ivlm_core.lift.blend import blended_scores
 from ivlm_core.lift.extent import contact_threshold
+from ivlm_core.lift.temper import tempered_scores
 from ivlm_core.lift.view_weights import confidence_weights
 from ivlm_core.model import prompts
 from ivlm_core.model.attention import attention_over_image, contact_attention
@@ -514,8 +515,12 @@ class Pipeline:
         scores = lifted.scores
         if surface.nearest_seen is not None:
             scores = scores[:, surface.nearest_seen]
-        logits = self.model.body_logits(asked) if is_human else None
-        return scores if logits is None else blended_scores(scores, logits, lift.token_share)
+        if not is_human:
+            return scores
+        logits = self.model.body_logits(asked)
+        if logits is not None:
+            scores = blended_scores(scores, logits, lift.token_share)
+        return tempered_scores(scores, lift.human_temperature)
 
     def _prediction(
         self,

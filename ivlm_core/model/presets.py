@@ -53,7 +53,9 @@ NANO = IvlmConfig(
         conversation="plain", mark_image=False, max_new_tokens=40, token_place="first"
     ),
     views=ViewConfig(hidden_size=64, human_rig="human8_near"),
-    lift=LiftConfig(pool=4, weighting="pixels", unseen="nearest", extent="expected_f1"),
+    lift=LiftConfig(
+        pool=4, weighting="pixels", unseen="nearest", extent="expected_f1", human_temperature=1.4
+    ),
     tokens=TokenConfig(),
     body_head=BodyHeadConfig(),
 )

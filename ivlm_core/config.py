@@ -26,6 +26,12 @@ def _require(condition: bool, message: str) -> None:
         raise ConfigError(message)
 
 
+def _require_sizes(settings: Any, section: str, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        _require(value > 0, f"{section}.{name} must be 1 or more, got {value}")
+
+
 @dataclass(frozen=True)
 class VisionConfig:
     """The CLIP vision tower that reads the camera image."""
@@ -49,6 +55,9 @@ class VisionConfig:
     """How a non-square image becomes square: CLIP's centre crop, or padding that loses nothing."""
 
     def __post_init__(self) -> None:
+        _require_sizes(
+            self, "vision", "patch_size", "hidden_size", "intermediate_size", "layers", "heads"
+        )
         _require(
             self.image_size > 0 and self.image_size % self.patch_size == 0,
             f"vision.image_size ({self.image_size}) must be a positive multiple of "
@@ -57,6 +66,11 @@ class VisionConfig:
         _require(
             self.hidden_size % self.heads == 0,
             f"vision.hidden_size ({self.hidden_size}) must be divisible by heads ({self.heads})",
+        )
+        _require(
+            -self.layers - 1 <= self.select_layer <= self.layers,
+            f"vision.select_layer must be one of the hidden states {-self.layers - 1} to "
+            f"{self.layers}, got {self.select_layer}",
         )
         _require(
             self.stem != "conv" or self.patch_size in (8, 16, 32),
@@ -120,6 +134,15 @@ class LanguageConfig:
         _require(
             self.vocab_size > 0, f"language.vocab_size must be positive, got {self.vocab_size}"
         )
+        _require_sizes(
+            self,
+            "language",
+            "hidden_size",
+            "intermediate_size",
+            "layers",
+            "heads",
+            "max_positions",
+        )
         _require(
             self.hidden_size % self.heads == 0,
             f"language.hidden_size ({self.hidden_size}) must be divisible by heads ({self.heads})",
@@ -167,6 +190,19 @@ class SamConfig:
     knows renders only."""
 
     def __post_init__(self) -> None:
+        _require_sizes(
+            self,
+            "sam",
+            "patch_size",
+            "encoder_dim",
+            "encoder_depth",
+            "encoder_heads",
+            "window_size",
+            "embed_dim",
+            "decoder_depth",
+            "decoder_heads",
+            "decoder_mlp_dim",
+        )
         _require(
             self.image_size > 0 and self.image_size % self.patch_size == 0,
             f"sam.image_size ({self.image_size}) must be a positive multiple of "

@@ -8,6 +8,7 @@ weights plus what is mapped of the files at that moment.
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -62,24 +63,37 @@ def expected_shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
 
 
 def check_shapes(
-    expected: Mapping[str, tuple[int, ...]], got: Mapping[str, tuple[int, ...]], where: str
+    expected: Mapping[str, tuple[int, ...]],
+    got: Mapping[str, tuple[int, ...]],
+    where: str,
+    files: Mapping[str, Path] | None = None,
 ) -> None:
     """Compare names and shapes before anything is loaded.
+
+    Args:
+        expected: shapes that the configuration asks for.
+        got: shapes that there are.
+        where: what does not fit what, to begin the error with.
+        files: where a weight of `got` is, to be named with it.
 
     Raises:
         CheckpointError: a weight is missing, unknown or of another shape; all are counted and the
             first five named.
     """
+    places = {} if files is None else {name: f" (in {file.name})" for name, file in files.items()}
     problems = [f"missing {n}" for n in sorted(expected.keys() - got.keys())]
-    problems += [f"unknown {n}" for n in sorted(got.keys() - expected.keys())]
+    problems += [f"unknown {n}{places.get(n, '')}" for n in sorted(got.keys() - expected.keys())]
     problems += [
-        f"{n}: expected {expected[n]}, got {got[n]}"
+        f"{n}{places.get(n, '')}: expected {expected[n]}, got {got[n]}"
         for n in sorted(expected.keys() & got.keys())
         if expected[n] != got[n]
     ]
     if problems:
         shown = "; ".join(problems[:5]) + (" ..." if len(problems) > 5 else "")
-        raise CheckpointError(f"{where} ({len(problems)} problems): {shown}")
+        raise CheckpointError(
+            f"{where} ({len(problems)} problems): {shown}; copy or download it again, or name the "
+            "folder that was meant"
+        )
 
 
 def load_weights(

@@ -122,6 +122,8 @@ def _read_sharded(index: Path) -> dict[str, Entry]:
     try:
         placed = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
         shards = sorted(set(placed.values()))
+        if not all(isinstance(shard, str) for shard in shards):
+            raise TypeError("weight_map must map weights to names of files")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{index} is no index of shards ({error!r}); copy or download it again"

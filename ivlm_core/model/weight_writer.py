@@ -1,12 +1,16 @@
 """Weights of any size to a folder, shard by shard; a folder that is there is complete."""
 
+import errno
 import json
-import shutil
+import os
+import re
+import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -15,26 +19,59 @@ from ivlm_core.model.weight_files import SAFETENSORS
 
 SHARD_BYTES = 2 << 30
 
+_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 @contextmanager
 def new_folder(out: Path) -> Iterator[Path]:
     """Give a folder to fill that becomes `out` when all went well, and else disappears.
 
+    It stands beside `out`, or inside where that is there already: the folder may be the current
+    one, or on another disk than its parent.
+
     Raises:
         FileExistsError: `out` is there and not an empty folder.
+        OSError: the disk is full.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    target = out.resolve()
+    there = target.exists()
+    if there and (not target.is_dir() or any(target.iterdir())):
         raise FileExistsError(f"{out} exists already; choose another folder or remove it")
-    partial = out.with_name(f"{out.name}.partial")
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    with (
+        _folders(target if there else target.parent) as place,
+        tempfile.TemporaryDirectory(prefix=f".{target.name}.", dir=place) as made,
+    ):
+        partial = Path(made, "partial")
+        partial.mkdir()  # one of its own, for the permissions that any new folder gets
+        try:
+            yield partial
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            file = out if error.filename is None else out / Path(error.filename).name
+            raise OSError(
+                f"{file} cannot be written ({error.strerror}); make room, or choose a folder on "
+                "another disk"
+            ) from error
+        if there:
+            for file in list(partial.iterdir()):
+                file.rename(target / file.name)
+        else:
+            partial.rename(target)
+
+
+@contextmanager
+def _folders(path: Path) -> Iterator[Path]:
+    """Make a folder with its parents; those that were not there go again after an error."""
+    missing = [folder for folder in (path, *path.parents) if not folder.exists()]
     try:
-        yield partial
-        if out.exists():
-            out.rmdir()
-        partial.rename(out)
-    finally:
-        shutil.rmtree(partial, ignore_errors=True)
+        path.mkdir(parents=True, exist_ok=True)
+        yield path
+    except BaseException:
+        for folder in missing:
+            with suppress(OSError):  # somebody else has put something there
+                folder.rmdir()
+        raise
 
 
 def write_weights(
@@ -50,13 +87,15 @@ def write_weights(
         tensors: names and values; memory holds one shard of them.
         dtype: of floating-point weights; None keeps each as it is.
         shard_bytes: size of a file beyond which another is begun.
+
+    Raises:
+        OSError: a file cannot be written, because the disk is full, say.
     """
     files: list[tuple[Path, list[str]]] = []
     total = 0
     for number, shard in enumerate(_shards(tensors, dtype, shard_bytes), start=1):
         file = folder / f"part-{number:05d}.safetensors"
-        save_file(shard, file, metadata={"format": "pt"})
-        file.chmod(0o644)  # safetensors writes for the owner only
+        _save(file, shard)
         files.append((file, list(shard)))
         total += sum(t.nbytes for t in shard.values())
         shard.clear()
@@ -72,6 +111,17 @@ def write_weights(
     (folder / f"{SAFETENSORS}.index.json").write_text(
         json.dumps(index, indent=2) + "\n", encoding="utf-8"
     )
+
+
+def _save(file: Path, shard: dict[str, Tensor]) -> None:
+    try:
+        save_file(shard, file, metadata={"format": "pt"})
+    except SafetensorError as error:
+        number = re.search(r"os error (\d+)", str(error))
+        code = int(number[1]) if number else errno.EIO
+        raise OSError(code, os.strerror(code) if number else str(error), str(file)) from error
+    # safetensors writes for the owner only
+    file.chmod(file.parent.stat().st_mode & 0o666)
 
 
 def _shards(

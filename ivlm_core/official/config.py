@@ -4,7 +4,7 @@ The file states the language model, the tokens and the views; the sizes of SAM, 
 and of the camera encoder follow from the shapes of the weights, those of CLIP from its own file.
 """
 
-import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -55,6 +55,31 @@ _OBJECT_SETS = ("4MV-Z_HM",)
 _SAM = "model.visual_model.image_encoder."
 _DECODER = "model.visual_model.mask_decoder.transformer."
 _WINDOW = 14  # SAM's own; only read where every block is global
+
+_STATED = (
+    (("vocab_size", "hidden_size"), "model.embed_tokens.weight"),
+    (("intermediate_size", "hidden_size"), "model.layers.0.mlp.gate_proj.weight"),
+    (("out_dim",), "model.text_hidden_fcs.0.2.weight"),
+)
+"""Sizes that a published `config.json` states, and the weight that has them in this order."""
+_TOWER_STATED = (
+    (("hidden_size",), "embeddings.class_embedding"),
+    (("intermediate_size", "hidden_size"), "encoder.layers.0.mlp.fc1.weight"),
+)
+"""The same of CLIP's vision half; names without their `vision_model.`."""
+_APART = "they do not belong together, copy or download both again"
+
+
+class ShapeError(ConfigError):
+    """A weight from whose shape a size is read is missing, or has another kind of shape.
+
+    Attributes:
+        weight: its published name.
+    """
+
+    def __init__(self, weight: str, problem: str) -> None:
+        super().__init__(problem)
+        self.weight = weight
 
 
 @dataclass(frozen=True)
@@ -123,12 +148,13 @@ class OfficialConfig:
 
 
 def is_official_folder(folder: Path) -> bool:
-    """Whether a folder holds a published checkpoint: its `config.json` has their fields."""
-    try:
-        data = json.loads((folder / CONFIG_FILE).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(data, dict) and any(mark in data for mark in _MARKS)
+    """Whether a folder holds a published checkpoint: its `config.json` has their fields.
+
+    Raises:
+        ConfigError: that file is damaged, so that nobody can say.
+    """
+    path = folder / CONFIG_FILE
+    return path.is_file() and not read_json(path).keys().isdisjoint(_MARKS)
 
 
 def read_official_config(folder: Path) -> OfficialConfig:
@@ -145,7 +171,7 @@ def read_official_config(folder: Path) -> OfficialConfig:
     for name in ("use_fusion", "use_uncertainty"):
         if read.get(name, bool, False):
             raise ConfigError(f"{read.path}: {name} is not supported; no released model uses it")
-    heads = read.get("num_attention_heads", int)
+    heads = read.size("num_attention_heads")
     if read.get("num_key_value_heads", int, heads) != heads:
         raise ConfigError(f"{read.path}: num_key_value_heads must equal num_attention_heads")
     if data.get("rope_scaling") is not None:
@@ -153,19 +179,19 @@ def read_official_config(folder: Path) -> OfficialConfig:
     if read.get("mm_vision_select_feature", str, "patch") != "patch":
         raise ConfigError(f"{read.path}: mm_vision_select_feature must be 'patch'")
     config = OfficialConfig(
-        vocab_size=read.get("vocab_size", int),
-        hidden_size=read.get("hidden_size", int),
-        intermediate_size=read.get("intermediate_size", int),
-        num_hidden_layers=read.get("num_hidden_layers", int),
+        vocab_size=read.size("vocab_size"),
+        hidden_size=read.size("hidden_size"),
+        intermediate_size=read.size("intermediate_size"),
+        num_hidden_layers=read.size("num_hidden_layers"),
         num_attention_heads=heads,
-        max_position_embeddings=read.get("max_position_embeddings", int),
-        rms_norm_eps=read.get("rms_norm_eps", float),
-        rope_theta=read.get("rope_theta", float, 10000.0),
+        max_position_embeddings=read.size("max_position_embeddings"),
+        rms_norm_eps=read.positive("rms_norm_eps"),
+        rope_theta=read.positive("rope_theta", 10000.0),
         mm_vision_tower=read.get("mm_vision_tower", str, "") or read.get("vision_tower", str, ""),
         mm_vision_select_layer=read.get("mm_vision_select_layer", int),
         mm_use_im_start_end=read.get("mm_use_im_start_end", bool, True),
         img_emb_len=read.get("img_emb_len", int),
-        out_dim=read.get("out_dim", int),
+        out_dim=read.size("out_dim"),
         token_type=read.get("token_type", str),
         seg_token_idx=read.get("seg_token_idx", int, None),
         hseg_token_idx=read.get("hseg_token_idx", int, None),
@@ -179,6 +205,10 @@ def read_official_config(folder: Path) -> OfficialConfig:
         camera_encoder=read.get("cam_encoder_type", str, "simple"),
         dtype=read.get("torch_dtype", str, "bfloat16"),
     )
+    if config.hidden_size % heads:
+        raise read.wrong(
+            f"hidden_size ({config.hidden_size}) must be divisible by num_attention_heads ({heads})"
+        )
     _check(config, read.path)
     return config
 
@@ -198,8 +228,10 @@ def to_ivlm_config(
         quirks: `shared_mask_decoder` and `demo_conditioning_distance` are used.
 
     Raises:
+        ShapeError: a size cannot be read off a weight.
         ConfigError: fields and shapes contradict each other.
     """
+    _check_stated(official, shapes)
     if official.img_emb_len != vision.num_patches - 1:
         raise ConfigError(
             f"img_emb_len is {official.img_emb_len}, but the vision tower gives "
@@ -246,7 +278,7 @@ def to_ivlm_config(
             encoder=(
                 _ENCODERS[official.camera_encoder] if official.camera_conditioning else "none"
             ),
-            hidden_size=_shape(shapes, "cam_pose_encoder.spatial_encoder.0.weight")[0]
+            hidden_size=_shape(shapes, "cam_pose_encoder.spatial_encoder.0.weight", 2)[0]
             if official.camera_conditioning and official.camera_encoder == "vi_v1"
             else ViewConfig.hidden_size,
             human_rig="human4",
@@ -264,9 +296,13 @@ def to_ivlm_config(
 def read_vision_config(folder: Path, select_layer: int) -> VisionConfig:
     """Read a CLIP folder's `config.json`, of the whole model or of its vision half.
 
+    Args:
+        folder: of the CLIP model.
+        select_layer: `mm_vision_select_layer` of the checkpoint that it belongs to.
+
     Raises:
         FileNotFoundError: there is none.
-        ConfigError: a field is missing or not supported.
+        ConfigError: a field is missing or not supported, or there is no such layer.
     """
     path = folder / CONFIG_FILE
     data = read_json(path)
@@ -275,17 +311,43 @@ def read_vision_config(folder: Path, select_layer: int) -> VisionConfig:
     for name, wanted in (("hidden_act", "quick_gelu"), ("layer_norm_eps", 1e-5)):
         if data.get(name, wanted) != wanted:
             raise ConfigError(f"{path}: {name} must be {wanted!r}, got {data[name]!r}")
-    return VisionConfig(  # left out by older files: what CLIP's own defaults are
-        image_size=read.get("image_size", int, 224),
-        patch_size=read.get("patch_size", int, 32),
-        hidden_size=read.get("hidden_size", int, 768),
-        intermediate_size=read.get("intermediate_size", int, 3072),
-        layers=read.get("num_hidden_layers", int, 12),
-        heads=read.get("num_attention_heads", int, 12),
-        select_layer=select_layer,
-        stem="patch",
-        fit="crop",
-    )
+    layers = read.size("num_hidden_layers", 12)  # left out by older files: CLIP's own defaults
+    if not -layers - 1 <= select_layer <= layers:
+        raise ConfigError(
+            f"mm_vision_select_layer of the checkpoint is {select_layer}, but the {layers} layers "
+            f"of {path} give hidden states {-layers - 1} to {layers}; give the folder of the tower "
+            f"that it was trained with, or copy the checkpoint's {CONFIG_FILE} again"
+        )
+    try:
+        return VisionConfig(
+            image_size=read.size("image_size", 224),
+            patch_size=read.size("patch_size", 32),
+            hidden_size=read.size("hidden_size", 768),
+            intermediate_size=read.size("intermediate_size", 3072),
+            layers=layers,
+            heads=read.size("num_attention_heads", 12),
+            select_layer=select_layer,
+            stem="patch",
+            fit="crop",
+        )
+    except ConfigError as error:
+        raise read.wrong(str(error)) from error
+
+
+def check_tower_sizes(vision: VisionConfig, shapes: Shapes, path: Path) -> None:
+    """Compare a CLIP tower's configuration with its weights, before anything of it is laid out.
+
+    Args:
+        vision: what its `config.json` says (`read_vision_config`).
+        shapes: shapes of its weights, under their published names.
+        path: that file.
+
+    Raises:
+        ConfigError: they contradict each other.
+    """
+    own = {name.removeprefix("vision_model."): shape for name, shape in shapes.items()}
+    _compare(vision, own, _TOWER_STATED, str(path))
+    _compare_layers(vision.layers, own, r"encoder\.layers\.(\d+)\.", str(path))
 
 
 _REQUIRED = object()
@@ -310,6 +372,24 @@ class _Fields:
         if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
             raise ConfigError(f"{self.path}: {name}: expected {kind.__name__}, got {value!r}")
         return value
+
+    def size(self, name: str, default: Any = _REQUIRED) -> int:
+        """Return a field that counts something."""
+        value: int = self.get(name, int, default)
+        if value < 1:
+            raise self.wrong(f"{name} must be 1 or more, got {value}")
+        return value
+
+    def positive(self, name: str, default: Any = _REQUIRED) -> float:
+        """Return a field that is a finite number above 0."""
+        value: float = self.get(name, float, default)
+        if not 0 < value < math.inf:
+            raise self.wrong(f"{name} must be a positive number, got {value}")
+        return value
+
+    def wrong(self, problem: str) -> ConfigError:
+        """Return an error that names the file and says what to do."""
+        return ConfigError(f"{self.path}: {problem}; copy or download the file again")
 
 
 def _check(config: OfficialConfig, path: Path) -> None:
@@ -339,10 +419,46 @@ def _near_views(official: OfficialConfig) -> bool:
     return "_BM" in official.object_views
 
 
-def _shape(shapes: Shapes, name: str) -> tuple[int, ...]:
+def _check_stated(official: OfficialConfig, shapes: Shapes) -> None:
+    """Compare the sizes that the file states with the weights."""
+    _compare(official, shapes, _STATED, CONFIG_FILE)
+    _compare_layers(official.num_hidden_layers, shapes, r"model\.layers\.(\d+)\.", CONFIG_FILE)
+
+
+def _compare(
+    config: OfficialConfig | VisionConfig,
+    shapes: Shapes,
+    stated: tuple[tuple[tuple[str, ...], str], ...],
+    file: str,
+) -> None:
+    """Compare fields with the leading sizes of weights; those that are missing are named later."""
+    for fields, weight in stated:
+        wanted = {field: getattr(config, field) for field in fields}
+        if weight in shapes and shapes[weight][: len(fields)] != tuple(wanted.values()):
+            told = " and ".join(f"{field} {value}" for field, value in wanted.items())
+            raise ConfigError(
+                f"{file} states {told}, but {weight} has shape {shapes[weight]}; {_APART}"
+            )
+
+
+def _compare_layers(layers: int, shapes: Shapes, pattern: str, file: str) -> None:
+    found = _count(shapes, pattern)
+    if layers != found:
+        raise ConfigError(
+            f"{file} states num_hidden_layers {layers}, but the weights have {found}; {_APART}"
+        )
+
+
+def _shape(shapes: Shapes, name: str, rank: int) -> tuple[int, ...]:
+    """Return the shape of a weight from which a size is read."""
     if name not in shapes:
-        raise ConfigError(f"the checkpoint has no weight {name!r}, from which a size is read")
-    return shapes[name]
+        raise ShapeError(name, f"the checkpoint has no weight {name!r}, from which a size is read")
+    shape = shapes[name]
+    if len(shape) != rank or min(shape) < 1:
+        raise ShapeError(
+            name, f"{name}: expected {rank} dimensions, none of them 0, got shape {shape}"
+        )
+    return shape
 
 
 def _count(shapes: Shapes, pattern: str) -> int:
@@ -353,10 +469,10 @@ def _count(shapes: Shapes, pattern: str) -> int:
 
 def _sam_config(shapes: Shapes, separate_decoders: bool) -> SamConfig:
     """Read SAM's sizes off its weights; heads of the decoder are SAM's own 8."""
-    _, grid, _, dim = _shape(shapes, f"{_SAM}pos_embed")
-    patch = _shape(shapes, f"{_SAM}patch_embed.proj.weight")[-1]
+    _, grid, _, dim = _shape(shapes, f"{_SAM}pos_embed", 4)
+    patch = _shape(shapes, f"{_SAM}patch_embed.proj.weight", 4)[-1]
     depth = _count(shapes, re.escape(_SAM) + r"blocks\.(\d+)\.")
-    tables = [_shape(shapes, f"{_SAM}blocks.{i}.attn.rel_pos_h") for i in range(depth)]
+    tables = [_shape(shapes, f"{_SAM}blocks.{i}.attn.rel_pos_h", 2) for i in range(depth)]
     if not tables:
         raise ConfigError("the checkpoint has no blocks of SAM's image encoder")
     whole = 2 * grid - 1  # rows of a table that spans the image
@@ -371,8 +487,8 @@ def _sam_config(shapes: Shapes, separate_decoders: bool) -> SamConfig:
         encoder_heads=dim // tables[0][1],
         window_size=(windows.pop() + 1) // 2 if windows else _WINDOW,
         global_attention=tuple(i for i, (rows, _) in enumerate(tables) if rows == whole),
-        embed_dim=_shape(shapes, f"{_SAM}neck.0.weight")[0],
+        embed_dim=_shape(shapes, f"{_SAM}neck.0.weight", 4)[0],
         decoder_depth=_count(shapes, re.escape(_DECODER) + r"layers\.(\d+)\."),
-        decoder_mlp_dim=_shape(shapes, f"{_DECODER}layers.0.mlp.lin1.weight")[0],
+        decoder_mlp_dim=_shape(shapes, f"{_DECODER}layers.0.mlp.lin1.weight", 2)[0],
         separate_decoders=separate_decoders,
     )

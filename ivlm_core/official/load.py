@@ -7,7 +7,7 @@ from pathlib import Path
 
 from torch import Tensor
 
-from ivlm_core.config import ConfigError, IvlmConfig
+from ivlm_core.config import ConfigError, IvlmConfig, VisionConfig
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.placement import Placement
 from ivlm_core.model.processor import Processor
@@ -17,11 +17,19 @@ from ivlm_core.model.weight_files import CheckpointError, WeightFiles
 from ivlm_core.official.config import (
     CONFIG_FILE,
     OfficialConfig,
+    ShapeError,
+    check_tower_sizes,
     read_official_config,
     read_vision_config,
     to_ivlm_config,
 )
-from ivlm_core.official.keys import TOWER, KeyPlan, plan_keys, plan_tower_keys
+from ivlm_core.official.keys import (
+    TOWER,
+    KeyPlan,
+    plan_keys,
+    plan_tower_keys,
+    published_name,
+)
 from ivlm_core.official.quirks import ReferenceQuirks
 from ivlm_core.official.tokenizer import load_official_tokenizer
 
@@ -64,27 +72,23 @@ class OfficialCheckpoint:
         quirks = quirks or ReferenceQuirks()
         official = read_official_config(folder)
         files = WeightFiles.open(folder)
-        shapes = {name: entry.shape for name, entry in files.entries.items()}
         tower = _tower_folder(clip, official, folder)
         vision = read_vision_config(tower, official.mm_vision_select_layer)
-        config = to_ivlm_config(official, shapes, vision, quirks)
+        config = _own_config(official, files, vision, quirks)
         tokens = official.contact_tokens
         if tokens is None:
             tokens = Processor(config, load_official_tokenizer(folder)).contact_tokens
         keys = plan_keys(files.entries, quirks.shared_mask_decoder)
         tower_files = WeightFiles.open(tower)
         tower_keys = plan_tower_keys(tower_files.entries)
+        check_tower_sizes(vision, _shapes(tower_files), tower / CONFIG_FILE)
         expected = expected_shapes(skeleton(config, tokens))
         for plan, found, of_tower, where in (
             (keys, files, False, f"weights in {folder} do not fit its {CONFIG_FILE}"),
             (tower_keys, tower_files, True, f"weights in {tower} are not those of its CLIP"),
         ):
-            check_shapes(
-                {n: s for n, s in expected.items() if n.startswith(TOWER) == of_tower},
-                {ours: found.entries[theirs].shape for theirs, ours in plan.renamed.items()}
-                | {theirs: found.entries[theirs].shape for theirs in plan.unknown},
-                where,
-            )
+            wanted = {n: s for n, s in expected.items() if n.startswith(TOWER) == of_tower}
+            _check_weights(wanted, found, plan, where)
         return cls(folder, official, config, tokens, files, keys, tower_files, tower_keys)
 
     def tensors(self) -> Iterator[tuple[str, Tensor]]:
@@ -134,6 +138,7 @@ def load_official(
     clip: Path | None = None,
     placement: Placement | None = None,
     quirks: ReferenceQuirks | None = None,
+    legacy: bool | None = None,
 ) -> tuple[IvlmModel, Processor]:
     """Load a published checkpoint, ready for inference; see `OfficialCheckpoint`.
 
@@ -142,8 +147,61 @@ def load_official(
             and `OfficialCheckpoint.processor`.
     """
     checkpoint = OfficialCheckpoint.open(folder, clip, quirks)
-    processor = checkpoint.processor()  # before the weights, so that nothing is loaded in vain
+    # before the weights, so that nothing is loaded in vain
+    processor = checkpoint.processor(legacy)
     return checkpoint.load(placement), processor
+
+
+def _shapes(files: WeightFiles) -> dict[str, tuple[int, ...]]:
+    return {name: entry.shape for name, entry in files.entries.items()}
+
+
+def _own_config(
+    official: OfficialConfig, files: WeightFiles, vision: VisionConfig, quirks: ReferenceQuirks
+) -> IvlmConfig:
+    """Return our configuration; errors name the file whose weight or field it is about."""
+    try:
+        return to_ivlm_config(official, _shapes(files), vision, quirks)
+    except ShapeError as error:
+        entry = files.entries.get(error.weight)
+        place = files.folder if entry is None else entry.file
+        raise ConfigError(
+            f"{place}: {error}; copy or download it again, or name the folder that was meant"
+        ) from error
+    except ConfigError as error:
+        raise ConfigError(f"model folder {files.folder}: {error}") from error
+
+
+def _check_weights(
+    expected: dict[str, tuple[int, ...]], files: WeightFiles, plan: KeyPlan, where: str
+) -> None:
+    """Check what is there against what the model needs, under the names of the files.
+
+    Raises:
+        CheckpointError: a weight is missing, unknown, of another shape or no floating-point number.
+    """
+    theirs = {ours: name for name, ours in plan.renamed.items()}
+    taken = {name: files.entries[name] for name in (*plan.renamed, *plan.unknown)}
+    check_shapes(
+        {theirs.get(name) or _published(name): shape for name, shape in expected.items()},
+        {name: entry.shape for name, entry in taken.items()},
+        where,
+        {name: entry.file for name, entry in taken.items()},
+    )
+    for name, entry in taken.items():
+        if not entry.dtype.is_floating_point:
+            kind = str(entry.dtype).removeprefix("torch.")
+            raise CheckpointError(
+                f"{entry.file}: {name}: expected floating-point numbers, got {kind}; quantized "
+                "weights are not supported, download the checkpoint as it was published"
+            )
+
+
+def _published(name: str) -> str:
+    """Name in the files of one of our weights, of the checkpoint or of CLIP."""
+    if name.startswith(TOWER):
+        return f"vision_model.{name.removeprefix(TOWER)}"
+    return published_name(name)
 
 
 def _tower_folder(clip: Path | None, official: OfficialConfig, folder: Path) -> Path:

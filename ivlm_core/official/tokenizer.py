@@ -13,6 +13,7 @@ stand here in full on top of `sentencepiece`:
 
 import json
 import re
+import reprlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -290,8 +291,13 @@ def load_official_tokenizer(folder: str | Path, legacy: bool | None = None) -> O
         )
     config = _read_json(folder / CONFIG_FILE)
     stated = config.get("legacy")
+    if stated is not None and not isinstance(stated, bool):
+        raise ValueError(
+            f"{folder / CONFIG_FILE}: legacy: expected true, false or null, got {stated!r}; "
+            "copy or download the file again"
+        )
     if legacy is None:
-        legacy = True if stated is None else bool(stated)
+        legacy = True if stated is None else stated
     length = config.get("model_max_length")
     fits = isinstance(length, int) and length < 10**9  # transformers writes 1e30 for no limit
     try:
@@ -344,11 +350,26 @@ def add_contact_tokens(tokenizer: OfficialTokenizer, token_type: str) -> Contact
 def _added_tokens(folder: Path, config: Mapping[str, Any]) -> dict[str, int]:
     """Added tokens as transformers 4.31 wrote them, or as later versions do."""
     tokens = _read_json(folder / ADDED_FILE)
-    for index, entry in (config.get("added_tokens_decoder") or {}).items():
-        tokens[entry["content"]] = int(index)
-    if not all(isinstance(index, int) for index in tokens.values()):
-        raise ValueError(f"{ADDED_FILE} must map tokens to integer ids")
+    listed = config.get("added_tokens_decoder")
+    if not isinstance(listed, dict | None):
+        raise _damaged_list(listed)
+    for index, entry in (listed or {}).items():
+        content = entry.get("content") if isinstance(entry, dict) else None
+        if not isinstance(content, str) or not index.isdecimal():
+            raise _damaged_list({index: entry})
+        tokens[content] = int(index)
+    if not all(type(index) is int for index in tokens.values()):
+        raise ValueError(
+            f"{ADDED_FILE} must map tokens to integer ids; copy or download the file again"
+        )
     return tokens
+
+
+def _damaged_list(found: Any) -> ValueError:
+    return ValueError(
+        f"{CONFIG_FILE}: added_tokens_decoder must map ids to objects with a text 'content', got "
+        f"{reprlib.repr(found)}; copy or download the file again"
+    )
 
 
 def _read_json(path: Path) -> dict[str, Any]:

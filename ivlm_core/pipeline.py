@@ -1,5 +1,6 @@
 """Image, label and surface to contact on vertices: what training, CLI and robot all call."""
 
+import random
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
@@ -32,8 +33,8 @@ from ivlm_core.model.prompts import SCENE_LABEL, TASKS, PhotoTask, Task
 from ivlm_core.model.vlm import Generated, Scored
 from ivlm_core.official.config import is_official_folder
 from ivlm_core.official.load import load_official
-from ivlm_core.official.prompts import answer_wordings
-from ivlm_core.official.quirks import ReferenceQuirks
+from ivlm_core.official.prompts import KIND_OF_TASK, answer_wordings, demo_question
+from ivlm_core.official.quirks import PREDICTION_QUIRKS, ReferenceQuirks
 from ivlm_core.official.views import read_published_views
 from ivlm_core.surfaces import Surface, SurfaceStore
 
@@ -130,12 +131,20 @@ class _Stopwatch:
 class Pipeline:
     """A loaded model with its caches."""
 
-    def __init__(self, model: IvlmModel, processor: Processor, cache: ArtifactCache) -> None:
+    def __init__(
+        self,
+        model: IvlmModel,
+        processor: Processor,
+        cache: ArtifactCache,
+        quirks: ReferenceQuirks = ReferenceQuirks(),  # noqa: B008 - frozen
+    ) -> None:
         self.model = model
         self.processor = processor
         self.config = model.config
         self.surfaces = SurfaceStore(model, cache)
         self.device = next(model.parameters()).device
+        self.quirks = quirks
+        self._wordings = random.Random(random.getrandbits(64)) if quirks.random_question else None
         self._drafters: dict[Task, TemplateDrafter] = {}
         self._answers: OrderedDict[tuple[Task, str], AnswerFrame] = OrderedDict()
 
@@ -152,6 +161,7 @@ class Pipeline:
         clip: str | Path | None = None,
         published_data: str | Path | None = None,
         reference_quirks: Iterable[str] | str = (),
+        legacy: bool | None = None,
     ) -> "Pipeline":
         """Load a model.
 
@@ -169,8 +179,11 @@ class Pipeline:
                 Hugging Face cache.
             published_data: the published `data` folder, whose pictures of the body and lifting
                 maps are taken for rendered ones; a published checkpoint, or one converted.
-            reference_quirks: published deviations to reproduce, see
-                `ivlm_core.official.quirks.ReferenceQuirks`; a published checkpoint only.
+            reference_quirks: published deviations to reproduce, of `PREDICTION_QUIRKS` in
+                `ivlm_core.official.quirks`; a published checkpoint only.
+            legacy: tokenizer setting of a published checkpoint, or of one converted: True as its
+                training and evaluation force it, None as its files say, which its demo follows.
+                Other models have no such setting.
 
         Raises:
             FileNotFoundError: no such model, or an incomplete folder.
@@ -183,17 +196,17 @@ class Pipeline:
             raise ValueError(f"dtype must be one of {', '.join(DTYPES)}, got {dtype!r}")
         folder = model_folder(model)
         placement = Placement(DTYPES[dtype], check_device(device), quantization, device_map)
-        quirks = ReferenceQuirks.from_names(reference_quirks)
+        quirks = ReferenceQuirks.from_names(reference_quirks, PREDICTION_QUIRKS)
         if is_official_folder(folder):
             tower = None if clip is None else Path(clip)
-            loaded, processor = load_official(folder, tower, placement, quirks)
+            loaded, processor = load_official(folder, tower, placement, quirks, legacy)
         elif clip is not None or quirks.names:
             raise ValueError(
                 f"clip and reference_quirks are for published checkpoints; {folder} is none"
             )
         else:
-            loaded, processor = load_checkpoint(folder, placement)
-        pipeline = cls(loaded, processor, ArtifactCache(cache_dir))
+            loaded, processor = load_checkpoint(folder, placement, legacy)
+        pipeline = cls(loaded, processor, ArtifactCache(cache_dir), quirks)
         if published_data is not None:
             pipeline._use_published_views(Path(published_data))
         return pipeline
@@ -372,8 +385,12 @@ class Pipeline:
 
     def _prompt(self, query: Query) -> list[int]:
         word = self.asked_label(query.label) or query.label
+        if self.quirks.demo_object_prompt and query.task != "human_contact":
+            kind, label = KIND_OF_TASK[query.task], word.replace(" ", "_")
+            return self.processor.prompt_ids(demo_question(kind, label, self.quirks))
         style = self.config.prompt.label_words
-        return self.processor.prompt_ids(prompts.question(query.task, word, label_words=style))
+        question = prompts.question(query.task, word, self._wordings, style)
+        return self.processor.prompt_ids(question)
 
     def check_task(self, task: str) -> Task:
         """Return `task`.

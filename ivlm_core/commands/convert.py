@@ -39,11 +39,16 @@ class Convert:
         from ivlm_core.model.placement import DTYPES
         from ivlm_core.official.config import is_official_folder
         from ivlm_core.official.convert import convert
-        from ivlm_core.official.quirks import ReferenceQuirks
+        from ivlm_core.official.quirks import CHECKPOINT_QUIRKS, ReferenceQuirks
 
         if not self.official.is_dir():
             raise UsageError(f"folder {self.official} does not exist")
-        if not is_official_folder(self.official):
+        try:
+            published = is_official_folder(self.official)
+        except (ValueError, OSError) as error:
+            complain(f"failed: {error}")
+            return FAILED
+        if not published:
             raise UsageError(
                 f"{self.official} is no published checkpoint: its config.json is missing or has "
                 "none of the fields token_type, seg_token_idx, train_mask_decoder"
@@ -51,7 +56,7 @@ class Convert:
         if self.clip is not None and not self.clip.is_dir():
             raise UsageError(f"--clip {self.clip} does not exist")
         try:
-            quirks = ReferenceQuirks.from_names(self.reference_quirks)
+            quirks = ReferenceQuirks.from_names(self.reference_quirks, CHECKPOINT_QUIRKS)
         except ValueError as error:
             raise UsageError(str(error)) from error
         dtype = None if self.dtype == "stored" else DTYPES[self.dtype]

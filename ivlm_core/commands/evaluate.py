@@ -8,6 +8,11 @@ import tyro
 
 from ivlm_core.commands.console import OK, UsageError, emit, say
 from ivlm_core.evaluation.evaluate import EvaluateConfig, main
+from ivlm_core.official.quirks import (
+    CONTACT_METRIC_QUIRKS,
+    PREDICTION_QUIRKS,
+    ReferenceQuirks,
+)
 
 if TYPE_CHECKING:
     from ivlm_core.datasets.published.labelled import LabelledImage
@@ -62,12 +67,19 @@ class Evaluate(EvaluateConfig):
     they are computed."""
     clip: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Of a published checkpoint: folder of the CLIP model it names."""
+    reference_quirks: tuple[str, ...] = ()
+    """Of published checkpoints and datasets: deviations of the published code to reproduce, by
+    name: of what is answered (as `ivlm predict` takes them), and of how contact on the body is
+    scored (damon, damon-raw, lemon, rich): empty_scores_zero, geodesic_swapped,
+    geodesic_exactly_one, semantic_soft_counts, category_spaces."""
     json: bool = False
     """Print the report as JSON, as the last line."""
 
     def run(self) -> int:
         """Evaluate and print the report; return the exit code."""
         report: Report | PublishedReport
+        if self.reference_quirks and self.dataset == "synthetic":
+            raise UsageError("--reference-quirks is for published datasets, see --dataset")
         try:
             report = main(self) if self.dataset == "synthetic" else self._published()
         except (ValueError, OSError) as error:
@@ -82,8 +94,8 @@ class Evaluate(EvaluateConfig):
         from ivlm_core.evaluation.affordance_photos import evaluate_affordance_photos
         from ivlm_core.evaluation.evaluate import spread
         from ivlm_core.evaluation.photos import evaluate_photos
-        from ivlm_core.pipeline import Pipeline
 
+        quirks = self._quirks()
         if self.regressor is not None:
             raise UsageError("--regressor is compared on synthetic data, not on --dataset")
         items = self._items()
@@ -91,7 +103,9 @@ class Evaluate(EvaluateConfig):
         for kind in dict.fromkeys(item.kind for item in items):  # as many of body and of objects
             of_kind = [item for item in items if item.kind == kind]
             chosen += [of_kind[i] for i in spread(len(of_kind), self.limit)]
-        pipeline = Pipeline.from_pretrained(self.model, self.device, self.cache_dir, clip=self.clip)
+        answering = [name for name in quirks.names if name in PREDICTION_QUIRKS]
+        # The published evaluation sets the tokenizer's `legacy`, whatever its files say.
+        pipeline = self.load_pipeline(clip=self.clip, reference_quirks=answering, legacy=True)
         about = {"model": self.model, "data": self.dataset, "split": self.split}
         report: PublishedReport
         if self.dataset == "damon-2d":
@@ -106,13 +120,22 @@ class Evaluate(EvaluateConfig):
         elif self.dataset.startswith("pico"):
             report = self._pico(pipeline, chosen, about)
         else:
-            report = self._contact(pipeline, chosen, about)
+            report = self._contact(pipeline, chosen, about, quirks)
         if self.out is not None:
             report.save(self.out)
         return report
 
+    def _quirks(self) -> ReferenceQuirks:
+        """Return the deviations that mean something for the dataset."""
+        scoring = CONTACT_METRIC_QUIRKS if self.dataset in _ON_BODY else ()
+        return ReferenceQuirks.from_names(self.reference_quirks, (*PREDICTION_QUIRKS, *scoring))
+
     def _contact(
-        self, pipeline: "Pipeline", items: "list[LabelledImage]", about: dict[str, str]
+        self,
+        pipeline: "Pipeline",
+        items: "list[LabelledImage]",
+        about: dict[str, str],
+        quirks: ReferenceQuirks | None = None,
     ) -> "ContactReport":
         from ivlm_core.evaluation.geodesic import load_distances
         from ivlm_core.evaluation.published import evaluate_contact
@@ -125,6 +148,7 @@ class Evaluate(EvaluateConfig):
             if self.geodesic is None
             else load_distances(self.geodesic),
             self.batch_size,
+            quirks,
             progress=self.progress,
             about=about,
         )
@@ -173,5 +197,7 @@ class Evaluate(EvaluateConfig):
         return human.read_rich(self.data, self.split)
 
 
+_ON_BODY = ("damon", "damon-raw", "lemon", "rich")
+"""Datasets of contact on the body alone."""
 _PICO_KINDS = {"human_contact": "hcontact", "object_contact": "ocontact"}
 """What items of PICO answer, by task."""

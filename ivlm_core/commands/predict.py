@@ -64,12 +64,15 @@ class Predict:
     """Of a published checkpoint: the published data folder, whose pictures of the body and lifting
     maps are used in place of rendered ones."""
     reference_quirks: tuple[str, ...] = ()
-    """Of a published checkpoint: deviations of the published code to reproduce, by name; the names
-    stand in the guide 'Using the official weights'."""
+    """Of a published checkpoint: deviations of the published code to reproduce, by name:
+    demo_object_prompt, random_question, shared_mask_decoder, demo_conditioning_distance, or all of
+    them by 'all'; what they do stands in the guide 'Using the official weights'."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the weights."""
     quantization: Literal["none", "8bit", "4bit"] = "none"
     """Of the language model, on a GPU; needs the extra 'quant'."""
+    device_map: Literal["auto"] | None = None
+    """`auto` spreads the language model over all GPUs; needs accelerate."""
     device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
     """A torch device, e.g. cpu or cuda:0; without it, CUDA where there is one."""
     cache_dir: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
@@ -120,9 +123,9 @@ class Predict:
         if self.box is not None and (len(samples) > 1 or any(s.is_video for s in samples)):
             raise UsageError("--box says where the object is in one image; give a single IMAGE")
         if samples:
-            _make_folder(self.out)
             shared = _load_shared_mesh(self.mesh)
             pipeline = _load_pipeline(self)
+            _make_folder(self.out)
             batch.to_smplx = _load_transfer(self.smplx_transfer, pipeline)
             batch.start_up = time.perf_counter() - start
             images = read_images(samples, self.every)
@@ -256,6 +259,7 @@ def _load_pipeline(config: Predict) -> "Pipeline":
             config.cache_dir,
             dtype=config.dtype,
             quantization=config.quantization,
+            device_map=config.device_map,
             clip=config.clip,
             published_data=config.published_data,
             reference_quirks=config.reference_quirks,

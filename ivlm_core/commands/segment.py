@@ -41,6 +41,10 @@ class Segment:
     """Images answered together; more take more memory."""
     dtype: Literal["float32", "bfloat16", "float16"] = "float32"
     """Of the weights."""
+    quantization: Literal["none", "8bit", "4bit"] = "none"
+    """Of the language model, on a GPU; needs the extra 'quant'."""
+    device_map: Literal["auto"] | None = None
+    """`auto` spreads the language model over all GPUs; needs accelerate."""
     device: Annotated[str | None, tyro.conf.arg(metavar="DEVICE")] = None
     """A torch device, e.g. cpu or cuda:0; without it, CUDA where there is one."""
     json: bool = False
@@ -64,11 +68,16 @@ class Segment:
         samples, problems = find_samples(self.images, self.label)
         failures = [(p.source, p.reason) for p in problems]
         try:
-            self.out.mkdir(parents=True, exist_ok=True)
             pipeline = Pipeline.from_pretrained(
-                self.model, self.device, dtype=self.dtype, clip=self.clip
+                self.model,
+                self.device,
+                dtype=self.dtype,
+                quantization=self.quantization,
+                device_map=self.device_map,
+                clip=self.clip,
             )
             check_model(pipeline)
+            self.out.mkdir(parents=True, exist_ok=True)
         except (ValueError, OSError) as error:
             raise UsageError(str(error)) from error
         results = []

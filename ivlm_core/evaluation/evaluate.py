@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -61,6 +61,12 @@ class EvaluateConfig:
     """Tell the model where objects are, by boxes as exact as a detector's; those that are hardly in
     sight stay unknown. For models that read boxes."""
     device: str | None = None
+    dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    """Of the weights."""
+    quantization: Literal["none", "8bit", "4bit"] = "none"
+    """Of the language model, on a GPU; needs the extra 'quant'."""
+    device_map: Literal["auto"] | None = None
+    """`auto` spreads the language model over all GPUs; needs accelerate."""
     cache_dir: Path | None = None
     progress: bool = True
 
@@ -76,6 +82,20 @@ class EvaluateConfig:
         if self.threshold is not None and not 0 < self.threshold < 1:
             raise ValueError(f"threshold must be between 0 and 1, got {self.threshold}")
 
+    def load_pipeline(self, **published: Any) -> "Pipeline":
+        """Load the model; `published` are options of published checkpoints."""
+        from ivlm_core.pipeline import Pipeline
+
+        return Pipeline.from_pretrained(
+            self.model,
+            self.device,
+            self.cache_dir,
+            dtype=self.dtype,
+            quantization=self.quantization,
+            device_map=self.device_map,
+            **published,
+        )
+
 
 def main(config: EvaluateConfig) -> Report:
     """Load model and data, evaluate, and write the report where `config.out` says.
@@ -86,10 +106,10 @@ def main(config: EvaluateConfig) -> Report:
     from ivlm_core.evaluation.cases import answer_cases, choose_cases
     from ivlm_core.evaluation.report_page import save_report_page
     from ivlm_core.photo_contact import check_model
-    from ivlm_core.pipeline import Pipeline, model_folder
+    from ivlm_core.pipeline import model_folder
 
     dataset = SyntheticDataset(config.data, config.split)
-    pipeline = Pipeline.from_pretrained(config.model, config.device, config.cache_dir)
+    pipeline = config.load_pipeline()
     for task in config.tasks:
         check_model(pipeline) if task == PHOTO_TASK else pipeline.check_task(task)
     if config.boxes and not pipeline.reads_boxes:

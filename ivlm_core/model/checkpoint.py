@@ -59,13 +59,14 @@ def write_provenance(folder: Path, provenance: Mapping[str, Any]) -> None:
 
 
 def load_checkpoint(
-    folder: Path, placement: Placement | None = None
+    folder: Path, placement: Placement | None = None, legacy: bool | None = None
 ) -> tuple[IvlmModel, Processor]:
     """Read a model folder, ready for inference.
 
     Args:
         folder: configuration, weights (whole or in shards) and tokenizer files.
         placement: type, devices and form of the weights; None is float32 on the CPU.
+        legacy: see `load_tokenizer`.
 
     Raises:
         FileNotFoundError: the folder or one of its files is missing.
@@ -78,7 +79,7 @@ def load_checkpoint(
     if not (folder / CONFIG_FILE).is_file():
         raise FileNotFoundError(f"model folder {folder} has no {CONFIG_FILE}; it is incomplete")
     config = IvlmConfig.load(folder / CONFIG_FILE)
-    processor = Processor(config, load_tokenizer(folder))
+    processor = Processor(config, load_tokenizer(folder, legacy))
     files = WeightFiles.open(folder)
     model = skeleton(config, processor.contact_tokens)
     check_shapes(
@@ -89,15 +90,19 @@ def load_checkpoint(
     return load_weights(model, files.tensors(), placement or Placement()), processor
 
 
-def load_tokenizer(folder: Path) -> Any:
+def load_tokenizer(folder: Path, legacy: bool | None = None) -> Any:
     """Read the tokenizer files of a model folder: our own, or those of a published checkpoint.
+
+    Args:
+        folder: of the model.
+        legacy: setting of a published tokenizer, see `load_official_tokenizer`; ours has none.
 
     Raises:
         FileNotFoundError: there are none.
         ValueError: they are damaged.
     """
     if is_official_tokenizer(folder):
-        return load_official_tokenizer(folder)
+        return load_official_tokenizer(folder, legacy)
     if not (folder / TOKENIZER_FILE).is_file():
         raise FileNotFoundError(f"model folder {folder} has no {TOKENIZER_FILE}; it is incomplete")
     files = [file for file in sorted(folder.glob("*token*.json")) if file.is_file()]

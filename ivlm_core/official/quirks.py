@@ -4,12 +4,26 @@ Everything here is off by default: our own behaviour is the intended one. A name
 the numbers of the published code (revision of 2026-04-14). Properties that the published weights
 were trained with (contact state before the token, sentencepiece pieces, all view prompts in every
 decoder call) are no choices and stand in the model's configuration; so do the lift before that
-revision (`LiftConfig.human_mode`) and the thresholds. Crashes of the published code have no name.
+revision (`LiftConfig.human_mode`) and the thresholds. Crashes of the published code have no name,
+nor have the deviations of its joint fitting of human and object, of which there is none here.
 """
 
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+
+CHECKPOINT_QUIRKS = ("shared_mask_decoder", "demo_conditioning_distance")
+"""Those that are built into a model when it is loaded or converted."""
+PREDICTION_QUIRKS = (*CHECKPOINT_QUIRKS, "demo_object_prompt", "random_question")
+"""Those that change what a pipeline answers."""
+CONTACT_METRIC_QUIRKS = (
+    "empty_scores_zero",
+    "geodesic_swapped",
+    "geodesic_exactly_one",
+    "semantic_soft_counts",
+    "category_spaces",
+)
+"""Those that change how contact on the body is scored (`evaluation.published`)."""
 
 
 @dataclass(frozen=True)
@@ -21,8 +35,8 @@ class ReferenceQuirks:
     """The demo's question about an object keeps stray quotes and a comma around the name, which
     shifts the token ids and can change the answer."""
     random_question: bool = False
-    """Evaluation draws question and answer template with Python's `random` instead of asking the
-    same question every time."""
+    """Evaluation draws the question with Python's `random` instead of asking the same one every
+    time."""
     shared_mask_decoder: bool = False
     """The three mask decoders of a `DifDe` checkpoint become one, the object's, which is loaded
     last; off, human and object prompts use the decoder that was trained for them."""
@@ -80,17 +94,6 @@ class ReferenceQuirks:
     """The 2D data's `supporting` class has a renamed text and an empty list of body parts, and the
     ground class lists the parts of the whole supporting contact instead of the feet."""
 
-    # Joint fitting of human and object
-    fit_two_pixel_init: bool = False
-    """The object starts at the mean of row and column of two mask pixels instead of the centroid
-    of the mask."""
-    fit_frozen_matches: bool = False
-    """Contact correspondences are those of the first pose in every iteration."""
-    fit_normal_filter_off: bool = False
-    """The filter of correspondences by facing normals keeps every pair."""
-    fit_half_iou: bool = False
-    """The mask loss is 1 - sum(AB) / sum(A + B), whose best value is one half."""
-
     @classmethod
     def known(cls) -> tuple[str, ...]:
         """Return all names, in the order of the documentation."""
@@ -102,25 +105,34 @@ class ReferenceQuirks:
         return cls.from_names(cls.known())
 
     @classmethod
-    def from_names(cls, names: Iterable[str] | str) -> "ReferenceQuirks":
+    def from_names(
+        cls, names: Iterable[str] | str, among: Sequence[str] | None = None
+    ) -> "ReferenceQuirks":
         """Switch on by name.
 
         Args:
-            names: names of `known()`, or one string with commas between them as on a command
-                line; `all` and `none` stand for all and for none.
+            names: names of `known()`, each perhaps several with commas between them; `all` and
+                `none` stand for all of those that have an effect and for none.
+            among: those that have an effect where they are asked for; None: all.
 
         Raises:
-            ValueError: a name is unknown.
+            ValueError: a name is unknown, or has no effect there.
         """
-        given = names.split(",") if isinstance(names, str) else names
-        wanted = {name.strip() for name in given} - {"", "none"}
+        given = [names] if isinstance(names, str) else names
+        wanted = {name.strip() for some in given for name in some.split(",")} - {"", "none"}
+        possible = cls.known() if among is None else among
         if "all" in wanted:
-            wanted = (wanted - {"all"}) | set(cls.known())
+            wanted = (wanted - {"all"}) | set(possible)
         unknown = sorted(wanted - set(cls.known()))
         if unknown:
             raise ValueError(
                 f"reference_quirks: unknown {', '.join(unknown)}; use 'all', 'none' or some of "
                 + ", ".join(cls.known())
+            )
+        if idle := sorted(wanted - set(possible)):
+            raise ValueError(
+                f"reference_quirks: {', '.join(idle)} would change nothing here; what does is "
+                + ", ".join(possible)
             )
         return cls(**dict.fromkeys(wanted, True))
 

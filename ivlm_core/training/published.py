@@ -230,7 +230,9 @@ def fine_tune(config: FineTuneConfig) -> Path:
         return folder  # finished before
     torch.manual_seed(config.seed)
     mixture = read_mixture(config.recipe, config.data, config.datasets)
-    pipeline = Pipeline.from_pretrained(config.base, cache_dir=config.cache_dir, clip=config.clip)
+    pipeline = Pipeline.from_pretrained(
+        config.base, cache_dir=config.cache_dir, clip=config.clip, legacy=True
+    )
     model, processor = pipeline.model, pipeline.processor
     if model.config.prompt.answers != "published":
         raise ValueError(f"{config.base} is no published model; train ours by the recipe nano")

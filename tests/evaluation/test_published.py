@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from ivlm_core.cli import main
+from ivlm_core.datasets.published import human
 from ivlm_core.datasets.published.labelled import LabelledImage
 from ivlm_core.evaluation.metrics import contact_scores
 from ivlm_core.evaluation.published import evaluate_contact
@@ -92,3 +93,27 @@ def test_the_command(
     assert "body anny has 13718" in capsys.readouterr().err
     assert main(["evaluate", "--dataset", "damon", "--data", str(tmp_path)]) == 2
     assert "DAMON: there is no folder" in capsys.readouterr().err
+
+
+def test_the_command_scores_as_the_published_code_by_name(
+    answering_model: Path,
+    items: list[LabelledImage],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setattr(human, "read_damon_raw", lambda *_: items)
+    command = ["evaluate", "--dataset", "damon-raw", "--data", str(tmp_path), "--no-progress"]
+    command += ["--images", str(tmp_path), "--json"]
+    command += ["--model", str(answering_model), "--device", "cpu"]
+    recall = {}
+    for quirks in ("none", "semantic_soft_counts,category_spaces"):
+        assert main([*command, "--reference-quirks", quirks]) == 0, capsys.readouterr().err
+        report = json.loads(capsys.readouterr().out.splitlines()[-1])
+        recall[quirks] = report["semantic"]["per_object"]["chair"]["recall"]
+    assert recall["semantic_soft_counts,category_spaces"] > recall["none"]
+    assert main([*command, "--reference-quirks", "meter_epsilon"]) == 2
+    assert "meter_epsilon would change nothing here" in capsys.readouterr().err
+    synthetic = ["evaluate", "--data", str(tmp_path), "--reference-quirks", "all"]
+    assert main(synthetic) == 2
+    assert "published datasets" in capsys.readouterr().err

@@ -28,8 +28,6 @@ from ivlm_core.official.losses import (
 from ivlm_core.official.preprocess import pad_for_sam
 from ivlm_core.official.quirks import ReferenceQuirks
 
-NUMBER_OF_POINTS = 2048  # of every published point cloud
-
 
 def close(value: Tensor, expected: Tensor, atol: float, rtol: float = 0.0) -> None:
     """Compare in float32."""
@@ -112,7 +110,8 @@ class Recorded:
     def points(self) -> LiftOperator:
         """The lift to the recorded point cloud."""
         ids = self.inputs["pointcloud_pixel_to_point"].astype(np.int64)
-        return LiftOperator.from_point_map(ids, NUMBER_OF_POINTS)
+        recorded = (v for k, v in self.golden.items() if k.endswith("pred_object_3d_afford"))
+        return LiftOperator.from_point_map(ids, next(recorded).shape[-1])
 
     def _lift(self, kind: str, count: int) -> LiftOperator:
         ids = self.inputs[f"{kind}_pixel_to_vertex"].astype(np.int64)

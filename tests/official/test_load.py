@@ -15,6 +15,7 @@ from ivlm_core.cli import main
 from ivlm_core.config import ConfigError, VisionConfig
 from ivlm_core.model.checkpoint import CheckpointError, load_checkpoint
 from ivlm_core.model.placement import Placement
+from ivlm_core.model.processor import Processor
 from ivlm_core.model.prompts import TASKS
 from ivlm_core.model.skeleton import expected_shapes, skeleton
 from ivlm_core.official import load as official_load
@@ -22,9 +23,9 @@ from ivlm_core.official.config import OfficialConfig, is_official_folder, to_ivl
 from ivlm_core.official.convert import convert
 from ivlm_core.official.keys import plan_keys, published_name
 from ivlm_core.official.load import OfficialCheckpoint, load_official
-from ivlm_core.official.prompts import answers, demo_prompt
+from ivlm_core.official.prompts import answers, demo_prompt, demo_question
 from ivlm_core.official.quirks import ReferenceQuirks
-from ivlm_core.pipeline import Pipeline
+from ivlm_core.pipeline import Pipeline, Query
 from tests.official.checkpoints import FIELDS, weights, write, write_shards, write_with_tokenizer
 
 JOINT = {
@@ -129,8 +130,11 @@ def _change(folder: Path, change) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda s: s.pop("lm_head.weight"), "missing vlm.language.lm_head.weight"),
-        (lambda s: s.update({"model.extra.weight": torch.ones(1)}), "unknown model.extra.weight"),
+        (lambda s: s.pop("lm_head.weight"), "missing lm_head.weight"),
+        (
+            lambda s: s.update({"model.extra.weight": torch.ones(1)}),
+            r"unknown model.extra.weight \(in pytorch_model-0000",
+        ),
         (
             lambda s: s.update({"model.norm.weight": torch.ones(33)}),
             r"expected \(32,\), got \(33,\)",
@@ -311,6 +315,62 @@ def test_the_command_takes_a_published_folder(with_tokenizer, tmp_path, capsys) 
     arguments[arguments.index("shared_mask_decoder")] = "no_such_quirk"
     assert main([str(a) for a in arguments]) == 2
     assert "no_such_quirk" in capsys.readouterr().err
+
+
+def test_deviations_in_questions_are_asked(with_tokenizer, sphere, monkeypatch) -> None:
+    folder, tower = with_tokenizer
+    asked: list[str] = []
+    kept = Processor.prompt_ids
+    monkeypatch.setattr(
+        Processor, "prompt_ids", lambda self, text: asked.append(text) or kept(self, text)
+    )
+
+    def questions(quirks: str, times: int = 1) -> list[str]:
+        pipeline = Pipeline.from_pretrained(
+            folder, device="cpu", clip=tower, reference_quirks=quirks
+        )
+        asked.clear()
+        for _ in range(times):
+            pipeline.ask(Query(PHOTO, "tennis racket", "object_affordance", sphere))
+        return list(asked)
+
+    assert questions("demo_object_prompt") == [
+        demo_question("oafford", "tennis_racket", ReferenceQuirks(demo_object_prompt=True))
+    ]
+    (plain,) = questions("none")
+    assert plain == demo_question("oafford", "tennis_racket") != asked
+    assert len(set(questions("random_question", 12))) > 1
+
+
+def test_deviations_of_scores_alone_are_refused_by_what_answers(
+    with_tokenizer, tmp_path, capsys
+) -> None:
+    folder, tower = with_tokenizer
+    with pytest.raises(ValueError, match="meter_epsilon would change nothing here"):
+        Pipeline.from_pretrained(folder, clip=tower, reference_quirks=["meter_epsilon"])
+    options = ["--clip", str(tower), "--reference-quirks", "demo_object_prompt"]
+    assert main(["convert", str(folder), str(tmp_path / "converted"), *options]) == 2
+    assert "demo_object_prompt would change nothing here" in capsys.readouterr().err
+    assert not (tmp_path / "converted").exists()
+
+
+def test_the_tokenizer_may_be_that_of_training_and_evaluation(with_tokenizer, tmp_path) -> None:
+    """The demo takes what the files say; converted folders have the choice, too."""
+    folder, tower = with_tokenizer
+    said = json.loads((folder / "tokenizer_config.json").read_text())
+    (folder / "tokenizer_config.json").write_text(json.dumps(said | {"legacy": False}))
+    converted = convert(folder, tmp_path / "converted", tower)
+    question = demo_question("oafford", "mug")
+    ids = {
+        (place, legacy): Pipeline.from_pretrained(
+            place, device="cpu", clip=tower if place == folder else None, legacy=legacy
+        ).processor.prompt_ids(question)
+        for place in (folder, converted)
+        for legacy in (None, True)
+    }
+    assert ids[folder, None] == ids[converted, None] != ids[folder, True] == ids[converted, True]
+    expected = OfficialCheckpoint.open(folder, tower).processor(True).prompt_ids(question)
+    assert ids[folder, True] == expected
 
 
 @pytest.mark.parametrize("question_type", ["afford", "simple"])

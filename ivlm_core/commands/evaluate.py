@@ -106,6 +106,7 @@ class Evaluate(EvaluateConfig):
         answering = [name for name in quirks.names if name in PREDICTION_QUIRKS]
         # The published evaluation sets the tokenizer's `legacy`, whatever its files say.
         pipeline = self.load_pipeline(clip=self.clip, reference_quirks=answering, legacy=True)
+        self.make_out()
         about = {"model": self.model, "data": self.dataset, "split": self.split}
         report: PublishedReport
         if self.dataset == "damon-2d":

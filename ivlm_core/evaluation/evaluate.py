@@ -96,6 +96,17 @@ class EvaluateConfig:
             **published,
         )
 
+    def make_out(self) -> None:
+        """Make the report's folder before hours of answers that could not be written there."""
+        if self.out is not None:
+            try:
+                self.out.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise ValueError(
+                    f"the report's folder {self.out} cannot be made ({error.strerror}); choose "
+                    "another"
+                ) from error
+
 
 def main(config: EvaluateConfig) -> Report:
     """Load model and data, evaluate, and write the report where `config.out` says.
@@ -114,6 +125,7 @@ def main(config: EvaluateConfig) -> Report:
         check_model(pipeline) if task == PHOTO_TASK else pipeline.check_task(task)
     if config.boxes and not pipeline.reads_boxes:
         raise ValueError(f"model {config.model} did not learn to read boxes; leave boxes out")
+    config.make_out()
     about: dict[str, Any] = {"model": config.model, **trained_on(Path(config.model))}
     if config.boxes:
         about["boxes"] = "told"

@@ -17,7 +17,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from ivlm_core.config import VisionConfig, read_config
+from ivlm_core.config import ConfigError, VisionConfig, read_config
 from ivlm_core.datasets.sample import Target
 from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.evaluation.baselines import Guess
@@ -179,7 +179,13 @@ class ContactRegressor(nn.Module):
                 f"there is no regressor in '{folder}': {WEIGHTS_FILE} is missing; train one with "
                 "`ivlm train --recipe regressor`, it is the folder `model/` of the run"
             )
-        network = cls(read_config(RegressorConfig, folder / CONFIG_FILE))
+        try:
+            network = cls(read_config(RegressorConfig, folder / CONFIG_FILE))
+        except ConfigError as error:
+            raise ValueError(
+                f"'{folder}' is not the model of a regressor, which `ivlm train --recipe regressor` "
+                f"makes: {error}"
+            ) from error
         try:
             network.load_state_dict(load_file(folder / WEIGHTS_FILE))
         except (SafetensorError, RuntimeError) as error:

@@ -219,6 +219,19 @@ def test_main_runs_a_model_folder_over_a_split(
         main(replace(config, split="dev"))
 
 
+def test_a_report_that_cannot_be_written_costs_no_answers(
+    test_split: SyntheticDataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from ivlm_core.model.build import save_tiny
+    from ivlm_core.pipeline import Pipeline
+
+    monkeypatch.setattr(Pipeline, "predict_batch", lambda *_: pytest.fail("it was asked"))
+    (tmp_path / "file").write_text("no folder")
+    model = str(save_tiny(tmp_path / "model"))
+    with pytest.raises(ValueError, match="file/report cannot be made"):
+        main(EvaluateConfig(test_split.folder, model, out=tmp_path / "file" / "report"))
+
+
 def test_cases_are_the_best_the_worst_and_others(blind: Report, test_split) -> None:
     chosen = choose_cases(blind.pairs, 2)
     assert chosen == choose_cases(blind.pairs, 2)

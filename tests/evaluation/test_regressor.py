@@ -148,6 +148,9 @@ def test_damaged_folders_are_named(learned: Path, tmp_path: Path) -> None:
     (tmp_path / "model.safetensors").write_bytes(weights[:1000])
     with pytest.raises(ValueError, match="is damaged"):
         ContactRegressor.load(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps(config | {"language": {}}))
+    with pytest.raises(ValueError, match=f"'{tmp_path}' is not the model of a regressor.*language"):
+        ContactRegressor.load(tmp_path)
 
 
 def test_it_has_its_column_in_the_report(data: Path, learned: Path) -> None:

@@ -171,6 +171,10 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     assert set(failed) == {"bottle__2.png", "bottle__4.png"}
     assert "no pixel left" in failed["bottle__2.png"]
     assert "not trained on 'zebra'" in printed.err
+    for result in report["results"]:
+        pixels = round(result["contact_share"] * (1500 if result["label"] == "bottle" else 1600))
+        said = f"{pixels:,} pixels in contact" if pixels else "no contact found"
+        assert f"{result['label']}: {said}" in printed.out
     for name, size in (("bottle__1", (50, 30)), ("zebra__3", (40, 40))):
         with np.load(out / f"{name}.npz") as arrays:
             assert arrays["probabilities"].shape == size[::-1]

@@ -1,5 +1,6 @@
 """`ivlm predict`: images to contact and affordance on meshes, as files."""
 
+import math
 import sys
 import time
 from collections.abc import Iterator
@@ -106,6 +107,13 @@ class Predict:
                 "--smplx-transfer writes human contact into the npz file, so it goes with "
                 "--task human_contact and npz among --files"
             )
+        if self.box is not None:
+            left, top, right, bottom = self.box
+            if not (left < right and top < bottom and all(map(math.isfinite, self.box))):
+                raise ValueError(
+                    "--box needs finite LEFT TOP RIGHT BOTTOM with LEFT below RIGHT and TOP below "
+                    f"BOTTOM, got {' '.join(f'{edge:g}' for edge in self.box)}"
+                )
         if self.box is not None and self.label == SCENE_LABEL:
             raise ValueError(f"label '{SCENE_LABEL}' is no object, so it takes no --box")
         if self.label == SCENE_LABEL and self.task != "human_contact":
@@ -158,7 +166,7 @@ class _Batch:
         shared: "Mesh | None",
     ) -> None:
         """Predict on one image and write its files, or note why that failed."""
-        from ivlm_core.visualize.wording import contact_line, top_parts
+        from ivlm_core.visualize.wording import result_line
 
         try:
             if isinstance(image, ValueError):
@@ -185,10 +193,11 @@ class _Batch:
                 f"'{prediction.label}'; the answer is a guess",
                 sys.stderr,
             )
-        parts = ", ".join(name for name, _ in top_parts(prediction)) or contact_line(prediction)
         names = " ".join(report["files"].values())
         _beside_bar(
-            f"{sample.title}: {prediction.label}: {parts} -> {self.config.out}: {names}", sys.stdout
+            f"{sample.title}: {prediction.label}: {result_line(prediction)} -> "
+            f"{self.config.out}: {names}",
+            sys.stdout,
         )
 
     def close(self, seconds: float) -> int:
@@ -227,6 +236,8 @@ def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
+        if folder.is_file():
+            raise UsageError(f"--out {folder} cannot be made: it is a file") from error
         raise UsageError(f"--out {folder} cannot be made: {error}") from error
 
 

@@ -71,11 +71,14 @@ def write_prediction(
 
 def summary(prediction: "Prediction") -> dict[str, Any]:
     """A prediction in plain JSON data, without its arrays; scores are those of seen vertices."""
+    from ivlm_core.visualize.wording import answer_line
+
     seen, contact = prediction.scores[prediction.seen], prediction.contact
     return {
         "task": prediction.task,
         "label": prediction.label,
         "answer": prediction.answer,
+        "answer_text": answer_line(prediction),
         "label_known": prediction.label_known,
         "topology": prediction.topology,
         "scores": {

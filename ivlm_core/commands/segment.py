@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 class Segment:
     """Mask the parts of a person that touch an object, in the photograph (2D contact).
 
-    Needs a model trained for it: one that `ivlm train` made, or a published h2dcontact checkpoint
-    (guide 'Using the official weights'). Writes per image NAME.png (overlay), NAME.npz
-    (probabilities, contact) and NAME.json.
+    The shipped model finds the ground and hardly any object; published h2dcontact checkpoints are
+    made for this (guide 'Using the official weights').
+    Writes per image NAME.png (overlay), NAME.npz (probabilities, contact) and NAME.json.
     Exit code: 0 all done, 1 some inputs failed (each is named), 2 wrong usage.
     """
 
@@ -31,10 +31,10 @@ class Segment:
     """Image files, video files, or folders of them, named label__name.jpg."""
     out: Annotated[Path, tyro.conf.arg(metavar="DIR")]
     """Folder for the results; it is made."""
-    model: Annotated[str, tyro.conf.arg(metavar="MODEL")]
-    """Folder of the model; of a checkpoint published or converted."""
     label: Annotated[str | None, tyro.conf.arg(metavar="LABEL")] = None
     """The object asked about; left out, it comes from the file names."""
+    model: Annotated[str, tyro.conf.arg(metavar="MODEL")] = "nano"
+    """'nano' (shipped), or the folder of a model that learned it."""
     clip: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
     """Folder of the CLIP model that a published checkpoint names."""
     batch: int = 4
@@ -99,8 +99,7 @@ class Segment:
                         f"note: {sample.title}: model {self.model} was not trained on "
                         f"'{found.label}'; the answer is a guess"
                     )
-                share = results[-1]["contact_share"]
-                say(f"{sample.title}: {found.label}: {share:.1%} of the photograph -> {self.out}")
+                say(f"{sample.title}: {found.label}: {_in_words(found)} -> {self.out}")
         for source, reason in failures:
             complain(f"failed: {source}: {reason}")
         if self.json:
@@ -121,6 +120,14 @@ def _answers(
         if len(images) == 1:
             return [error]
     return [_answers(pipeline, [i], [w])[0] for i, w in zip(images, labels, strict=True)]
+
+
+def _in_words(found: "PhotoContact") -> str:
+    """Return how much of the photograph is in contact."""
+    pixels = int(found.contact.sum())
+    if not pixels:
+        return "no contact found"
+    return f"{pixels:,} pixels in contact, {pixels / found.contact.size:.2%} of the photograph"
 
 
 def _write(found: "PhotoContact", photo: np.ndarray, folder: Path, name: str) -> dict[str, Any]:

@@ -183,8 +183,8 @@ class ContactRegressor(nn.Module):
             network = cls(read_config(RegressorConfig, folder / CONFIG_FILE))
         except ConfigError as error:
             raise ValueError(
-                f"'{folder}' is not the model of a regressor, which `ivlm train --recipe regressor` "
-                f"makes: {error}"
+                f"'{folder}' is not the model of a regressor (`ivlm train --recipe regressor` "
+                f"makes them): {error}"
             ) from error
         try:
             network.load_state_dict(load_file(folder / WEIGHTS_FILE))

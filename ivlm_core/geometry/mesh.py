@@ -14,6 +14,8 @@ MIN_POINTS = 32
 """Points from which a cloud says something about a shape."""
 _SAME_PLACE = 1e-6
 """Vertices that are so near are one point, as a share of the mesh's size."""
+_COARSEST = 1e-3
+"""Distance of neighbouring coordinates that still shows a shape, as a share of its size."""
 MESH_SUFFIXES = (".obj", ".ply", ".stl", ".off", ".glb", ".gltf", ".dae")
 
 
@@ -165,8 +167,9 @@ def check_mesh(mesh: Mesh, allow_cloud: bool = False) -> Mesh:
     """Return the mesh if it can be used, else raise ``MeshError``.
 
     Refused: no vertices or faces, coordinates that are not finite, face indices outside the
-    vertex range, part indices outside it, a surface without area. Accepted: non-manifold,
-    non-watertight and partly degenerate meshes, vertices that no face uses.
+    vertex range, part indices outside it, a surface without area, one so far from the origin that
+    single precision loses its shape. Accepted: non-manifold, non-watertight and partly degenerate
+    meshes, vertices that no face uses.
     """
     what = _named(mesh)
     if mesh.vertices.ndim != 2 or mesh.vertices.shape[1] != 3 or mesh.num_vertices == 0:
@@ -186,6 +189,7 @@ def check_mesh(mesh: Mesh, allow_cloud: bool = False) -> Mesh:
             f"{what} has {int(bad.sum())} vertices with NaN or infinite coordinates "
             f"(first: vertex {int(np.argmax(bad))}). Repair or export the mesh again."
         )
+    _check_precision(mesh)
     if cloud:
         return _check_cloud(mesh)
     low, high = int(mesh.faces.min()), int(mesh.faces.max())
@@ -208,6 +212,19 @@ def check_mesh(mesh: Mesh, allow_cloud: bool = False) -> Mesh:
                 "Parts must index this mesh's vertices."
             )
     return mesh
+
+
+def _check_precision(mesh: Mesh) -> None:
+    """Refuse shapes of which float32 keeps little, as of scans in world coordinates."""
+    extent = float((mesh.bounds[1] - mesh.bounds[0]).max())
+    far = np.abs(mesh.vertices).max()
+    step = float(np.spacing(far))
+    if extent > 0 and step > _COARSEST * extent:
+        raise MeshError(
+            f"{_named(mesh)} lies {far:g} m from the origin and is {extent:g} m large: coordinates "
+            f"there are {step:g} m apart, too coarse for its shape. Move it to the origin, by "
+            "taking its centre off its vertices, and export it again."
+        )
 
 
 def _check_cloud(mesh: Mesh) -> Mesh:

@@ -11,6 +11,7 @@ from ivlm_core.visualize.wording import (
     contact_line,
     parts_line,
     question_line,
+    result_line,
     top_parts,
 )
 
@@ -29,6 +30,7 @@ __all__ = [
     "save_overview",
     "score_colours",
     "shaded",
+    "result_line",
     "top_parts",
     "view_overlays",
     "view_sheet",

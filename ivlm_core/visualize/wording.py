@@ -52,6 +52,28 @@ def top_parts(
     return [(name, float(score)) for name, score in ranked[:count] if score >= least]
 
 
+def parts_in_contact(prediction: "Prediction", least: float = 0.05) -> list[str]:
+    """The parts that are touched, that with the most vertices in contact first.
+
+    Args:
+        prediction: meshes without named parts give an empty list.
+        least: parts with a smaller share of the vertices in contact are left out.
+    """
+    contact = prediction.contact
+    counts = {name: int(contact[ids].sum()) for name, ids in prediction.mesh.parts.items()}
+    enough = max(1, least * int(contact.sum()))
+    return [n for n in sorted(counts, key=lambda n: -counts[n]) if counts[n] >= enough]
+
+
+def result_line(prediction: "Prediction") -> str:
+    """What a terminal says of a prediction: parts in contact, or that there is none."""
+    if not prediction.contact.any():
+        return "no contact"
+    parts = ", ".join(parts_in_contact(prediction))
+    count = int(prediction.contact.sum())
+    return f"{parts} ({count:,} vertices)" if parts else contact_line(prediction)
+
+
 def parts_line(prediction: "Prediction", count: int = 3) -> str:
     """`top_parts` in words."""
     if not prediction.part_scores:

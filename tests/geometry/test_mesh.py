@@ -258,3 +258,15 @@ def test_vertex_colors_are_written_and_counted(cube, tmp_path: Path):
     np.testing.assert_array_equal(loaded.visual.vertex_colors[:, :3], colors)
     with pytest.raises(ValueError, match="one colour per vertex"):
         save_mesh(cube, tmp_path / "d.ply", colors[:3])
+
+
+@pytest.mark.parametrize("cloud", [False, True])
+def test_shapes_too_far_from_the_origin_to_be_kept_are_refused(cloud: bool) -> None:
+    """Scans in world coordinates: at 100 km single precision steps by 8 mm."""
+    angles = np.linspace(0, 6, 64)
+    points = np.stack([np.cos(angles), np.sin(angles), angles], axis=1) * 0.05
+    faces = np.zeros((0, 3)) if cloud else [[i, i + 20, i + 40] for i in range(20)]
+    for offset in (0.0, 10.0):
+        check_mesh(Mesh(points + offset, faces), allow_cloud=cloud)
+    with pytest.raises(MeshError, match=r"lies 100000 m from the origin.*Move it to the origin"):
+        check_mesh(Mesh(points + [1e5, 0, 0], faces, name="scan"), allow_cloud=cloud)

@@ -1,6 +1,13 @@
 from dataclasses import replace
 
-from ivlm_core.visualize import answer_line, contact_line, parts_line, question_line, top_parts
+from ivlm_core.visualize import (
+    answer_line,
+    contact_line,
+    parts_line,
+    question_line,
+    result_line,
+    top_parts,
+)
 
 
 def test_questions_name_the_label_and_the_ground(body_prediction, object_prediction):
@@ -29,6 +36,15 @@ def test_top_parts_are_ranked_and_weak_ones_left_out(body_prediction, object_pre
     weak = replace(body_prediction, part_scores={"head": 0.01})
     assert top_parts(weak) == [] and "no part" in parts_line(weak)
     assert "no named parts" in parts_line(object_prediction)
+
+
+def test_a_terminal_is_told_the_parts_in_contact(body_prediction, object_prediction):
+    """Also those whose mean is low, as of a thigh of which the seat touches a tenth."""
+    touching = replace(body_prediction, threshold=0.3)
+    assert result_line(touching).startswith("left hand, ") and "right foot" in result_line(touching)
+    assert "right foot" not in result_line(replace(body_prediction, threshold=0.5))
+    assert result_line(replace(body_prediction, threshold=1.0)) == "no contact"
+    assert result_line(object_prediction).startswith("4 of 8 vertices")
 
 
 def test_contact_is_counted_where_a_score_is_also_a_lent_one(object_prediction):

@@ -16,7 +16,7 @@ class Synthesize:
     An unfinished folder is continued; the same options give the same data, and more images go on
     from those that are there, where these fill their shards. `sheet.png` in it shows some pictures
     with their labels.
-    Exit code: 0 done, 1 a package is missing, 2 wrong usage.
+    Exit code: 0 done, 1 a package is missing or a process died, 2 wrong usage.
     """
 
     config: Annotated[SynthesisConfig, tyro.conf.arg(name="")]
@@ -25,13 +25,13 @@ class Synthesize:
 
     def run(self) -> int:
         """Generate; return the exit code."""
-        from ivlm_core.synthesis.writer import generate
+        from ivlm_core.synthesis.writer import WorkerError, generate
 
         try:
             info = generate(self.config)
         except (ValueError, OSError) as error:
             raise UsageError(str(error)) from error
-        except ImportError as error:
+        except (ImportError, WorkerError) as error:
             complain(f"failed: {error}")
             return FAILED
         counts = info["counts"]

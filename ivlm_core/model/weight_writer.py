@@ -1,9 +1,6 @@
 """Weights of any size to a folder, shard by shard; a folder that is there is complete."""
 
-import errno
 import json
-import os
-import re
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -14,12 +11,11 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
+from ivlm_core.disk import check_room, system_error
 from ivlm_core.model.skeleton import stored_dtype
 from ivlm_core.model.weight_files import SAFETENSORS
 
 SHARD_BYTES = 2 << 30
-
-_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
 
 @contextmanager
@@ -46,13 +42,9 @@ def new_folder(out: Path) -> Iterator[Path]:
         try:
             yield partial
         except OSError as error:
-            if error.errno not in _FULL:
-                raise
             file = out if error.filename is None else out / Path(error.filename).name
-            raise OSError(
-                f"{file} cannot be written ({error.strerror}); make room, or choose a folder on "
-                "another disk"
-            ) from error
+            check_room(error, file)
+            raise
         if there:
             for file in list(partial.iterdir()):
                 file.rename(target / file.name)
@@ -117,9 +109,7 @@ def _save(file: Path, shard: dict[str, Tensor]) -> None:
     try:
         save_file(shard, file, metadata={"format": "pt"})
     except SafetensorError as error:
-        number = re.search(r"os error (\d+)", str(error))
-        code = int(number[1]) if number else errno.EIO
-        raise OSError(code, os.strerror(code) if number else str(error), str(file)) from error
+        raise system_error(error, file) from error
     # safetensors writes for the owner only
     file.chmod(file.parent.stat().st_mode & 0o666)
 

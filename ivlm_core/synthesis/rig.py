@@ -8,11 +8,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
+from ivlm_core.disk import new_file
 from ivlm_core.synthesis.objects.primitives import Array
 
 _TO_CANONICAL = np.array([[1, 0, 0], [0, 0, 1], [0, -1, 0]], float)  # (x, y, z) -> (x, z, -y)
@@ -203,7 +205,11 @@ class Bodies:
         return [k for k, name in enumerate(self.names) if name.startswith(split)]
 
     def save(self, path: Path) -> None:
-        """Write to a safetensors file that `load` maps."""
+        """Write to a safetensors file that `load` maps.
+
+        Raises:
+            OSError: it cannot be written, because the disk is full, say.
+        """
         from safetensors.numpy import save_file
 
         weights = self.rig.weights
@@ -217,18 +223,30 @@ class Bodies:
             "weight_rows": weights.indptr,
         }
         text = {"labels": ",".join(self.rig.labels), "names": ",".join(self.names)}
-        partial = path.with_suffix(".partial")
-        save_file(arrays, partial, metadata=text)
-        partial.replace(path)
+        with new_file(path) as partial:
+            save_file(arrays, partial, metadata=text)
 
     @classmethod
     def load(cls, path: Path) -> "Bodies":
-        """Read what `save` wrote."""
-        from safetensors import safe_open
+        """Read what `save` wrote.
 
-        with safe_open(path, framework="numpy") as file:
-            text = file.metadata()
-            arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        Raises:
+            FileNotFoundError: there is no such file.
+            ValueError: the file is damaged.
+        """
+        from safetensors import SafetensorError, safe_open
+
+        try:
+            with safe_open(path, framework="numpy") as file:
+                text = file.metadata() or {}
+                arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+            return cls._of(text, arrays)
+        except (SafetensorError, KeyError, ValueError, IndexError) as error:
+            raise ValueError(f"{path} is damaged ({error}); delete it and begin again") from error
+
+    @classmethod
+    def _of(cls, text: dict[str, str], arrays: dict[str, NDArray[Any]]) -> "Bodies":
+        """Make the bodies of what a file holds."""
         labels = tuple(text["labels"].split(","))
         count = arrays["vertices"].shape[1]
         weights = csr_matrix(

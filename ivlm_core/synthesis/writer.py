@@ -6,8 +6,13 @@ See `ivlm_core.datasets.synthetic` for the layout.
 import json
 import multiprocessing
 import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,9 +21,11 @@ import cv2
 import numpy as np
 from safetensors.numpy import save_file
 
+from ivlm_core.config import ConfigError, read_json
 from ivlm_core.datasets.packing import PACKED, encode, pack, pack_vertices
 from ivlm_core.datasets.shard import FORMAT
 from ivlm_core.datasets.synthetic import SyntheticDataset
+from ivlm_core.disk import new_file, room_for
 from ivlm_core.geometry.body import BODY_PARTS
 from ivlm_core.synthesis.config import GENERATOR_VERSION, SynthesisConfig
 from ivlm_core.synthesis.objects import CATEGORIES, make_object
@@ -33,6 +40,10 @@ SHEET = "sheet.png"
 """Pictures of the data set with their labels, to look at."""
 _BODIES = ".bodies.safetensors"
 _ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "EMBREE_THREADS")
+
+
+class WorkerError(RuntimeError):
+    """A process that generated images has died; the text says what to do."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +71,9 @@ def generate(config: SynthesisConfig, progress: bool = True) -> dict[str, Any]:
         What was written to `info.json`. A `sheet.png` beside it shows some of the pictures.
 
     Raises:
-        ValueError: the folder holds a data set of another configuration.
+        ValueError: the folder holds a data set of another configuration, or a damaged description.
+        OSError: a file cannot be written, because the disk is full, say.
+        WorkerError: a process has died; what it had finished is kept.
         ImportError: the package `anny` is not installed.
     """
     out = config.out
@@ -69,8 +82,7 @@ def generate(config: SynthesisConfig, progress: bool = True) -> dict[str, Any]:
     _check_folder(out, info)
     jobs = [job for job in _jobs(config) if not _done(job.stem(out))]
     _write_json(out / "info.json", info)
-    if not (out / _BODIES).is_file():
-        make_bodies(config.seed, config.train_bodies, config.test_bodies).save(out / _BODIES)
+    _provide_bodies(config)
     tasks = [(category, split) for category in CATEGORIES for split in SPLITS]
     entries: dict[str, Any] = {}
     for found in _run(config, _write_objects, tasks, "objects", progress):
@@ -90,8 +102,18 @@ def generate(config: SynthesisConfig, progress: bool = True) -> dict[str, Any]:
     _write_json(out / "info.json", info)
     if made or not (out / SHEET).is_file():
         for split in [name for name in SPLITS if info["counts"][name]][:1]:
-            write_sheet(SyntheticDataset(out, split), out / SHEET)
+            with room_for(out / SHEET):
+                write_sheet(SyntheticDataset(out, split), out / SHEET)
     return info
+
+
+def _provide_bodies(config: SynthesisConfig) -> None:
+    """Make the bodies where there are none, or damaged ones."""
+    path = config.out / _BODIES
+    try:
+        Bodies.load(path)
+    except (FileNotFoundError, ValueError):
+        make_bodies(config.seed, config.train_bodies, config.test_bodies).save(path)
 
 
 def _jobs(config: SynthesisConfig) -> list[_Job]:
@@ -125,9 +147,18 @@ def _info(config: SynthesisConfig) -> dict[str, Any]:
 
 
 def _previous(out: Path) -> dict[str, Any]:
-    """The description that is there, empty if none."""
+    """The description that is there, empty if none.
+
+    Raises:
+        ConfigError: it is damaged.
+    """
     path = out / "info.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    if not path.is_file():
+        return {}
+    try:
+        return read_json(path)
+    except ConfigError as error:
+        raise ConfigError(f"{error}; to begin anew, delete '{out}'") from error
 
 
 def _check_folder(out: Path, info: dict[str, Any]) -> None:
@@ -136,9 +167,10 @@ def _check_folder(out: Path, info: dict[str, Any]) -> None:
     if not there:
         return
     info["images_per_s"] = there.get("images_per_s")
-    wanted, has = info["config"], there.get("config", {})
+    wanted, has = info["config"], there.get("config")
+    has = has if isinstance(has, dict) else {}
     changed = sorted(
-        key for key in wanted if has.get(key) != wanted[key] and not _grown(key, there, wanted)
+        key for key in wanted if has.get(key) != wanted[key] and not _grown(key, has, wanted)
     )
     versions = ("generator_version", "format")
     if changed or any(there.get(key) != info[key] for key in versions):
@@ -148,11 +180,11 @@ def _check_folder(out: Path, info: dict[str, Any]) -> None:
         )
 
 
-def _grown(key: str, there: dict[str, Any], wanted: dict[str, Any]) -> bool:
+def _grown(key: str, has: dict[str, Any], wanted: dict[str, Any]) -> bool:
     """Whether more images of a split are wanted than the whole shards that are there."""
     if key not in SPLITS:
         return False
-    images = there["config"].get(key, 0)
+    images = has.get(key, 0)
     return images < wanted[key] and images % wanted["images_per_shard"] == 0
 
 
@@ -176,11 +208,50 @@ def _run(
                 yield work(job)
                 bar.update()
             return
-        context = multiprocessing.get_context("spawn")
-        with context.Pool(min(config.workers, len(jobs)), _start_process, (config,)) as processes:
-            for result in processes.imap_unordered(work, jobs):
-                yield result
-                bar.update()
+        for result in _in_processes(config, work, jobs):
+            yield result
+            bar.update()
+
+
+def _in_processes(config: SynthesisConfig, work: Any, jobs: list[Any]) -> Iterator[Any]:
+    """Do jobs in processes; yields results in any order.
+
+    Raises:
+        WorkerError: a process has died.
+    """
+    context = multiprocessing.get_context("spawn")
+    count = min(config.workers, len(jobs))
+    with ProcessPoolExecutor(count, context, _start_process, (config,)) as processes:
+        try:
+            with _uninterrupted():
+                futures = [processes.submit(work, job) for job in jobs]
+            for future in as_completed(futures):
+                yield future.result()
+        except BrokenProcessPool as error:
+            raise WorkerError(
+                "a worker process died (out of memory? fewer --workers need less); run the same "
+                "command again, it goes on where it stopped"
+            ) from error
+        except BaseException:
+            _end(processes)
+            raise
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Hold Ctrl-C back; processes started meanwhile never get it, so that only this one tells."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+def _end(processes: ProcessPoolExecutor) -> None:
+    """End processes in the middle of their jobs."""
+    # Python has no public way before 3.14. The pool takes it as broken and drops what waits.
+    for process in list((processes._processes or {}).values()):
+        process.terminate()
 
 
 _STATE: dict[str, Any] = {}
@@ -195,8 +266,17 @@ def _start(config: SynthesisConfig) -> None:
 
 def _start_process(config: SynthesisConfig) -> None:
     """Prepare a process that shares the machine with others."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
     _start(config)
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that gives it jobs has gone, which it could not tell."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _write_objects(task: tuple[str, str]) -> dict[str, Any]:
@@ -254,16 +334,14 @@ def _write_shard(job: _Job) -> int:
 
 def _save(arrays: dict[str, Any], path: Path) -> None:
     """Write tensors so that the file is there whole or not at all."""
-    partial = path.with_suffix(f".partial{os.getpid()}")
-    save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, partial)
-    partial.chmod(0o644)
-    partial.replace(path)
+    with new_file(path) as partial:
+        save_file({key: np.ascontiguousarray(value) for key, value in arrays.items()}, partial)
+        partial.chmod(0o644)
 
 
 def _write_text(path: Path, text: str) -> None:
-    partial = path.with_suffix(f".partial{os.getpid()}")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+    with new_file(path) as partial:
+        partial.write_text(text, encoding="utf-8")
 
 
 def _write_json(path: Path, value: Any) -> None:

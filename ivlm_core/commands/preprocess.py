@@ -65,7 +65,8 @@ class PreprocessDamon:
 class PreprocessPiad:
     """PIAD as released, to the layout that the reference trains on.
 
-    Renders the point clouds, and their heat maps by affordance.
+    Renders the point clouds, and their heat maps by affordance; links images and point clouds, and
+    writes the lists and, of Train, the lookup of clouds.
     """
 
     data: Annotated[Path, tyro.conf.arg(metavar="DIR")]
@@ -86,14 +87,17 @@ class PreprocessPiad:
     def run(self) -> int:
         """Preprocess; return the exit code."""
         from ivlm_core.datasets.published.objects import read_piad_raw
-        from ivlm_core.datasets.published.prepare import prepare_piad
+        from ivlm_core.datasets.published.prepare import link_piad, list_piad, prepare_piad
 
         setting: Literal["Seen", "Unseen"] = "Seen" if self.setting == "seen" else "Unseen"
         try:
             items = read_piad_raw(self.data, setting, self.split)
+            link_piad(items, self.data, self.out, self.setting, self.split)
             folder = prepare_piad(
                 items, self.out, self.setting, self.view_set, self.size, progress=True
             )
+            # Last, so that what stopped half-way is not taken for done.
+            list_piad(items, self.data, self.out, self.setting, self.split)
         except (ValueError, OSError) as error:
             raise UsageError(str(error)) from error
         say(f"{len(items)} items in {folder}")

@@ -11,9 +11,10 @@ from PIL import Image
 from ivlm_core.cli import main
 from ivlm_core.datasets.published.files import DatasetError
 from ivlm_core.datasets.published.human import read_damon, read_damon_raw
-from ivlm_core.datasets.published.objects import read_piad, read_piad_raw
+from ivlm_core.datasets.published.objects import read_piad, read_point_file
 from ivlm_core.datasets.published.prepare import prepare_damon, prepare_piad, write_body_views
 from ivlm_core.official.views import SurfaceViews, read_published_views
+from ivlm_core.training.published_truth import TruthReader
 from tests.datasets.published.sheet import COLUMNS, sheet_views
 
 SIZE = 48
@@ -84,33 +85,105 @@ def test_what_does_not_fit_is_named(raw: Path, views: SurfaceViews) -> None:
         prepare_damon(smplx, views, raw / "out", "train")
 
 
+CLOUDS = ("clouds/Mug_4.txt", "clouds/Mug_7.txt")
+TRAINING = tuple(f"Img/Img_Train_Mug_grasp_{i}.jpg" for i in range(3))
+
+
 @pytest.fixture
 def piad(tmp_path: Path) -> Path:
+    """Raw PIAD: three photographs of mugs and two clouds to train on, one of each to test on."""
     folder = tmp_path / "Data" / "Seen"
-    (tmp_path / "clouds").mkdir()
-    folder.mkdir(parents=True)
+    for made in (folder, tmp_path / "clouds", tmp_path / "Img"):
+        made.mkdir(parents=True)
+    (folder / "Img_Train.txt").write_text("\n".join(TRAINING))
+    (folder / "Point_Train.txt").write_text("\n".join(CLOUDS))
     (folder / "Img_Test.txt").write_text("Img/Img_Test_Mug_grasp_1.jpg")
-    (folder / "Point_Test.txt").write_text("clouds/Mug_4.txt")
+    (folder / "Point_Test.txt").write_text(CLOUDS[0])
+    for image in (*TRAINING, "Img/Img_Test_Mug_grasp_1.jpg"):
+        Image.new("RGB", (8, 8)).save(tmp_path / image)
     points = np.random.default_rng(0).normal(size=(300, 3))
-    heat = (points[:, :1] > 0) * np.eye(17)[:1]
-    np.savetxt(tmp_path / "clouds" / "Mug_4.txt", np.hstack([points, heat]))
+    for column, cloud in enumerate(CLOUDS):
+        heat = (points[:, column : column + 1] > 0) * np.eye(17)[:1]
+        np.savetxt(tmp_path / cloud, np.hstack([points, heat]))
     return tmp_path
 
 
+def preprocess(piad: Path, split: str, *options: str) -> int:
+    out = ["--data", str(piad), "--out", str(piad / "out"), "--split", split, "--size", "32"]
+    return main(["preprocess", "piad", *out, *options])
+
+
 def test_piad_clouds_get_views_heat_maps_and_maps(piad: Path) -> None:
-    items = read_piad_raw(piad, "Seen", "Test")
-    out = piad / "out"
-    prepare_piad(items, out, "seen", size=32)
-    for name in ("Img_Test.txt", "Point_Test.txt"):
-        (out / "piad_ocontact_seen" / name).write_text((piad / "Data/Seen" / name).read_text())
-    (item,) = read_piad(out, "seen", "Test")
+    assert preprocess(piad, "Test") == 0
+    (item,) = read_piad(piad / "out", "seen", "Test")
+    assert item.image.is_file() and item.point_files[0].is_file()
     assert len(item.renders) == len(item.masks) == len(item.maps) == 4
     heat = np.stack([np.asarray(Image.open(mask)) for mask in item.masks])
     ids = np.stack([np.load(path)["mapping"] for path in item.maps])
     assert ids.dtype == np.int64 and set(np.unique(heat)) == {0, 255}
     assert not heat[ids < 0].any() and 0.2 < (heat[ids >= 0] > 0).mean() < 0.8
     with pytest.raises(DatasetError, match="no list|there is no"):
-        prepare_piad([replace(item, point_files=(piad / "gone.txt",))], out, "seen")
+        prepare_piad([replace(item, point_files=(piad / "gone.txt",))], piad / "out", "seen")
+
+
+def test_photographs_of_piad_share_out_the_clouds_of_their_object(piad: Path) -> None:
+    assert preprocess(piad, "Test") == preprocess(piad, "Train") == 0
+    items = read_piad(piad / "out", "seen", "Train")
+    assert [item.image.name for item in items] == [Path(line).name for line in TRAINING]
+    assert [item.point_files[0].stem for item in items] == ["Mug_4", "Mug_7", "Mug_4"]
+    truth = TruthReader(None, 32)
+    for item in items:
+        assert len(item.renders) == len(item.masks) == len(item.maps) == 4
+        assert item.image.read_bytes() == (piad / "Img" / item.image.name).read_bytes()
+        assert {cloud.stem for cloud in item.point_files} == {"Mug_4", "Mug_7"}
+        found = truth.read(item)
+        _, scores = read_point_file(piad / "clouds" / item.point_files[0].name)
+        assert found is not None and found.vertices is not None
+        np.testing.assert_array_equal(found.vertices.numpy(), scores["grasp"])
+        ids = np.stack([np.load(path)["mapping"] for path in item.maps])
+        heat = np.stack([np.asarray(Image.open(mask)) for mask in item.masks])
+        np.testing.assert_array_equal(heat[ids >= 0] / 255, scores["grasp"][ids[ids >= 0]])
+    assert len(read_piad(piad / "out", "seen", "Test")) == 1
+
+
+def test_files_are_copied_where_links_fail(piad: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no links here")
+
+    monkeypatch.setattr(Path, "symlink_to", refuse)
+    assert preprocess(piad, "Train") == 0
+    for item in read_piad(piad / "out", "seen", "Train"):
+        for path in (item.image, *item.point_files):
+            assert path.is_file() and not path.is_symlink()
+
+
+def test_files_outside_the_folder_are_named_in_full(piad: Path) -> None:
+    moved = piad.parent / f"{piad.name}_elsewhere"
+    (piad / "clouds").rename(moved)
+    listed = "\n".join((f"../{moved.name}/Mug_4.txt", f"{moved}/Mug_7.txt"))
+    (piad / "Data/Seen/Point_Train.txt").write_text(listed)
+    assert preprocess(piad, "Train") == 0
+    items = read_piad(piad / "out", "seen", "Train")
+    assert [item.point_files[0] for item in items[:2]] == [moved / "Mug_4.txt", moved / "Mug_7.txt"]
+    assert all(len(item.masks) == 4 for item in items)
+
+
+def test_what_piad_lacks_is_named(piad: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert preprocess(piad, "Test") == 0
+    again = "clouds/other/Mug_4.txt"
+    (piad / "clouds" / "other").mkdir()
+    (piad / again).write_text((piad / CLOUDS[0]).read_text())
+    (piad / "Data/Seen/Point_Train.txt").write_text(again)
+    assert preprocess(piad, "Train") == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "would have one name" in said and again in said
+    (piad / "Data/Seen/Point_Train.txt").write_text("clouds/Mug_9.txt")
+    assert preprocess(piad, "Train") == 2
+    assert "there is no point cloud" in capsys.readouterr().err
+    (piad / TRAINING[1]).unlink()
+    assert preprocess(piad, "Train") == 2
+    assert "there is no image" in capsys.readouterr().err
+    assert not (piad / "out/piad_ocontact_seen/Img_Train.txt").exists()
 
 
 def test_the_command(piad: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,6 +1,6 @@
 """`ivlm train`: generated interactions, or the field's datasets, to a model folder."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +23,34 @@ _STAGE_STEPS = {
     "boxes": "box_steps",
 }
 """Stage to the option of its steps."""
+_PUBLISHED = "the published recipes"
+_TAKEN_BY: dict[str, tuple[str, ...]] = {
+    "base": (_PUBLISHED,),
+    "clip": (_PUBLISHED,),
+    "body_model": (_PUBLISHED,),
+    "datasets": (_PUBLISHED,),
+    "steps": (REGRESSOR, _PUBLISHED),
+    "batch": (REGRESSOR, _PUBLISHED),
+    "minutes": (REGRESSOR, _PUBLISHED),
+    "share": (NANO, REGRESSOR),
+    "init": (NANO, REGRESSOR),
+    "threads": (NANO, REGRESSOR),
+    "image_size": (NANO,),
+    "gradient_checkpointing": (NANO,),
+    **dict.fromkeys(_STAGE_STEPS.values(), (NANO,)),
+}
+"""Option to the recipes that take it; all others are for every recipe."""
+
+
+def _option(name: str) -> str:
+    return "--" + name.replace("_", "-")
+
+
+_INSTEAD_IN_NANO = {
+    "steps": f"; its stages have {', '.join(map(_option, _STAGE_STEPS.values()))}",
+    "batch": "; its stages have batches of their own, set in Python",
+    "minutes": ": its stages have steps of their own",
+}
 
 
 @dataclass(frozen=True)
@@ -68,51 +96,57 @@ class Train:
     image_size: int | None = None
     """Nano: side of the pictures that it reads, to which larger ones are shrunk; default 192."""
     init: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
-    """What to start from: the folder of a finished run, or a model (`nano`, or a folder); of
-    regressor the model whose vision tower it takes."""
+    """Nano: what to start from, the folder of a finished run or a model (`nano`, or a folder).
+    Regressor: the model whose vision tower it takes."""
     dense_steps: int | None = None
-    """Steps of stage 1 (vision on dense labels), 0 leaves it out; default: the recipe's."""
+    """Nano: steps of stage 1 (vision on dense labels), 0 leaves it out; default: the recipe's."""
     contact_steps: int | None = None
-    """Steps of stage 2 (text and contact), 0 leaves it out; default: the recipe's."""
+    """Nano: steps of stage 2 (text and contact), 0 leaves it out; default: the recipe's."""
     surface_steps: int | None = None
-    """Steps of stage 3 (masks on all views), 0 leaves it out; default: the recipe's."""
+    """Nano: steps of stage 3 (masks on all views), 0 leaves it out; default: the recipe's."""
     body_steps: int | None = None
-    """Steps of stage 4 (vertices off the token), 0 leaves it out; default: the recipe's."""
+    """Nano: steps of stage 4 (vertices off the token), 0 leaves it out; default: the recipe's."""
     box_steps: int | None = None
-    """Steps of stage 5 (boxes of a detector), 0 leaves it out; default: the recipe's."""
+    """Nano: steps of stage 5 (boxes of a detector), 0 leaves it out; default: the recipe's."""
     accumulate: int = 1
     """Batches whose gradients make a step."""
     gradient_checkpointing: bool = False
-    """Less memory for more time."""
+    """Nano: less memory for more time; the published recipes always do so."""
     threads: int = 0
-    """CPU threads; 0 leaves torch's default."""
+    """Nano and regressor: CPU threads; 0 leaves torch's default."""
     seed: int = 0
     """Of weights and order; the same seed and data give the same run."""
     json: bool = False
     """Print a report as JSON, as the last line."""
 
     def __post_init__(self) -> None:
-        """Refuse counts that make no run."""
+        """Refuse counts that make no run, and options that the recipe would not read."""
         stages = dict.fromkeys(_STAGE_STEPS.values(), 0)
         for name, least in (stages | {"steps": 1, "batch": 1}).items():
             steps = getattr(self, name)
             if steps is not None and steps < least:
-                option = name.replace("_", "-")
-                raise ValueError(f"--{option} must be {least} or more, got {steps}")
+                raise ValueError(f"{_option(name)} must be {least} or more, got {steps}")
         if self.minutes is not None and self.minutes <= 0:
             raise ValueError(f"--minutes must be above 0, got {self.minutes}")
         if not 0 < self.share <= 1:
             raise ValueError(f"--share must be above 0 and at most 1, got {self.share}")
-        if self.share < 1 and self.recipe not in (NANO, REGRESSOR):
-            raise ValueError(f"--share is for {NANO} and {REGRESSOR}, not for {self.recipe}")
-        if self.minutes is not None and self.recipe == NANO:
-            raise ValueError(f"--minutes is not for {NANO}: its stages have steps of their own")
-        if self.image_size is not None and self.recipe != NANO:
-            raise ValueError(f"--image-size is for {NANO}, not for {self.recipe}")
         if self.accumulate < 1:
             raise ValueError(f"--accumulate must be 1 or more, got {self.accumulate}")
         if self.threads < 0:
             raise ValueError(f"--threads must be 0 or more, got {self.threads}")
+        self._refuse_options_of_others()
+
+    def _refuse_options_of_others(self) -> None:
+        kind = self.recipe if self.recipe in (NANO, REGRESSOR) else _PUBLISHED
+        for option in fields(self):
+            takers = _TAKEN_BY.get(option.name, (kind,))
+            if kind in takers or getattr(self, option.name) == option.default:
+                continue
+            if kind == NANO and option.name in _INSTEAD_IN_NANO:
+                told = f"is not for {NANO}{_INSTEAD_IN_NANO[option.name]}"
+            else:
+                told = f"is for {' and '.join(takers)}, not for {self.recipe}"
+            raise ValueError(f"{_option(option.name)} {told}")
 
     def run(self) -> int:
         """Train; return the exit code."""

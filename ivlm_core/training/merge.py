@@ -16,7 +16,7 @@ from ivlm_core.model.processor import Processor
 from ivlm_core.model.skeleton import check_shapes, expected_shapes, skeleton
 from ivlm_core.model.weight_files import WeightFiles
 from ivlm_core.model.weight_writer import SHARD_BYTES, new_folder, write_weights
-from ivlm_core.training.state import existing_state, last_checkpoint
+from ivlm_core.training.state import DENSE, existing_state, is_model, last_checkpoint
 
 _TRAINED = "model."
 _BASE, _A, _B = ".base_layer.", ".lora_A.default.", ".lora_B.default."
@@ -45,12 +45,13 @@ def merge(
 
     Raises:
         FileExistsError: `out` is there and not an empty folder.
-        FileNotFoundError: `source` is neither, or is incomplete.
+        FileNotFoundError: `source` is neither, is incomplete, or a run without a model yet.
         CheckpointError: weights are damaged, or do not fit the configuration.
         ImportError: ZeRO shards without deepspeed installed.
     """
     described = source if (source / CONFIG_FILE).is_file() else source / "last"
     if not (described / CONFIG_FILE).is_file():
+        _refuse_early_run(source)
         raise FileNotFoundError(
             f"{source} is neither a model folder ({CONFIG_FILE}) nor a training run "
             f"(last/{CONFIG_FILE})"
@@ -95,6 +96,20 @@ def _folded(
             b, a = (pair[name.replace(_BASE, mark)].float() for mark in (_B, _A))
             tensor = (value + lora.alpha / lora.rank * b @ a).to(files.entries[name].dtype)
         yield name.removeprefix(prefix).replace(_BASE, "."), tensor
+
+
+def _refuse_early_run(run: Path) -> None:
+    """Tell a run that has checkpoints, but not yet what describes a model, from other folders."""
+    newest = last_checkpoint(run)
+    if existing_state(newest) is None:
+        return
+    if is_model(run / "model"):
+        raise FileNotFoundError(f"run {run} is finished; merge its model, {run / 'model'}")
+    come_to = "is still in stage 1" if newest.name == DENSE else "has not come to a validation"
+    raise FileNotFoundError(
+        f"run {run} has no loadable model yet, because it {come_to}; go on with "
+        f"`ivlm train --data DIR --out {run}`"
+    )
 
 
 def _state(run: Path) -> Path:

@@ -1,6 +1,6 @@
 """What a finished model tells of its making: enough to make it again."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,6 +28,34 @@ def described_data(dataset: "SyntheticDataset", trained_on: int, share: float) -
         "share": share,
         "generator_version": raw.get("generator_version"),
         "config": raw.get("config"),
+    }
+
+
+def described_identity(
+    recipe: str,
+    data: Mapping[str, Any],
+    seed: int,
+    init: Path | None,
+    network: Mapping[str, Any],
+    batches: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Return what has to stay the same when a run is continued.
+
+    Args:
+        recipe: name of the recipe.
+        data: see `described_data`.
+        seed: of weights and order.
+        init: what the run started from; only the name is told.
+        network: its sizes.
+        batches: of every stage.
+    """
+    return {
+        "recipe": recipe,
+        "data": {key: value for key, value in data.items() if key != "trained_on"},
+        "seed": seed,
+        "init": None if init is None else init.name,
+        "network": network,
+        "batches": batches,
     }
 
 

@@ -33,12 +33,13 @@ from ivlm_core.training.augment import Affine
 from ivlm_core.training.dense import IGNORE, DenseTargets
 from ivlm_core.training.precision import Precision
 from ivlm_core.training.pretrained import RATE, learned_before, load_stem, load_tower
-from ivlm_core.training.provenance import described_data, described_start
+from ivlm_core.training.provenance import described_data, described_identity, described_start
 from ivlm_core.training.questions import ImageQuestions
 from ivlm_core.training.run import Pictures, Schedule, StageRun, Trained, device_of
 from ivlm_core.training.split import shared_images, split_validation
+from ivlm_core.training.state import REGRESSOR, begin_run
 
-NAME = "regressor"
+NAME = REGRESSOR
 """Of the checkpoint and the log."""
 _CHECKED_TOGETHER = 25
 
@@ -177,7 +178,8 @@ def train_regressor(config: RegressorTraining) -> Path:
     """Train and return the folder of the finished regressor.
 
     Raises:
-        FileNotFoundError, ValueError: the dataset is missing, damaged or does not fit.
+        FileNotFoundError, ValueError: the dataset is missing, damaged or does not fit, or `out`
+            has another run.
         FloatingPointError: the loss diverged.
     """
     if config.threads:
@@ -185,9 +187,11 @@ def train_regressor(config: RegressorTraining) -> Path:
     torch.manual_seed(config.seed)
     vision = config.vision
     dataset = training_split(config.data, vision.image_size, "regressor")
-    arrays = TrainingArrays.load(dataset, vision.image_size)
-    training, held = split_validation(len(arrays.images))
+    training, held = split_validation(len(dataset))
     training = shared_images(training, config.share, config.seed)
+    learned_from = described_data(dataset, len(training), config.share)
+    begin_run(config.out, _identity(config, learned_from))
+    arrays = TrainingArrays.load(dataset, vision.image_size)
     network = ContactRegressor(
         RegressorConfig(
             vision=vision,
@@ -233,13 +237,19 @@ def train_regressor(config: RegressorTraining) -> Path:
                 "made_with": f"ivlm {__version__}",
                 "recipe": _recipe(config),
                 "init": None if start is None else described_start(start),
-                "data": described_data(dataset, len(training), config.share),
+                "data": learned_from,
                 "steps": run.progress.step,
                 "seconds": round(run.progress.seconds),
                 "held_out": figures,
             },
         )
     return folder
+
+
+def _identity(config: RegressorTraining, data: dict[str, Any]) -> dict[str, Any]:
+    network = {"vision": asdict(config.vision), "width": config.width}
+    batches = {"images": config.batch, "questions": config.questions}
+    return described_identity(REGRESSOR, data, config.seed, config.init, network, batches)
 
 
 def _recipe(config: RegressorTraining) -> dict[str, Any]:

@@ -2,9 +2,10 @@
 
 import json
 import math
+import pickle
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,12 +14,24 @@ import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
 from accelerate.utils import broadcast, is_tensorboard_available
 from PIL import Image
+from safetensors import SafetensorError
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from ivlm_core.heap import keep_freed_memory
 from ivlm_core.training.precision import Precision, autocast_precision
 from ivlm_core.training.state import existing_state, replace_state
+
+_UNREADABLE = (
+    RuntimeError,
+    ValueError,
+    KeyError,
+    EOFError,
+    FileNotFoundError,
+    pickle.UnpicklingError,
+    SafetensorError,
+)
+"""What reading a checkpoint raises that is cut off, or of another network."""
 
 Pictures = dict[str, np.ndarray]
 """Name to uint8 `[height, width, 3]`."""
@@ -75,6 +88,8 @@ class Progress:
     step: int = 0
     seconds: float = 0.0
     """Time spent, stopped runs included."""
+    averages: dict[str, float] = field(default_factory=dict)
+    """Running means of the loss parts, so that the curve goes on as if it had not stopped."""
 
     def state_dict(self) -> dict[str, Any]:
         """Return what a checkpoint keeps."""
@@ -83,15 +98,17 @@ class Progress:
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where a checkpoint was written."""
         self.step, self.seconds = state["step"], state["seconds"]
+        self.averages = dict(state.get("averages", {}))  # older checkpoints have none
 
 
 class _Losses:
     """Running means of loss parts, each read one batch late, so that a GPU never waits for it."""
 
-    def __init__(self, stage: str) -> None:
+    def __init__(self, stage: str, averages: dict[str, float]) -> None:
+        """Go on with the means of a stage, which are changed in place."""
         self._stage = stage
         self._waiting: tuple[int, tuple[str, ...], Tensor] | None = None
-        self._averages: dict[str, float] = {}
+        self._averages = averages
 
     def add(self, step: int, parts: dict[str, Tensor]) -> None:
         """Take the loss parts of a batch.
@@ -162,6 +179,9 @@ class StageRun:
             save_every: steps between checkpoints.
             precision: arithmetic of the matrix products.
             kept: called by the main process when a checkpoint was written.
+
+        Raises:
+            ValueError: the checkpoint is damaged, or of another configuration.
         """
         self.kept = kept
         self.name, self.folder, self.schedule, self.save_every = name, folder, schedule, save_every
@@ -203,7 +223,18 @@ class StageRun:
         self.accelerator.register_for_checkpointing(self.rates, self.progress)
         state = existing_state(self.state_folder)
         if state is not None:
+            self._load(state)
+
+    def _load(self, state: Path) -> None:
+        try:
             self.accelerator.load_state(str(state))
+        except torch.OutOfMemoryError:
+            raise
+        except _UNREADABLE as error:
+            raise ValueError(
+                f"checkpoint '{state}' is damaged or of another configuration; delete it or choose "
+                f"another --out: {_first_lines(error)}"
+            ) from error
 
     @property
     def state_folder(self) -> Path:
@@ -236,7 +267,9 @@ class StageRun:
     ) -> None:
         resumed_at, started = self.progress.seconds, time.perf_counter()
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.accelerator.init_trackers(self.name)
+        if self.accelerator.is_main_process:
+            _cut_log(self._log_file, self.progress.step)
+        self.accelerator.init_trackers(self.name, init_kwargs=self._board_settings)
         bar = tqdm(
             total=self.schedule.steps,
             initial=self.progress.step,
@@ -244,7 +277,7 @@ class StageRun:
             unit="step",
             disable=not self.accelerator.is_main_process,
         )
-        losses = _Losses(self.name)
+        losses = _Losses(self.name, self.progress.averages)
         while not self._finished:
             for part in range(self.schedule.accumulate):
                 losses.add(self.progress.step, self._learn(part))
@@ -270,6 +303,16 @@ class StageRun:
         bar.close()
         for tracker in self.accelerator.trackers:
             tracker.finish()
+
+    @property
+    def _log_file(self) -> Path:
+        return self.folder / f"{self.name}.jsonl"
+
+    @property
+    def _board_settings(self) -> dict[str, Any]:
+        """Hide what a stopped run drew after its checkpoint."""
+        step = self.progress.step
+        return {"tensorboard": {"purge_step": step + 1}}
 
     @property
     def _expected_steps(self) -> int:
@@ -328,7 +371,7 @@ class StageRun:
 
     def _log(self, entry: dict[str, object]) -> None:
         if self.accelerator.is_main_process:
-            with (self.folder / f"{self.name}.jsonl").open("a", encoding="utf-8") as log:
+            with self._log_file.open("a", encoding="utf-8") as log:
                 log.write(json.dumps(entry) + "\n")
 
     def _save(self) -> None:
@@ -339,6 +382,31 @@ class StageRun:
             replace_state(partial, self.state_folder)
             self.kept()
         self.accelerator.wait_for_everyone()
+
+
+def _cut_log(file: Path, step: int) -> None:
+    """Drop what a stopped run logged after its checkpoint: those steps are taken again."""
+    if not file.is_file():
+        return
+    lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if _logged_step(line) <= step]
+    if len(kept) < len(lines):
+        partial = file.with_suffix(".partial-log")
+        partial.write_text("".join(kept), encoding="utf-8")
+        partial.replace(file)
+
+
+def _logged_step(line: str) -> float:
+    """Return the step of a line; one that a kill cut off is of none that was kept."""
+    try:
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return math.inf
+
+
+def _first_lines(error: BaseException) -> str:
+    """Return the start of a message: of every weight that does not fit, the first few."""
+    return " ".join(" ".join(str(error).splitlines()[:3]).split()) or type(error).__name__
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -7,7 +7,17 @@ import numpy as np
 
 
 def split_validation(count: int, fraction: float = 0.04) -> tuple[list[int], list[int]]:
-    """Return training and validation image indices; the last images validate."""
+    """Return training and validation image indices; the last images validate.
+
+    Raises:
+        ValueError: there are too few to hold one out.
+    """
+    if count < 2:
+        images = "image" if count == 1 else "images"
+        raise ValueError(
+            f"the data has {count} training {images}, at least 2 are needed, since one is held "
+            "out; run `ivlm synthesize --train N`"
+        )
     held = max(1, int(count * fraction))
     order = np.arange(count)
     return order[:-held].tolist(), order[-held:].tolist()

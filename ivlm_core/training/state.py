@@ -4,12 +4,17 @@ import json
 import logging
 import re
 import shutil
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
+from accelerate import PartialState
+from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from ivlm_core.config import read_json
 from ivlm_core.model.checkpoint import (
     CONFIG_FILE,
     PROVENANCE_FILE,
@@ -29,6 +34,10 @@ DENSE, CONTACT, SURFACE, BODY, BOXES = "dense", "contact", "surface", "body", "b
 """The stages, and what their checkpoints are called; fine-tuning has only the second."""
 STAGES = (DENSE, CONTACT, SURFACE, BODY, BOXES)
 """In the order in which they run."""
+REGRESSOR = "regressor"
+"""What the checkpoint of a regressor is called."""
+RUN_FILE = "run.json"
+"""In a run's folder: what all of its steps have in common."""
 
 
 def existing_state(folder: Path) -> Path | None:
@@ -50,6 +59,53 @@ def replace_state(written: Path, folder: Path) -> None:
     shutil.rmtree(before, ignore_errors=True)
 
 
+def begin_run(out: Path, about: Mapping[str, Any]) -> None:
+    """Write down which run a folder has, or, if it is continued, compare.
+
+    A run of an earlier version has written nothing down, and goes on unchecked.
+
+    Args:
+        out: folder of the run.
+        about: what all steps have in common, as JSON; see `described_identity`.
+
+    Raises:
+        ValueError: the folder has another run.
+    """
+    file, wanted = out / RUN_FILE, json.loads(json.dumps(about))
+    if all(existing_state(out / name) is None for name in (*STAGES, REGRESSOR)):
+        if PartialState(cpu=not torch.accelerator.is_available()).is_main_process:
+            _write_whole(file, json.dumps(wanted, indent=2) + "\n")
+        return
+    if not file.is_file():
+        return
+    found = read_json(file)
+    if differing := list(_differing(found, wanted)):
+        told = "; ".join(f"{key} {has!r}, not {asked!r}" for key, has, asked in differing)
+        go_on = f", with --init {out} to go on from it"
+        both_start = REGRESSOR not in (found.get("recipe"), wanted["recipe"])
+        raise ValueError(
+            f"'{out}' has another run, of {told}; choose another --out{go_on if both_start else ''}"
+        )
+
+
+def _write_whole(file: Path, text: str) -> None:
+    """Write a file that is there with all of its text or, after a kill, not at all."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(file)
+
+
+def _differing(found: Any, wanted: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:
+    """Hand out what differs; settings that only one side knows are of another version."""
+    if isinstance(found, dict) and isinstance(wanted, dict):
+        for name in wanted:
+            if name in found:
+                yield from _differing(found[name], wanted[name], f"{key}.{name}".lstrip("."))
+    elif found != wanted:
+        yield key, found, wanted
+
+
 def is_model(folder: Path) -> bool:
     """Whether a folder holds a finished model, not the checkpoints of a run."""
     return (folder / CONFIG_FILE).is_file()
@@ -69,13 +125,17 @@ def load_weights(folder: Path, stage: nn.Module) -> None:
 
     Raises:
         FileNotFoundError: there is no such checkpoint.
-        ValueError: it is of a network of other parts or sizes.
+        ValueError: it is damaged, or of a network of other parts or sizes.
     """
     file = folder / WEIGHTS
     if not file.is_file():
         raise FileNotFoundError(f"{file} is missing; expected the folder of a training run")
     try:
-        stage.load_state_dict(_of_this_size(load_file(file), stage))
+        weights = load_file(file)
+    except SafetensorError as error:
+        raise ValueError(f"{file} is damaged: {error}") from error
+    try:
+        stage.load_state_dict(_of_this_size(weights, stage))
     except (RuntimeError, ValueError) as error:
         raise ValueError(
             f"{file} is of a network of other parts or sizes; train both with the same "

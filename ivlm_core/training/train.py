@@ -2,7 +2,7 @@
 
 import logging
 import math
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from ivlm_core.training.dense_stage import DenseStage
 from ivlm_core.training.heads import StageHeads
 from ivlm_core.training.precision import Precision
 from ivlm_core.training.pretrained import RATE, learned_before, load_stem
-from ivlm_core.training.provenance import described_data, described_run
+from ivlm_core.training.provenance import described_data, described_identity, described_run
 from ivlm_core.training.questions import Questions
 from ivlm_core.training.regions import body_regions
 from ivlm_core.training.run import Pictures, Schedule, StageRun, Trained
@@ -40,6 +40,7 @@ from ivlm_core.training.state import (
     STAGES,
     SURFACE,
     KeptModels,
+    begin_run,
     is_model,
     last_checkpoint,
     load_model,
@@ -125,16 +126,19 @@ def train(config: TrainConfig) -> Path:
     """Train and return the model folder.
 
     Raises:
-        FileNotFoundError, ValueError: the dataset is missing, damaged or does not fit.
+        FileNotFoundError, ValueError: the dataset is missing, damaged or does not fit, or `out`
+            has another run.
         FloatingPointError: the loss diverged.
     """
     if config.threads:
         torch.set_num_threads(config.threads)
     torch.manual_seed(config.seed)
     dataset = training_split(config.data, config.model.vision.image_size, "model")
-    arrays = TrainingArrays.load(dataset, config.model.vision.image_size)
-    training, validation = split_validation(len(arrays.images))
+    training, validation = split_validation(len(dataset))
     training = shared_images(training, config.share, config.seed)
+    learned_from = described_data(dataset, len(training), config.share)
+    begin_run(config.out, _identity(config, learned_from))
+    arrays = TrainingArrays.load(dataset, config.model.vision.image_size)
     LOG.info(
         "%d images, %d of them trained on, %d questions",
         len(arrays.images),
@@ -168,7 +172,6 @@ def train(config: TrainConfig) -> Path:
     model.train()
 
     runs: list[StageRun] = []
-    learned_from = described_data(dataset, len(training), config.share)
 
     def provenance() -> dict[str, Any]:
         none = dict.fromkeys(STAGES, 0)
@@ -278,6 +281,17 @@ def train(config: TrainConfig) -> Path:
     model.config = replace(model.config, lift=held.thresholds(model, processor))
     save_checkpoint(folder, model, processor, provenance(), dtype=torch.float16)
     return folder
+
+
+def _identity(config: TrainConfig, data: dict[str, Any]) -> dict[str, Any]:
+    batches = {
+        "dense": config.dense_batch,
+        "contact": asdict(config.contact_batch),
+        "body": config.body_batch,
+        "boxes": config.box_batch,
+    }
+    network = asdict(config.model)
+    return described_identity("nano", data, config.seed, config.init, network, batches)
 
 
 def _begin(

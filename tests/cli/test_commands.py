@@ -153,6 +153,33 @@ def test_train_hands_its_options_to_the_recipe(monkeypatch, tmp_path, capsys):
     assert "step 5" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("recipe", "option", "said"),
+    [
+        ("nano", ["--steps", "3"], "--steps is not for nano; its stages have --dense-steps, "),
+        ("nano", ["--batch", "3"], "--batch is not for nano; its stages have batches"),
+        ("nano", ["--base", "d"], "--base is for the published recipes, not for nano"),
+        ("nano", ["--clip", "d"], "--clip is for the published recipes, not for nano"),
+        ("nano", ["--datasets", "damon"], "--datasets is for the published recipes, not"),
+        ("nano", ["--body-model", "f"], "--body-model is for the published recipes, not"),
+        ("regressor", ["--base", "d"], "--base is for the published recipes, not for regressor"),
+        ("regressor", ["--dense-steps", "0"], "--dense-steps is for nano, not for regressor"),
+        ("regressor", ["--gradient-checkpointing"], "--gradient-checkpointing is for nano, not"),
+        ("regressor", ["--image-size", "64"], "--image-size is for nano, not for regressor"),
+        ("joint", ["--box-steps", "3"], "--box-steps is for nano, not for joint"),
+        ("joint", ["--gradient-checkpointing"], "--gradient-checkpointing is for nano, not"),
+        ("joint", ["--image-size", "64"], "--image-size is for nano, not for joint"),
+        ("joint", ["--init", "nano"], "--init is for nano and regressor, not for joint"),
+        ("joint", ["--threads", "1"], "--threads is for nano and regressor, not for joint"),
+    ],
+)
+def test_train_refuses_options_that_the_recipe_would_not_read(recipe, option, said, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        main(["train", "--data", "d", "--out", "o", "--recipe", recipe, *option])
+    told = capsys.readouterr().err.replace("│", " ")  # the frame around it
+    assert said in " ".join(told.split())
+
+
 @pytest.mark.parametrize("verb", [["train", "--out", "o"], ["evaluate"]])
 def test_missing_data_is_wrong_usage(verb, tmp_path, capsys):
     assert main([*verb, "--data", str(tmp_path / "nodata")]) == 2

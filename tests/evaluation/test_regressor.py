@@ -114,9 +114,8 @@ def test_time_ends_a_run_and_its_rate(data: Path, tmp_path: Path) -> None:
     told = json.loads((folder / "provenance.json").read_text())
     assert told["steps"] == 1, "one step always"
     assert told["data"]["trained_on"] == 6 and told["data"]["share"] == 0.5
-    again = json.loads(
-        (train_regressor(training(data, tmp_path, steps=3)) / "provenance.json").read_text()
-    )
+    folder = train_regressor(training(data, tmp_path, steps=3, share=0.5))
+    again = json.loads((folder / "provenance.json").read_text())
     assert again["steps"] == 3, "more steps go on from there"
 
 

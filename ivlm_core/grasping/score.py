@@ -27,17 +27,19 @@ def score_grasps(
         float64 `[grasp]` in [0, 1]; 0 where the box holds nothing of the surface.
 
     Raises:
-        ValueError: shapes that do not fit, a size that is not positive, or a pose that is no rigid
-            motion.
+        ValueError: shapes that do not fit, a size that is not positive, a centre that is not
+            finite, or a pose that is no rigid motion.
     """
     poses = np.asarray(poses, dtype=np.float64)
     size = np.asarray(box_size, dtype=np.float64)
     center = np.zeros(3) if box_center is None else np.asarray(box_center, dtype=np.float64)
     if poses.ndim != 3 or poses.shape[1:] != (4, 4):
         raise ValueError(f"poses must be [grasp, 4, 4], got {poses.shape}")
-    if size.shape != (3,) or center.shape != (3,) or not (size > 0).all():
+    fits = size.shape == center.shape == (3,) and np.isfinite(center).all()
+    if not fits or not (size > 0).all():
         raise ValueError(
-            f"the box needs three positive extents and a centre of three, got {size}, {center}"
+            f"the box needs three positive extents and a finite centre of three, got {size}, "
+            f"{center}"
         )
     turns = poses[:, :3, :3]
     with np.errstate(invalid="ignore"):  # NaN is no rotation, too

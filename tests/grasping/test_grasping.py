@@ -138,6 +138,9 @@ def test_wrong_grasps_are_named(points: ScoredPoints) -> None:
         score_grasps(points, good[0], size)
     with pytest.raises(ValueError, match="three positive extents"):
         score_grasps(points, good, np.array([1, 1, 0.0]))
+    for lost in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="finite centre"):
+            score_grasps(points, good, size, np.array([lost, 0, 0]))
     for wrong in (2.0, -1.0):  # scaled, mirrored
         with pytest.raises(ValueError, match="pose 1 is no rotation"):
             score_grasps(points, np.concatenate([good, good * wrong]), size)

@@ -106,6 +106,8 @@ def test_candidates_are_scored_in_the_cameras_and_the_meshs_frame(
     assert own.scores[0] > 0.8 > 0.3 > own.scores[1] and own.scores[2] == 0
     shown = ask(known, candidates(place_vertices(points, seen.pose)), FRAME, label="bottle")
     np.testing.assert_allclose(shown.scores, own.scores, atol=0.05)
+    spoken = ask(known, candidates(points), "", label=" Bottle ")
+    assert spoken.success and spoken.label == "bottle", "labels are read as everywhere"
     assert list(ask(known, [], "").scores) == []
 
 

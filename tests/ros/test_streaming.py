@@ -475,6 +475,9 @@ def test_replay_ends_with_its_source(
     missing = start("ivlm_ros.image_replay", "source:=/missing.png")
     assert missing.wait() == 2
     assert "/missing.png is neither a file nor a folder" in missing.output
+    mistyped = start("ivlm_ros.image_replay", "rate_hz:=1")
+    assert mistyped.wait() == 2
+    assert "expecting type 'DOUBLE'" in mistyped.output and "Traceback" not in mistyped.output
 
 
 def test_replay_holds_an_image_until_told(

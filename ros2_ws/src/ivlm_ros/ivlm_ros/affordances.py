@@ -12,6 +12,7 @@ from std_msgs.msg import Header
 
 from ivlm_core.grasping.score import score_grasps
 from ivlm_core.grasping.surface import ScoredPoints, scored_points
+from ivlm_core.labels import read_label
 from ivlm_core.messages.cdr import Pose
 from ivlm_core.messages.placement import camera_from_mesh
 from ivlm_core.pipeline import Prediction
@@ -85,7 +86,8 @@ class Affordances:
         scores = score_grasps(_points(seen.prediction), poses, size, center)
         response.scores = scores.astype(np.float32).tolist()
 
-    def _find(self, label: str) -> Seen:
+    def _find(self, asked: str) -> Seen:
+        label = read_label(asked) if asked else ""
         with self._lock:
             if not self._seen:
                 raise ValueError("no object has been looked at yet: send an image and a label")

@@ -14,6 +14,7 @@ from rcl_interfaces.msg import FloatingPointRange, IntegerRange, ParameterDescri
 from rclpy.clock import Clock, ClockType
 from rclpy.duration import Duration
 from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.exceptions import InvalidParameterTypeException, InvalidParameterValueException
 from rclpy.executors import ExternalShutdownException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
@@ -124,6 +125,9 @@ def main(args: list[str] | None = None) -> int:
         replay = ImageReplay()
         while not replay.finished:
             rclpy.spin_once(replay)
+    except (InvalidParameterTypeException, InvalidParameterValueException) as error:
+        rclpy.logging.get_logger("image_replay").fatal(str(error))
+        return 2
     except (ValueError, FileNotFoundError) as error:
         rclpy.logging.get_logger("image_replay").fatal(f"parameter source: {error}")
         return 2

@@ -7,6 +7,7 @@ a frame; the README's table, the example `config/ivlm_node.yaml` and the tests c
 import dataclasses
 import json
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, get_args
 
@@ -28,6 +29,8 @@ AXES = get_args(Axis)
 
 POSE_SOURCES = ("topic", "tf", "parameter")
 
+_FARTHEST = 1000.0
+"""Of places in parameters, metres; what is farther off is a mistake."""
 _CHOICES = {
     "image_transport": TRANSPORTS,
     "image_reliability": RELIABILITIES,
@@ -36,6 +39,10 @@ _CHOICES = {
     "colour_map": COLOUR_MAPS,
     "gpu_memory_fallback": FALLBACKS,
 }
+
+
+def _are_near(numbers: Sequence[float]) -> bool:
+    return all(abs(number) <= _FARTHEST for number in numbers)  # NaN is not
 
 
 class ParameterError(ValueError):
@@ -230,13 +237,17 @@ class NodeParameters:
                 )
         for name in ("body_position", "object_position"):
             value = getattr(self, name)
-            if len(value) != 3:
-                raise ParameterError(f"parameter {name} must be three numbers, got {list(value)}")
+            if len(value) != 3 or not _are_near(value):
+                raise ParameterError(
+                    f"parameter {name} must be three numbers, of at most {_FARTHEST:g} m, got "
+                    f"{list(value)}"
+                )
         turn = sum(number**2 for number in self.object_pose[3:]) ** 0.5
-        if len(self.object_pose) != 7 or not abs(turn - 1) < 0.01:  # NaN is not
+        near = _are_near(self.object_pose[:3])
+        if len(self.object_pose) != 7 or not near or not abs(turn - 1) < 0.01:  # NaN is not
             raise ParameterError(
-                "parameter object_pose must be a position and a quaternion of length one, 7 "
-                f"numbers, got {list(self.object_pose)}"
+                f"parameter object_pose must be a position, of at most {_FARTHEST:g} m, and a "
+                f"quaternion of length one, 7 numbers, got {list(self.object_pose)}"
             )
         for spec in dataclasses.fields(self):
             bounds = spec.metadata["bounds"]

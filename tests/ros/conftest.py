@@ -204,10 +204,11 @@ def make_node(ros: None, tiny_model: Path) -> Iterator[Callable[..., Any]]:
 
     nodes: list[Any] = []
 
-    def make(**values: Any) -> Any:
+    def make(namespace: str = "", **values: Any) -> Any:
         values = {"model": str(tiny_model), "device": "cpu", "label": "bottle", **values}
         overrides = [Parameter(name, value=value) for name, value in values.items()]
-        nodes.append(IvlmNode(f"node_{len(nodes)}", parameter_overrides=overrides))
+        name = f"node_{len(nodes)}"
+        nodes.append(IvlmNode(name, namespace=namespace, parameter_overrides=overrides))
         return nodes[-1]
 
     yield make

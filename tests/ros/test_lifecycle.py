@@ -14,6 +14,7 @@ import pytest
 
 pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
 
+from diagnostic_msgs.msg import DiagnosticArray  # noqa: E402
 from lifecycle_msgs.msg import State, Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState  # noqa: E402
 from rclpy.exceptions import InvalidParameterValueException  # noqa: E402
@@ -265,6 +266,21 @@ def test_silence_is_reported(make_rig: Callable[..., Rig]) -> None:
         return any(s.level == b"\1" and "no image on /image" in s.message for s in statuses)
 
     rig.listener.until(told, "a warning about missing images")
+
+
+def test_nodes_of_several_robots_are_told_apart(
+    make_node: Callable[..., Any], make_listener: Callable[..., Any]
+) -> None:
+    node = make_node(namespace="/robot1")
+    listener = make_listener(node)
+    listener.listen("/diagnostics", DiagnosticArray)
+
+    def named() -> set[str]:
+        statuses = [s for m in listener.messages["/diagnostics"] for s in m.status]
+        return {s.name.split(": ")[0] for s in statuses}
+
+    assert listener.until(named, "diagnostics") == {"robot1/node_0"}
+    listener.close()
 
 
 def test_an_image_in_work_is_not_published_after_deactivation(

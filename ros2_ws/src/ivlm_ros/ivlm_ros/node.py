@@ -441,8 +441,10 @@ class IvlmNode(LifecycleNode):
             lines["pipeline"] = Health(done.level, done.message, {**done.values, **queue})
         message = DiagnosticArray()
         message.header.stamp = self.get_clock().now().to_msg()
+        # Monitors tell nodes of several robots apart by this name only.
+        own = self.get_fully_qualified_name().lstrip("/")
         message.status = [
-            _status(f"{self.get_name()}: {name}", device, health) for name, health in lines.items()
+            _status(f"{own}: {name}", device, health) for name, health in lines.items()
         ]
         self._diagnostics_pub.publish(message)
 

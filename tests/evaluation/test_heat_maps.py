@@ -9,6 +9,8 @@ from hypothesis.extra.numpy import arrays
 from ivlm_core.evaluation.heat_maps import fitted, kld, nss, sim
 
 MAPS = arrays(np.float64, (4, 5), elements=st.floats(0, 1, width=32))
+# Adding 1 to what differs by less than a double's precision makes it constant.
+SCORES = MAPS.map(lambda scores: scores.round(6))
 
 
 def test_by_hand() -> None:
@@ -22,7 +24,7 @@ def test_by_hand() -> None:
     assert nss(truth, scores) == pytest.approx(0)
 
 
-@given(MAPS.filter(lambda m: m.max() > 1e-3 and np.ptp(m) > 1e-3), MAPS)
+@given(MAPS.filter(lambda m: m.max() > 1e-3 and np.ptp(m) > 1e-3), SCORES)
 @settings(max_examples=60, deadline=None)
 def test_bounds(truth: np.ndarray, scores: np.ndarray) -> None:
     assert kld(truth, scores) >= -1e-6

@@ -44,9 +44,10 @@ def nss(truth: ArrayLike, scores: ArrayLike) -> float:
     true, found = _pair(truth, scores)
     if np.ptp(true) == 0:
         return np.nan
+    if np.ptp(found) == 0:  # their deviation need not be 0: the mean of equal numbers is rounded
+        return 0.0
     focus = (true - true.min()) / np.ptp(true) > _FOCUS
-    spread = found.std()
-    return float(((found - found.mean()) / spread)[focus].mean()) if spread > 0 else 0.0
+    return float(((found - found.mean()) / found.std())[focus].mean())
 
 
 def _scaled(heat: Map) -> Map:

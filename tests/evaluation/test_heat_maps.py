@@ -36,6 +36,9 @@ def test_bounds(truth: np.ndarray, scores: np.ndarray) -> None:
 def test_maps_that_say_nothing() -> None:
     truth, flat = np.eye(3), np.full((3, 3), 0.3)
     assert nss(truth, flat) == 0
+    assert nss(np.arange(20).reshape(4, 5), np.full((4, 5), 0.460938)) == 0, (
+        "also where their mean is rounded"
+    )
     assert kld(truth, flat) == pytest.approx(np.log(3), rel=1e-6), "as the uniform map"
     assert np.isnan(nss(flat, truth))
     with pytest.raises(ValueError, match="of one shape"):

@@ -21,7 +21,7 @@ def new_file(path: Path) -> Iterator[Path]:
     """
     partial = path.with_suffix(f".partial{os.getpid()}")
     try:
-        with room_for(path), _told_by_system(path):
+        with room_for(path), told_by_system(path):
             yield partial
             partial.replace(path)
     except BaseException:
@@ -44,18 +44,19 @@ def room_for(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def _told_by_system(path: Path) -> Iterator[None]:
+def told_by_system(path: Path) -> Iterator[None]:
+    """Raise the error of the operating system that safetensors tells in words only.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
     try:
         yield
     except SafetensorError as error:
-        raise system_error(error, path) from error
-
-
-def system_error(error: SafetensorError, file: Path) -> OSError:
-    """Return the error of the operating system that safetensors tells in words only."""
-    number = re.search(r"os error (\d+)", str(error))
-    code = int(number[1]) if number else errno.EIO
-    return OSError(code, os.strerror(code) if number else str(error), str(file))
+        number = re.search(r"os error (\d+)", str(error))
+        code = int(number[1]) if number else errno.EIO
+        told = os.strerror(code) if number else str(error)
+        raise OSError(code, told, str(path)) from error
 
 
 def check_room(error: OSError, file: Path) -> None:

@@ -7,11 +7,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from ivlm_core.disk import check_room, system_error
+from ivlm_core.disk import check_room, told_by_system
 from ivlm_core.model.skeleton import stored_dtype
 from ivlm_core.model.weight_files import SAFETENSORS
 
@@ -106,10 +105,8 @@ def write_weights(
 
 
 def _save(file: Path, shard: dict[str, Tensor]) -> None:
-    try:
+    with told_by_system(file):
         save_file(shard, file, metadata={"format": "pt"})
-    except SafetensorError as error:
-        raise system_error(error, file) from error
     # safetensors writes for the owner only
     file.chmod(file.parent.stat().st_mode & 0o666)
 

@@ -18,6 +18,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from tqdm import tqdm
 
+from ivlm_core.disk import new_file
 from ivlm_core.heap import keep_freed_memory
 from ivlm_core.training.precision import Precision, autocast_precision
 from ivlm_core.training.state import existing_state, replace_state
@@ -391,9 +392,8 @@ def _cut_log(file: Path, step: int) -> None:
     lines = file.read_text(encoding="utf-8").splitlines(keepends=True)
     kept = [line for line in lines if _logged_step(line) <= step]
     if len(kept) < len(lines):
-        partial = file.with_suffix(".partial-log")
-        partial.write_text("".join(kept), encoding="utf-8")
-        partial.replace(file)
+        with new_file(file) as partial:
+            partial.write_text("".join(kept), encoding="utf-8")
 
 
 def _logged_step(line: str) -> float:

@@ -15,6 +15,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ivlm_core.config import read_json
+from ivlm_core.disk import new_file
 from ivlm_core.model.checkpoint import (
     CONFIG_FILE,
     PROVENANCE_FILE,
@@ -74,7 +75,9 @@ def begin_run(out: Path, about: Mapping[str, Any]) -> None:
     file, wanted = out / RUN_FILE, json.loads(json.dumps(about))
     if all(existing_state(out / name) is None for name in (*STAGES, REGRESSOR)):
         if PartialState(cpu=not torch.accelerator.is_available()).is_main_process:
-            _write_whole(file, json.dumps(wanted, indent=2) + "\n")
+            out.mkdir(parents=True, exist_ok=True)
+            with new_file(file) as partial:
+                partial.write_text(json.dumps(wanted, indent=2) + "\n", encoding="utf-8")
         return
     if not file.is_file():
         return
@@ -86,14 +89,6 @@ def begin_run(out: Path, about: Mapping[str, Any]) -> None:
         raise ValueError(
             f"'{out}' has another run, of {told}; choose another --out{go_on if both_start else ''}"
         )
-
-
-def _write_whole(file: Path, text: str) -> None:
-    """Write a file that is there with all of its text or, after a kill, not at all."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    partial = file.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(file)
 
 
 def _differing(found: Any, wanted: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:

@@ -1,6 +1,7 @@
 """Services, the action, several labels and compressed images of a running node."""
 
 import shutil
+import threading
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -374,33 +375,53 @@ def test_questions_that_cannot_be_answered_say_why(make_rig: MakeRig, photo: np.
     assert not asker.ask(label="bottle", image=image).accepted
 
 
+class HeldUp:
+    """Keeps a node's answer to a goal back until it may go on."""
+
+    def __init__(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.working, self.go_on = threading.Event(), threading.Event()
+        self._answer = rig.node._estimator.estimate_on
+        monkeypatch.setattr(rig.node._estimator, "estimate_on", self._slow)
+
+    def _slow(self, *arguments: Any) -> Any:
+        self.working.set()
+        assert self.go_on.wait(20)
+        return self._answer(*arguments)
+
+
 def test_one_goal_at_a_time_and_it_can_be_cancelled(
     make_rig: MakeRig, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    import threading
-
     rig = make_rig()
-    working, go_on = threading.Event(), threading.Event()
-    estimator = rig.node._estimator
-    answer = estimator.estimate_on
-
-    def slow(*arguments: Any) -> Any:
-        working.set()
-        assert go_on.wait(20)
-        return answer(*arguments)
-
-    monkeypatch.setattr(estimator, "estimate_on", slow)
+    held = HeldUp(rig, monkeypatch)
     asker = Asker(rig)
     handle = asker.ask(label="bottle", image=rig.image(photo))
-    rig.listener.until(working.is_set, "the goal to be taken")
+    rig.listener.until(held.working.is_set, "the goal to be taken")
     assert not asker.ask(label="chair", image=rig.image(photo)).accepted
     cancel = handle.cancel_goal_async()
     rig.listener.until(cancel.done, "the cancel's acceptance")
-    go_on.set()
+    held.go_on.set()
     cancelled = asker.result(handle)
     assert cancelled.status == GoalStatus.STATUS_CANCELED
     assert cancelled.result.message == "cancelled" and not cancelled.result.success
     assert asker.result(asker.ask(label="chair", image=rig.image(photo))).result.success
+
+
+def test_a_goal_in_work_gets_its_result_when_the_node_is_cleaned_up(
+    make_rig: MakeRig, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rig = make_rig()
+    held = HeldUp(rig, monkeypatch)
+    asker = Asker(rig)
+    handle = asker.ask(label="bottle", image=rig.image(photo))
+    rig.listener.until(held.working.is_set, "the goal to be taken")
+    rig.node.trigger_deactivate()
+    held.go_on.set()
+    rig.node.trigger_cleanup()
+    answer = asker.result(handle)
+    assert answer.status == GoalStatus.STATUS_ABORTED
+    assert answer.result.message == "the node was deactivated"
+    assert not asker.ask(label="bottle").accepted, "an unconfigured node refuses goals"
 
 
 # --- where the object is ---

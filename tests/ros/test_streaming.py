@@ -16,7 +16,10 @@ pytest.importorskip("rclpy", reason="rclpy is not here; source ros2_ws/env.sh")
 from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus  # noqa: E402
 from lifecycle_msgs.msg import State, Transition  # noqa: E402
 from lifecycle_msgs.srv import ChangeState, GetState  # noqa: E402
-from rclpy.action import get_action_server_names_and_types_by_node  # noqa: E402
+from rclpy.action import (  # noqa: E402
+    ActionClient,
+    get_action_server_names_and_types_by_node,
+)
 from rclpy.node import NodeNameNonExistentError  # noqa: E402
 from rclpy.serialization import deserialize_message  # noqa: E402
 from sensor_msgs.msg import Image, PointCloud2  # noqa: E402
@@ -30,6 +33,7 @@ from ivlm_core.messages.markers import shaded_colours  # noqa: E402
 from ivlm_core.messages.placement import display_pose, place_vertices  # noqa: E402
 from ivlm_core.pipeline import Query  # noqa: E402
 from ivlm_core.visualize.overlay import attention_overlay, overlay_image  # noqa: E402
+from ivlm_msgs.action import Estimate  # noqa: E402
 from ivlm_msgs.msg import ContactMesh, Status  # noqa: E402
 from ivlm_ros import qos  # noqa: E402
 from ivlm_ros.parameters import NodeParameters  # noqa: E402
@@ -509,13 +513,32 @@ def test_failed_autostart_ends_the_process(start: Callable[..., Any]) -> None:
     assert "cannot configure" in missing.output and "/missing/model" in missing.output
 
 
-def test_sigint_clears_the_markers_and_ends_well(
+@pytest.mark.parametrize("module", ["ivlm_ros", "tests.ros.faults.stuck"])
+def test_a_signal_ends_the_process_while_a_model_loads(
+    start: Callable[..., Any], tiny_model: Path, listener: Any, module: str
+) -> None:
+    """Whether loading notices it after a while, or never."""
+    node = start(module, "autostart:=true", f"model:={tiny_model}", "device:=cpu")
+    listener.until(lambda: "loading" in node.output, "the load")
+    assert node.stop(signal.SIGINT) == 0
+    assert "active, listening" not in node.output and "ERROR" not in node.output
+
+
+def test_sigint_clears_the_markers_answers_goals_and_ends_well(
     camera: Camera, node_process: Any, photo: np.ndarray
 ) -> None:
     """Last in this file: it ends the shared process."""
     camera.ask(photo, MESHES)
-    assert node_process.stop(signal.SIGINT) == 0
     listener = camera.listener
+    client = ActionClient(listener.node, Estimate, "/ivlm_node/estimate")
+    listener.until(client.server_is_ready, "the action")
+    sent = client.send_goal_async(Estimate.Goal(label="bottle"))
+    listener.until(sent.done, "the goal's acceptance")
+    result = sent.result().get_result_async()
+    node_process.popen.send_signal(signal.SIGINT)
+    listener.until(result.done, "the goal's result")
+    assert result.result().result.estimates or result.result().result.message
+    assert node_process.wait() == 0
 
     def cleared() -> bool:
         last = deserialize_message(listener.messages["/ivlm_node/markers"][-1], MarkerArray)

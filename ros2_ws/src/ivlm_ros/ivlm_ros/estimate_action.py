@@ -1,5 +1,6 @@
 """Action `~/estimate`: one question beside the stream, answered by the inference thread."""
 
+import time
 from collections.abc import Callable
 from typing import Literal
 
@@ -26,10 +27,15 @@ Outcome = Literal["succeed", "abort", "canceled"]
 
 _KEEP_RESULT_S = 60
 """rclpy keeps a result, meshes and all, for 900 s unless told."""
+_COLLECTED_S = 0.5
+"""Within this time clients ask for the result of a goal that ended as soon as it was accepted."""
 
 
 class EstimateAction:
-    """The action of one configured node: takes one goal at a time.
+    """The action of one node, which takes one goal at a time while the node is active.
+
+    It lives as long as the node: a client whose goal ended because the node was cleaned up gets
+    the result from it.
 
     Args:
         node: the node that offers it; its executor must run.
@@ -45,6 +51,7 @@ class EstimateAction:
     ) -> None:
         self._node, self._request, self._is_active = node, request, is_active
         self._goal: ServerGoalHandle | None = None
+        self._ended_s = -_COLLECTED_S
         self._server = ActionServer(
             node,
             Estimate,
@@ -59,6 +66,11 @@ class EstimateAction:
     def destroy(self) -> None:
         """Take the action down."""
         self._server.destroy()
+
+    @property
+    def collecting_s(self) -> float:
+        """How long the last goal's client may still be about to ask for its result, seconds."""
+        return max(0.0, self._ended_s + _COLLECTED_S - time.monotonic())
 
     def _on_goal(self, _: Estimate.Goal) -> GoalResponse:
         if not self._is_active():
@@ -136,7 +148,7 @@ class EstimateAction:
             getattr(handle, outcome)()
             return result
 
-        self._goal = None
+        self._goal, self._ended_s = None, time.monotonic()
         goal.execute(finish)
 
 

@@ -61,15 +61,26 @@ _CANNOT_LOAD = (ValueError, OSError, ImportError, MemoryError)
 THREAD_TIMEOUT_S = 30.0
 """How long a thread may take to end."""
 
+_LOADING = (State.TRANSITION_STATE_CONFIGURING, State.TRANSITION_STATE_ACTIVATING)
+
 Work = Frame | ServerGoalHandle
 """What the inference thread does: an image of the stream, or a goal of the action."""
 
 
 class IvlmNode(LifecycleNode):
-    """The node. Configuring loads the model; activating subscribes."""
+    """The node. Configuring loads the model; activating subscribes.
 
-    def __init__(self, name: str = "ivlm_node", **kwargs: Any) -> None:
+    Args:
+        name: of the node.
+        stopping: set by whoever ends the program: no model is loaded any more.
+        kwargs: as `LifecycleNode` takes them.
+    """
+
+    def __init__(
+        self, name: str = "ivlm_node", stopping: threading.Event | None = None, **kwargs: Any
+    ) -> None:
         super().__init__(name, **kwargs)
+        self._stopping = stopping or threading.Event()
         refuse_illegal_transitions(self)
         parameters.declare(self)
         self.add_on_set_parameters_callback(self._check_parameters)
@@ -79,7 +90,6 @@ class IvlmNode(LifecycleNode):
         self._meshes: ObjectMeshes | None = None
         self._outputs: Outputs | None = None
         self._offered: Services | None = None
-        self._action: EstimateAction | None = None
         self._loader: ModelLoader | None = None
         self._worker: InferenceThread[Work] | None = None
         self._slot: FrameSlot[Work] = FrameSlot()
@@ -87,6 +97,9 @@ class IvlmNode(LifecycleNode):
         self._places: Places | None = None
         self._publish_lock = threading.Lock()
         self._active = False
+        self._action = EstimateAction(
+            self, lambda goal: self._slot.request(goal), lambda: self._active
+        )
         self._statistics = NodeStatistics()
         self._load_failure = ""
         self._diagnostics_pub = self.create_publisher(
@@ -127,9 +140,6 @@ class IvlmNode(LifecycleNode):
         self._start_worker()
         self._loader = ModelLoader(self._load_model, self._use_model, self._report_load_failure)
         self._offered = Services(self, self._meshes, self._clear, self._reload, self._status.say)
-        self._action = EstimateAction(
-            self, lambda goal: self._slot.request(goal), lambda: self._active
-        )
         return super().on_configure(state)
 
     @logged_transition
@@ -189,12 +199,23 @@ class IvlmNode(LifecycleNode):
     def destroy_node(self) -> None:
         """Give back what the constructor took."""
         self._core_warnings.close()
+        self._action.destroy()
         super().destroy_node()
 
     def shut_down(self) -> None:
         """Shut down as a lifecycle manager would, unless that has happened."""
         if self._state_id() != State.PRIMARY_STATE_FINALIZED:
             self.trigger_shutdown()
+
+    @property
+    def loading(self) -> bool:
+        """Whether a transition is under way, of which loading the model is the long part."""
+        return self._state_id() in _LOADING
+
+    @property
+    def collecting_s(self) -> float:
+        """How long the client of the last goal may still be about to ask for its result."""
+        return self._action.collecting_s
 
     def report_callback(self, trace: str) -> None:
         """Tell of a callback that failed; it is a fault of this program, and the node goes on."""
@@ -204,9 +225,11 @@ class IvlmNode(LifecycleNode):
     def _autostart(self) -> None:
         """Configure and activate once; where that fails nobody would mend it, so the node ends."""
         self.destroy_timer(self._autostart_timer)
-        if self._state_id() != State.PRIMARY_STATE_UNCONFIGURED:
-            return  # a lifecycle manager was faster
+        if self._stopping.is_set() or self._state_id() != State.PRIMARY_STATE_UNCONFIGURED:
+            return  # the program ends, or a lifecycle manager was faster
         if self.trigger_configure() != _SUCCESS or self.trigger_activate() != _SUCCESS:
+            if self._stopping.is_set():
+                return
             raise Fatal("autostart failed; without autostart the node would wait")
 
     def _state_id(self) -> int:
@@ -227,10 +250,10 @@ class IvlmNode(LifecycleNode):
         if self._loader is not None and not self._loader.stop(THREAD_TIMEOUT_S):
             self.get_logger().error(f"a model still loads after {THREAD_TIMEOUT_S:.0f} s")
         self._loader = None
-        for part in (self._outputs, self._offered, self._action):
+        for part in (self._outputs, self._offered):
             if part is not None:
                 part.destroy()
-        self._outputs = self._offered = self._action = None
+        self._outputs = self._offered = None
         self._intake = self._places = None
         self._estimator = None
         self._meshes = None
@@ -248,7 +271,11 @@ class IvlmNode(LifecycleNode):
         self._worker = None
 
     def _cannot(self, what: str, error: Exception) -> None:
-        self.get_logger().error(f"cannot {what}: {error}")
+        log = self.get_logger()
+        if isinstance(error, InterruptedError):
+            log.info(str(error))
+        else:
+            log.error(f"cannot {what}: {error}")
         self._status.say(f"cannot {what}: {error}")
 
     # --- parameters ---
@@ -277,22 +304,33 @@ class IvlmNode(LifecycleNode):
     # --- model ---
 
     def _load_model(self, settings: NodeParameters) -> Estimator:
-        """Load a model and let it answer once, so that no image waits for what that takes."""
+        """Load a model and let it answer once, so that no image waits for what that takes.
+
+        Raises:
+            InterruptedError: the program is being ended.
+        """
         assert self._meshes is not None
+        self._check_going_on()
         start = time.monotonic()
         labels = self._intake.labels if self._intake is not None else read_labels(settings.label)
         self.get_logger().info(f"loading model {settings.model!r}")
         source = model_source(settings, self._warn)
         pipeline = source.load()
+        self._check_going_on()
         for task in settings.tasks:
             pipeline.check_task(task)
         estimator = Estimator(pipeline, self._meshes, self._warn, source)
         estimator.warm_up(labels, settings.tasks)
+        self._check_going_on()
         ready = f"model {settings.model!r} ready on {estimator.pipeline.device}"
         seconds, tasks = time.monotonic() - start, ", ".join(settings.tasks)
         self.get_logger().info(f"{ready} in {seconds:.1f} s; tasks: {tasks}")
         self._status.say(ready)
         return estimator
+
+    def _check_going_on(self) -> None:
+        if self._stopping.is_set():
+            raise InterruptedError("the node is being stopped")
 
     def _use_model(self, estimator: Estimator) -> None:
         """Answer with this model from the next image on."""
@@ -335,7 +373,7 @@ class IvlmNode(LifecycleNode):
 
     def _process(self, work: Work) -> None:
         estimator, settings = self._estimator, self._settings
-        assert estimator is not None and self._intake is not None and self._action is not None
+        assert estimator is not None and self._intake is not None
         if isinstance(work, Frame):
             self._answer_image(work, estimator, settings)
         else:

@@ -19,22 +19,43 @@ PARAMETERS = (
     "image_transport",
     "object_pose_source",
 )
-"""Parameters of the node that are arguments here; the others go through `params_file`."""
+"""Texts among the node's parameters that are arguments here."""
+
+SWITCHES = ("autostart", "use_sim_time", "use_detections")
+"""Those that are true or false; what is in neither goes through `params_file`."""
+
+SHOWN = (
+    "markers",
+    "affordance_samples",
+    "overlay",
+    "attention",
+    "human_contact_posed_cloud",
+    "human_contact_cloud",
+    "object_affordance_cloud",
+)
+"""Topics of the node that `ivlm.rviz` shows."""
+
+
+def given(context: LaunchContext, names: tuple[str, ...], kind: type) -> list[dict]:
+    """Return the arguments that are not empty as parameters, each in a dictionary of its own."""
+    arguments = {name: LaunchConfiguration(name) for name in names}
+    return [
+        {name: ParameterValue(argument, value_type=kind)}
+        for name, argument in arguments.items()
+        if argument.perform(context)
+    ]
 
 
 def start_node(context: LaunchContext) -> list[LifecycleNode]:
-    """Make the node's action from the arguments that were given."""
+    """Make the node's action: a default of this file, then `params_file`, then the arguments."""
     file = LaunchConfiguration("params_file").perform(context)
-    given = {name: LaunchConfiguration(name).perform(context) for name in PARAMETERS}
-    values = {name: ParameterValue(value, value_type=str) for name, value in given.items() if value}
-    for name in ("autostart", "use_sim_time", "use_detections"):
-        values[name] = ParameterValue(LaunchConfiguration(name), value_type=bool)
+    values = given(context, PARAMETERS, str) + given(context, SWITCHES, bool)
     node = LifecycleNode(
         package="ivlm_ros",
         executable="ivlm_node",
         name="ivlm_node",
         namespace=LaunchConfiguration("namespace"),
-        parameters=([file] if file else []) + [values],
+        parameters=[{"autostart": True}, *([file] if file else []), *values],
         remappings=[
             ("image", LaunchConfiguration("image")),
             ("camera_info", LaunchConfiguration("camera_info")),
@@ -49,6 +70,21 @@ def start_node(context: LaunchContext) -> list[LifecycleNode]:
         respawn_delay=2.0,
     )
     return [node]
+
+
+def start_rviz(context: LaunchContext) -> list[Node]:
+    """Make RViz's action; the topics of its view follow the node into its namespace."""
+    view = PathJoinSubstitution([FindPackageShare("ivlm_ros"), "rviz", "ivlm.rviz"])
+    rviz = Node(
+        package="rviz2",
+        executable="rviz2",
+        name="rviz2",
+        namespace=LaunchConfiguration("namespace"),
+        arguments=["-d", view, "-f", LaunchConfiguration("fixed_frame")],
+        parameters=given(context, ("use_sim_time",), bool),
+        remappings=[(f"/ivlm_node/{topic}", f"ivlm_node/{topic}") for topic in SHOWN],
+    )
+    return [rviz]
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -80,8 +116,8 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 "use_detections",
-                default_value="false",
-                choices=["true", "false"],
+                default_value="",
+                choices=["", "true", "false"],
                 description="ask about the boxes of topic detections",
             ),
             DeclareLaunchArgument(
@@ -119,9 +155,10 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 "autostart",
-                default_value="true",
-                choices=["true", "false"],
-                description="activate by itself; false: wait for a lifecycle manager",
+                default_value="",
+                choices=["", "true", "false"],
+                description="activate by itself, which is the default here; false: wait for a "
+                "lifecycle manager",
             ),
             DeclareLaunchArgument(
                 "respawn",
@@ -131,8 +168,8 @@ def generate_launch_description() -> LaunchDescription:
             ),
             DeclareLaunchArgument(
                 "use_sim_time",
-                default_value="false",
-                choices=["true", "false"],
+                default_value="",
+                choices=["", "true", "false"],
                 description="take the time from /clock",
             ),
             DeclareLaunchArgument(
@@ -153,25 +190,6 @@ def generate_launch_description() -> LaunchDescription:
                 description="RViz's fixed frame: any with z up that tf connects to the camera",
             ),
             OpaqueFunction(function=start_node),
-            Node(
-                package="rviz2",
-                executable="rviz2",
-                name="rviz2",
-                namespace=LaunchConfiguration("namespace"),
-                arguments=[
-                    "-d",
-                    PathJoinSubstitution([FindPackageShare("ivlm_ros"), "rviz", "ivlm.rviz"]),
-                    "-f",
-                    LaunchConfiguration("fixed_frame"),
-                ],
-                parameters=[
-                    {
-                        "use_sim_time": ParameterValue(
-                            LaunchConfiguration("use_sim_time"), value_type=bool
-                        )
-                    }
-                ],
-                condition=IfCondition(LaunchConfiguration("rviz")),
-            ),
+            OpaqueFunction(function=start_rviz, condition=IfCondition(LaunchConfiguration("rviz"))),
         ]
     )

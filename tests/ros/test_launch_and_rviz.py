@@ -50,6 +50,11 @@ def trees(repository: Path) -> dict[str, ast.Module]:
     return {n: ast.parse((repository / "launch" / n).read_text()) for n in LAUNCH_FILES}
 
 
+@pytest.fixture(scope="module")
+def rviz(repository: Path) -> dict[str, Any]:
+    return yaml.safe_load((repository / "rviz" / "ivlm.rviz").read_text())
+
+
 def declared(tree: ast.Module) -> dict[str, dict[str, Any]]:
     return {
         constant(c.args[0]): keywords(c) for c in calls(tree, "DeclareLaunchArgument") if c.args
@@ -69,7 +74,7 @@ def test_arguments_are_declared_described_and_used(trees: dict[str, ast.Module],
     arguments = declared(tree)
     used = {constant(c.args[0]) for c in calls(tree, "LaunchConfiguration")} - {None}
     if name == "ivlm.launch.py":  # those named by a loop variable
-        used |= set(assigned(tree, "PARAMETERS")) | {"autostart", "use_sim_time", "use_detections"}
+        used |= set(assigned(tree, "PARAMETERS")) | set(assigned(tree, "SWITCHES"))
     assert used == set(arguments)
     for argument, options in arguments.items():
         assert constant(options["description"]), argument
@@ -81,9 +86,48 @@ def test_arguments_are_declared_described_and_used(trees: dict[str, ast.Module],
 
 def test_arguments_passed_on_are_parameters_of_the_node(trees: dict[str, ast.Module]) -> None:
     known = {f.name: f for f in dataclasses.fields(NodeParameters)}
-    for name in assigned(trees["ivlm.launch.py"], "PARAMETERS"):
-        assert isinstance(known[name].default, str)
-        assert constant(declared(trees["ivlm.launch.py"])[name]["default_value"]) == ""
+    for group, kind in (("PARAMETERS", str), ("SWITCHES", bool)):
+        for name in assigned(trees["ivlm.launch.py"], group):
+            if name != "use_sim_time":  # every node has it
+                assert isinstance(known[name].default, kind)
+            assert constant(declared(trees["ivlm.launch.py"])[name]["default_value"]) == ""
+
+
+def test_an_argument_goes_before_the_file_and_the_file_before_this_files_default(
+    trees: dict[str, ast.Module],
+) -> None:
+    (node,) = calls(trees["ivlm.launch.py"], "LifecycleNode")
+    default, file, values = keywords(node)["parameters"].elts
+    assert ast.literal_eval(default) == {"autostart": True}
+    assert ast.unparse(file) == "*([file] if file else [])"
+    assert ast.unparse(values) == "*values"
+
+
+def test_rviz_follows_the_node_into_its_namespace(
+    trees: dict[str, ast.Module], rviz: dict[str, Any], ros: None
+) -> None:
+    """Every topic of the view is remapped as the launch file says, by ROS itself."""
+    from rclpy.node import Node
+    from std_msgs.msg import Empty
+
+    (action,) = [
+        call
+        for call in calls(trees["ivlm.launch.py"], "Node")
+        if constant(keywords(call)["package"]) == "rviz2"
+    ]
+    remappings = keywords(action)["remappings"]
+    expression = compile(ast.Expression(remappings), "remappings", "eval")
+    pairs = eval(expression, {"SHOWN": assigned(trees["ivlm.launch.py"], "SHOWN")})
+    options = ["--ros-args", *(part for a, b in pairs for part in ("-r", f"{a}:={b}"))]
+    for namespace in ("", "robot1"):
+        node = Node("rviz2", namespace=namespace, cli_args=options)
+        for display in rviz["Visualization Manager"]["Displays"]:
+            if "Topic" in display:
+                name = display["Topic"]["Value"]
+                subscription = node.create_subscription(Empty, name, print, 1)
+                expected = f"/{namespace}{name}" if namespace else name
+                assert subscription.topic_name == expected
+        node.destroy_node()
 
 
 def test_topics_that_are_remapped_are_those_the_node_reads(trees: dict[str, ast.Module]) -> None:
@@ -160,11 +204,6 @@ def test_real_launch_accepts_the_files(repository: Path, name: str) -> None:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     assert module.generate_launch_description().entities
-
-
-@pytest.fixture(scope="module")
-def rviz(repository: Path) -> dict[str, Any]:
-    return yaml.safe_load((repository / "rviz" / "ivlm.rviz").read_text())
 
 
 def test_rviz_shows_topics_that_exist_with_policies_that_connect(rviz: dict[str, Any]) -> None:

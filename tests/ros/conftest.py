@@ -204,11 +204,11 @@ def make_node(ros: None, tiny_model: Path) -> Iterator[Callable[..., Any]]:
 
     nodes: list[Any] = []
 
-    def make(namespace: str = "", **values: Any) -> Any:
+    def make(namespace: str = "", stopping: Any = None, **values: Any) -> Any:
         values = {"model": str(tiny_model), "device": "cpu", "label": "bottle", **values}
         overrides = [Parameter(name, value=value) for name, value in values.items()]
         name = f"node_{len(nodes)}"
-        nodes.append(IvlmNode(name, namespace=namespace, parameter_overrides=overrides))
+        nodes.append(IvlmNode(name, stopping, namespace=namespace, parameter_overrides=overrides))
         return nodes[-1]
 
     yield make

@@ -76,6 +76,18 @@ def test_up_and_down_many_times_leaves_nothing(make_node: Callable[..., IvlmNode
         assert node._estimator is None
 
 
+def test_nothing_is_loaded_once_the_program_ends(
+    make_node: Callable[..., IvlmNode], capfd: pytest.CaptureFixture[str]
+) -> None:
+    stopping = threading.Event()
+    node = make_node(stopping=stopping)
+    stopping.set()
+    assert node.trigger_configure() == FAILURE
+    assert state(node) == State.PRIMARY_STATE_UNCONFIGURED and node._estimator is None
+    logged = "".join(capfd.readouterr())
+    assert "the node is being stopped" in logged and "ERROR" not in logged
+
+
 def test_shutdown_from_active(make_node: Callable[..., IvlmNode]) -> None:
     node = make_node()
     node.trigger_configure()

@@ -23,7 +23,8 @@ from ivlm_core.bags.answers import AnswerFiles
 from ivlm_core.bags.source import BagSource, Question, Topics
 from ivlm_core.messages.results import TYPES
 
-CONTACT_MESH = "ivlm_msgs/msg/ContactMesh"
+OUR_TYPES = ("AffordanceSamples", "ContactMesh")
+"""Messages of `ivlm_msgs` that a bag may hold."""
 
 
 def write_bag(
@@ -48,7 +49,8 @@ def write_bag(
         storage: `sqlite3` or `mcap`.
         only_results: leave out what was recorded.
     """
-    source.types.register(get_types_from_msg(contact_mesh_definition(), CONTACT_MESH))
+    for kind in OUR_TYPES:
+        source.types.register(get_types_from_msg(definition(kind), f"ivlm_msgs/msg/{kind}"))
     plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
     answered = {question.number for question in questions}
     results: dict[str, Connection] = {}
@@ -77,9 +79,9 @@ def write_bag(
     return count
 
 
-def contact_mesh_definition() -> str:
-    """Return the text of `ContactMesh.msg`."""
-    file = resources.files("ivlm_core.messages") / "ContactMesh.msg"
+def definition(kind: str) -> str:
+    """Return the text of a message file of `ivlm_msgs`."""
+    file = resources.files("ivlm_core.messages") / f"{kind}.msg"
     return file.read_text(encoding="utf-8")
 
 

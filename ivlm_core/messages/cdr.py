@@ -307,6 +307,27 @@ def encode_pose_array(header: Stamp, poses: np.ndarray) -> bytes:
     return writer.to_bytes()
 
 
+def encode_affordance_samples(
+    header: Stamp, task: str, label: str, poses: np.ndarray, scores: np.ndarray
+) -> bytes:
+    """Return an `ivlm_msgs/AffordanceSamples` as bytes to publish.
+
+    Args:
+        header: of the image.
+        task: what was asked.
+        label: what was asked about.
+        poses: float64 `[sample, 7]`: position in metres and quaternion x y z w.
+        scores: `[sample]` in [0, 1].
+    """
+    writer = CdrWriter()
+    writer.header(header)
+    writer.string(task)
+    writer.string(label)
+    writer.sequence(poses, "<f8")
+    writer.sequence(scores, "<f4")
+    return writer.to_bytes()
+
+
 def encode_collision_object(data: CollisionObjectData) -> bytes:
     """Return a `moveit_msgs/CollisionObject` as bytes to publish.
 

@@ -14,6 +14,7 @@ from ivlm_core.messages.cdr import (
     ContactMeshData,
     Pose,
     Stamp,
+    encode_affordance_samples,
     encode_contact_mesh,
     encode_image,
     encode_point_cloud,
@@ -34,6 +35,7 @@ TYPES = {
     **{f"{task}_cloud": "sensor_msgs/msg/PointCloud2" for task in TASKS},
     "human_contact_posed_cloud": "sensor_msgs/msg/PointCloud2",
     "affordance_samples": "geometry_msgs/msg/PoseArray",
+    "labelled_affordance_samples": "ivlm_msgs/msg/AffordanceSamples",
     "attention": "sensor_msgs/msg/Image",
     "collision_object": "moveit_msgs/msg/CollisionObject",
     "overlay": "sensor_msgs/msg/Image",
@@ -94,11 +96,17 @@ class ResultMessages:
                 points = place_vertices(prediction.mesh.vertices, pose)
                 cloud = contact_cloud(prediction, points, header, display.colour_map)
                 yield Message(cloud_topic, encode_point_cloud(cloud))
-        if wanted("affordance_samples"):
+        shown, labelled = "affordance_samples", "labelled_affordance_samples"
+        if wanted(shown) or wanted(labelled):
             for prediction, pose, where in of_objects(placed):
                 if where == "object" or not known.poses_expected:
-                    poses = sample_poses(prediction, pose, display)
-                    yield Message("affordance_samples", encode_pose_array(header, poses))
+                    poses, scores = sample_poses(prediction, pose, display)
+                    if wanted(shown):
+                        yield Message(shown, encode_pose_array(header, poses))
+                    if wanted(labelled):
+                        about = (prediction.task, prediction.label)
+                        data = encode_affordance_samples(header, *about, poses, scores)
+                        yield Message(labelled, data)
         if wanted("collision_object"):
             for data in self._collision.add(header, placed, display):
                 yield Message("collision_object", data)
@@ -158,16 +166,19 @@ def _in_rows(predictions: Sequence[Prediction], pictures: Sequence[np.ndarray]) 
     return np.vstack(filled)
 
 
-def sample_poses(prediction: Prediction, pose: Pose, display: Display) -> np.ndarray:
+def sample_poses(
+    prediction: Prediction, pose: Pose, display: Display
+) -> tuple[np.ndarray, np.ndarray]:
     """Return the best places of an object in the image's frame, best first; maybe none.
 
     Returns:
-        float64 [sample, 7]: position in metres and quaternion x y z w.
+        Poses, float64 [sample, 7]: position in metres and quaternion x y z w; scores [sample].
     """
+    none = np.zeros((0, 7)), np.zeros(0)
     try:
         points = scored_points(prediction.mesh, prediction.scores, prediction.seen)
     except ValueError:  # no face was seen whole
-        return np.zeros((0, 7))
+        return none
     samples = affordance_samples(
         points,
         prediction.threshold,
@@ -176,11 +187,11 @@ def sample_poses(prediction: Prediction, pose: Pose, display: Display) -> np.nda
         display.approach_axis,
     )
     if not len(samples.scores):
-        return np.zeros((0, 7))
+        return none
     matrix = camera_from_mesh(pose)
     turn, shift = matrix[:3, :3], matrix[:3, 3]
     quaternions = Rotation.from_matrix(turn @ samples.rotations).as_quat()
-    return np.hstack([samples.positions @ turn.T + shift, quaternions])
+    return np.hstack([samples.positions @ turn.T + shift, quaternions]), samples.scores
 
 
 def contact_mesh_data(prediction: Prediction, header: Stamp) -> ContactMeshData:

@@ -14,6 +14,7 @@ from rosbags.rosbag2 import Reader, StoragePlugin, Writer
 from rosbags.typesys import Stores, get_typestore
 
 from ivlm_core import cli
+from ivlm_core.bags.target import OUR_TYPES, definition
 from ivlm_core.estimator import Estimator
 from ivlm_core.messages.cdr import decode_contact_mesh
 from ivlm_core.messages.results import TYPES
@@ -287,7 +288,7 @@ def test_unusable_bags_and_arguments_are_named(
     assert not (tmp_path / "out").exists()
 
 
-def test_the_message_is_the_workspaces(repository: Path) -> None:
-    theirs = repository / "ros2_ws" / "src" / "ivlm_msgs" / "msg" / "ContactMesh.msg"
-    ours = repository / "ivlm_core" / "messages" / "ContactMesh.msg"
-    assert ours.read_text() == theirs.read_text()
+@pytest.mark.parametrize("kind", OUR_TYPES)
+def test_the_messages_are_the_workspaces(repository: Path, kind: str) -> None:
+    file = repository / "ros2_ws" / "src" / "ivlm_msgs" / "msg" / f"{kind}.msg"
+    assert definition(kind) == file.read_text()

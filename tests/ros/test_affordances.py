@@ -20,6 +20,7 @@ from ivlm_core.messages.arrangement import Display, of_objects  # noqa: E402
 from ivlm_core.messages.images import fill_image  # noqa: E402
 from ivlm_core.messages.placement import Placed, display_pose, place_vertices  # noqa: E402
 from ivlm_core.messages.results import sample_poses  # noqa: E402
+from ivlm_msgs.msg import AffordanceSamples  # noqa: E402
 from ivlm_msgs.srv import ScoreGrasps  # noqa: E402
 from ivlm_ros import qos  # noqa: E402
 from ivlm_ros.affordances import Affordances, Seen  # noqa: E402
@@ -51,7 +52,7 @@ def known(seen: Seen) -> Affordances:
 @pytest.mark.parametrize("axis", ["x", "y", "z"])
 def test_samples_stand_on_the_surface_and_point_into_it(seen: Seen, axis: str) -> None:
     display = Display(approach_axis=axis, sample_spacing_m=0.02)
-    poses = sample_poses(seen.prediction, seen.pose, display)
+    poses, scores = sample_poses(seen.prediction, seen.pose, display)
     places, turns = poses[:, :3], Rotation.from_quat(poses[:, 3:]).as_matrix()
     assert 3 <= len(places) <= 20
     shown = trimesh.Trimesh(
@@ -68,13 +69,14 @@ def test_samples_stand_on_the_surface_and_point_into_it(seen: Seen, axis: str) -
     middle = (shown.bounds[0, 1] + shown.bounds[1, 1]) / 2
     assert (places[:, 1] <= middle + 1e-3).all(), "the upper half, y being down"
     assert places[0, 1] == places[:, 1].min(), "best first"
+    assert (np.diff(scores) <= 0).all() and scores.min() >= seen.prediction.threshold
 
 
 def test_nothing_above_the_threshold_or_in_sight_is_no_sample(seen: Seen) -> None:
     low = seen._replace(prediction=replace(seen.prediction, scores=seen.prediction.scores * 0.4))
     hidden = seen._replace(prediction=replace(seen.prediction, seen=~seen.prediction.seen))
     for case in (low, hidden):
-        assert len(sample_poses(case.prediction, case.pose, Display())) == 0
+        assert [len(of) for of in sample_poses(case.prediction, case.pose, Display())] == [0, 0]
 
 
 def ask(known: Affordances, poses: list[PoseMessage], frame: str, **fields: Any) -> Any:
@@ -159,6 +161,37 @@ def test_the_last_objects_are_remembered(known: Affordances, seen: Seen) -> None
 def test_axes_have_names() -> None:
     with pytest.raises(ParameterError, match="approach_axis must be one of x, y, z"):
         NodeParameters(approach_axis="w")
+
+
+def test_samples_say_what_they_are_of(make_rig: Callable[..., Any], photo: np.ndarray) -> None:
+    rig = make_rig(label="bottle, mug", threshold=0.001)
+    topics = [
+        f"/{rig.name}/{name}" for name in ("labelled_affordance_samples", "affordance_samples")
+    ]
+    for topic, kind in zip(topics, (AffordanceSamples, PoseArray), strict=True):
+        rig.listener.listen(topic, kind, qos.RESULT)
+        rig.listener.until(lambda t=topic: rig.listener.node.count_publishers(t), "the topic")
+
+    def about_one_image() -> list[list[Any]] | None:
+        """Both topics' messages about one image, once all have come."""
+        rig.send(photo)
+        labelled, shown = (rig.listener.messages[topic] for topic in topics)
+        for header in [m.header for m in labelled]:
+            found = [[m for m in messages if m.header == header] for messages in (labelled, shown)]
+            if [len(messages) for messages in found] == [2, 2]:
+                return found
+        return None
+
+    labelled, shown = rig.listener.until(about_one_image, "samples of both objects")
+    assert [(m.label, m.task) for m in labelled] == [
+        ("bottle", "object_affordance"),
+        ("mug", "object_affordance"),
+    ]
+    assert [m.poses for m in labelled] == [m.poses for m in shown]
+    for message in labelled:
+        assert message.header.frame_id == "camera"
+        assert 0 < len(message.poses) == len(message.scores) <= 20
+        assert list(message.scores) == sorted(message.scores, reverse=True)
 
 
 def test_over_dds(listener: Any, node_process: Any, photo: np.ndarray) -> None:

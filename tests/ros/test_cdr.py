@@ -29,6 +29,7 @@ from ivlm_core.messages.cdr import (  # noqa: E402
     Stamp,
     decode_contact_mesh,
     decode_marker_array,
+    encode_affordance_samples,
     encode_collision_object,
     encode_contact_mesh,
     encode_image,
@@ -37,7 +38,7 @@ from ivlm_core.messages.cdr import (  # noqa: E402
     encode_pose_array,
 )
 from ivlm_core.messages.images import fill_image  # noqa: E402
-from ivlm_msgs.msg import ContactMesh  # noqa: E402
+from ivlm_msgs.msg import AffordanceSamples, ContactMesh  # noqa: E402
 from ivlm_ros.rviz_problems import problems_of_bytes, rviz_problems  # noqa: E402
 
 
@@ -150,15 +151,37 @@ def test_images_equal_the_object_route(header: Stamp, height: int, width: int) -
     assert deserialize_message(encode_image(header, pixels), Image) == by_objects
 
 
+def pose_messages(poses: np.ndarray) -> list[PoseMsg]:
+    return [
+        PoseMsg(position=Point(x=x, y=y, z=z), orientation=Quaternion(x=a, y=b, z=c, w=d))
+        for x, y, z, a, b, c, d in poses.tolist()
+    ]
+
+
 @settings(deadline=None, max_examples=40)
 @given(stamps, st.integers(0, 4))
 def test_pose_arrays_equal_the_object_route(header: Stamp, count: int) -> None:
     poses = np.random.default_rng(count).normal(size=(count, 7))
-    by_objects = PoseArray(header=header_message(header))
-    for x, y, z, a, b, c, d in poses.tolist():
-        turn = Quaternion(x=a, y=b, z=c, w=d)
-        by_objects.poses.append(PoseMsg(position=Point(x=x, y=y, z=z), orientation=turn))
+    by_objects = PoseArray(header=header_message(header), poses=pose_messages(poses))
     assert deserialize_message(encode_pose_array(header, poses), PoseArray) == by_objects
+
+
+@settings(deadline=None, max_examples=40)
+@given(stamps, text, text, st.integers(0, 4))
+def test_labelled_samples_equal_the_object_route(
+    header: Stamp, task: str, label: str, count: int
+) -> None:
+    rng = np.random.default_rng(count)
+    poses, scores = rng.normal(size=(count, 7)), rng.random(count).astype(np.float32)
+    by_objects = AffordanceSamples(
+        header=header_message(header),
+        task=task,
+        label=label,
+        poses=pose_messages(poses),
+        scores=scores.tolist(),
+    )
+    data = encode_affordance_samples(header, task, label, poses, scores)
+    assert deserialize_message(data, AffordanceSamples) == by_objects
 
 
 @settings(deadline=None, max_examples=40)

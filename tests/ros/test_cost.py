@@ -94,7 +94,7 @@ def test_what_nobody_reads_is_not_made(
 ) -> None:
     """Markers are: they are latched for an RViz that comes later."""
     made: list[str] = []
-    for name in ("encode_point_cloud", "encode_image", "encode_pose_array", "overlays"):
+    for name in ("encode_point_cloud", "encode_image", "sample_poses", "overlays"):
         encode = getattr(results, name)
 
         def note(*arguments: Any, name: str = name, encode: Any = encode) -> Any:

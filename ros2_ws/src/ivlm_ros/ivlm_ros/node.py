@@ -5,9 +5,10 @@ several that hold for the images after them. Optional: `detections` (vision_msgs
 `object_pose` (PoseStamped), `body` (ivlm_msgs/PosedBody). Topics out, per task of `tasks`:
 `~/<task>` (ivlm_msgs/ContactMesh) and `~/<task>_cloud` (PointCloud2), a message a label; for all
 together `~/markers` (MarkerArray); and, made only while somebody subscribes, `~/overlay` and
-`~/attention` (Image), `~/affordance_samples` (PoseArray), `~/human_contact_posed_cloud`
-(PointCloud2). Every result carries the header of its image;
-`~/markers` is published last. `~/status` (ivlm_msgs/Status) and `/diagnostics` tell how it goes.
+`~/attention` (Image), `~/affordance_samples` (PoseArray), `~/labelled_affordance_samples`
+(ivlm_msgs/AffordanceSamples), `~/human_contact_posed_cloud` (PointCloud2). Every result carries
+the header of its image; `~/markers` is published last. `~/status` (ivlm_msgs/Status) and
+`/diagnostics` tell how it goes.
 
 Services: `~/score_grasps` ranks a planner's grasp candidates, `~/set_object` gives the surface of a
 label, `~/clear` forgets, `~/reload` loads the model again. Action `~/estimate` asks one question.

@@ -15,7 +15,7 @@ from ivlm_core.messages.arrangement import Known, arrange, of_objects
 from ivlm_core.messages.cdr import Stamp
 from ivlm_core.messages.results import ResultMessages
 from ivlm_core.pipeline import Prediction
-from ivlm_msgs.msg import ContactMesh
+from ivlm_msgs.msg import AffordanceSamples, ContactMesh
 from ivlm_msgs.srv import ScoreGrasps
 from ivlm_ros import qos
 from ivlm_ros.affordances import Affordances, Seen
@@ -44,6 +44,9 @@ class Outputs:
             "attention": create(Image, "~/attention", qos.RESULT),
             "overlay": create(Image, "~/overlay", qos.RESULT),
             "affordance_samples": create(PoseArray, "~/affordance_samples", qos.RESULT),
+            "labelled_affordance_samples": create(
+                AffordanceSamples, "~/labelled_affordance_samples", qos.RESULT
+            ),
             "markers": create(MarkerArray, "~/markers", qos.LATCHED),
         }
         if CollisionObject is not None:

@@ -519,7 +519,7 @@ def test_a_signal_ends_the_process_while_a_model_loads(
 ) -> None:
     """However long that takes."""
     node = start("tests.ros.faults.stuck", "autostart:=true")
-    listener.until(lambda: "loading" in node.output, "the load")
+    listener.until(lambda: "loading" in node.output, "the load", 120.0)
     assert node.stop(signal.SIGINT) == 0
     assert "stopped while a model was being loaded" in node.output
 

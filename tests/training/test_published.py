@@ -17,7 +17,8 @@ from ivlm_core.config import LoraConfig
 from ivlm_core.datasets.published.files import DatasetError
 from ivlm_core.datasets.published.human import read_damon_raw
 from ivlm_core.datasets.published.objects import read_piad_raw
-from ivlm_core.datasets.published.prepare import prepare_damon, prepare_piad, write_body_views
+from ivlm_core.datasets.published.prepare_body import BodyMasks, prepare_damon, write_body_views
+from ivlm_core.datasets.published.prepare_objects import prepare_piad
 from ivlm_core.model.checkpoint import load_checkpoint, save_checkpoint
 from ivlm_core.official.losses import LossWeights
 from ivlm_core.official.views import SurfaceViews, read_published_views
@@ -57,7 +58,7 @@ def root(views: SurfaceViews, tmp_path_factory: pytest.TempPathFactory) -> Path:
         write_body_views(views, root, view_set)
         items = read_damon_raw(raw / "raw.npz", raw)
         parts = {"left hand": np.arange(3000), "right hand": np.arange(3000, 6890)}
-        prepare_damon(items, views, root, "train", view_set, parts=parts)
+        prepare_damon(items, BodyMasks(views, view_set, parts), root, "train")
 
     folder = root / "damon" / "train"
     contacts = [{"cup": [1]}, {"bench": [2]}]

@@ -27,6 +27,20 @@ def read_lines(path: Path, dataset: str) -> list[str]:
     return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
 
+def below(line: str, folder: str, least: int, dataset: str) -> Path:
+    """Return a listed path from below a folder of that name on.
+
+    Raises:
+        DatasetError: it has no such folder, or less than `least` names below it.
+    """
+    places = Path(line).parts
+    first = len(places) - places[::-1].index(folder) if folder in places else len(places)
+    if len(places) - first < least:
+        wanted = "/".join(["OBJECT", "...", "NAME"] if least > 1 else ["..."])
+        raise DatasetError(f"{dataset}: expected '.../{folder}/{wanted}' in a list, got '{line}'")
+    return Path(*places[first:])
+
+
 def read_pickle(path: Path, dataset: str, kind: type) -> Any:
     """Return what a pickle of plain containers and arrays holds, which must be a `kind`."""
     try:

@@ -7,6 +7,7 @@ import numpy as np
 
 from ivlm_core.datasets.published.files import (
     DatasetError,
+    below,
     need_folder,
     part_names,
     read_arrays,
@@ -175,7 +176,7 @@ def read_lemon_human(
     views = get_view_set(view_set)
     items = []
     for line in read_lines(folder / "txt_scripts" / f"{split}.txt", "LEMON"):
-        inside = _below(line, "Images")
+        inside = below(line, "Images", 2, "LEMON")
         label, stem = inside.parts[0], inside.stem
         contact = folder / "smplh_contact_pkl" / inside.with_suffix(".pkl")
         if not contact.is_file():
@@ -245,13 +246,3 @@ def read_rich(root: str | Path, split: str, view_set: str = "4MV-Z_Vitru") -> li
 def _image_names(path: Path) -> list[str]:
     (array,) = read_arrays(path, "DAMON").values()
     return [str(name) for name in array.ravel()]
-
-
-def _below(line: str, folder: str) -> Path:
-    """Return a listed path from below a folder of that name on."""
-    places = Path(line).parts
-    if folder not in places or places.index(folder) + 2 >= len(places):
-        raise DatasetError(
-            f"LEMON: expected '.../{folder}/OBJECT/.../NAME' in a list, got '{line}'"
-        )
-    return Path(*places[places.index(folder) + 1 :])

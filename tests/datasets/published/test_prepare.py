@@ -11,8 +11,9 @@ from PIL import Image
 from ivlm_core.cli import main
 from ivlm_core.datasets.published.files import DatasetError
 from ivlm_core.datasets.published.human import read_damon, read_damon_raw
-from ivlm_core.datasets.published.objects import read_piad, read_point_file
-from ivlm_core.datasets.published.prepare import prepare_damon, prepare_piad, write_body_views
+from ivlm_core.datasets.published.objects import read_piad, read_piad_raw, read_point_file
+from ivlm_core.datasets.published.prepare_body import BodyMasks, prepare_damon, write_body_views
+from ivlm_core.datasets.published.prepare_objects import listed_piad, prepare_piad
 from ivlm_core.official.views import SurfaceViews, read_published_views
 from ivlm_core.training.published_truth import TruthReader
 from tests.datasets.published.sheet import COLUMNS, sheet_views
@@ -43,7 +44,7 @@ def test_damon_comes_back_as_it_went_in(raw: Path, views: SurfaceViews) -> None:
     parts = {"near": np.arange(3000), "far": np.arange(6000, 6890)}
     out = raw / "out"
     write_body_views(views, out, "4MV-Z_Vitru")
-    prepare_damon(items, views, out, "train", parts=parts)
+    prepare_damon(items, BodyMasks(views, parts=parts), out, "train")
     back = read_damon(out, "train")
     assert [(i.name, i.label) for i in back] == [
         ("a_cup", "cup"),
@@ -67,7 +68,7 @@ def test_two_corners_make_contact_in_the_second_set(raw: Path, views: SurfaceVie
     items = read_damon_raw(raw / "raw.npz", raw)
     pixels = []
     for view_set in ("4MV-Z_Vitru", "4MV-Z_Vitru_mv2"):
-        prepare_damon(items, views, raw / view_set, "test", view_set)
+        prepare_damon(items, BodyMasks(views, view_set), raw / view_set, "test")
         cup = read_damon(raw / view_set, "test", view_set)[0]
         pixels.append(sum(int((np.asarray(Image.open(m)) > 0).sum()) for m in cup.masks))
     assert pixels[0] < pixels[1]
@@ -77,12 +78,12 @@ def test_what_does_not_fit_is_named(raw: Path, views: SurfaceViews) -> None:
     items = read_damon_raw(raw / "raw.npz", raw)
     (raw / "photos" / "b.jpg").unlink()
     with pytest.raises(DatasetError, match=r"no image '.*b\.jpg'"):
-        prepare_damon(items, views, raw / "out", "train")
+        prepare_damon(items, BodyMasks(views), raw / "out", "train")
     with pytest.raises(ValueError, match="not a human view set"):
-        prepare_damon(items, views, raw / "out", "train", "4MV-Z_HM")
+        BodyMasks(views, "4MV-Z_HM")
     smplx = [replace(items[0], num_vertices=10475)]
     with pytest.raises(DatasetError, match="labels of 10475 vertices, the body 6890"):
-        prepare_damon(smplx, views, raw / "out", "train")
+        prepare_damon(smplx, BodyMasks(views), raw / "out", "train")
 
 
 CLOUDS = ("clouds/Mug_4.txt", "clouds/Mug_7.txt")
@@ -155,6 +156,21 @@ def test_files_are_copied_where_links_fail(piad: Path, monkeypatch: pytest.Monke
     for item in read_piad(piad / "out", "seen", "Train"):
         for path in (item.image, *item.point_files):
             assert path.is_file() and not path.is_symlink()
+
+
+def test_nothing_is_listed_that_was_not_rendered(piad: Path) -> None:
+    items = read_piad_raw(piad, "Seen", "Train")
+    listed = piad / "out/piad_ocontact_seen"
+    with (
+        pytest.raises(RuntimeError, match="stopped"),
+        listed_piad(items, piad, piad / "out", "seen", "Train"),
+    ):
+        assert (listed / TRAINING[0]).is_file() and (listed / CLOUDS[0]).is_file()
+        raise RuntimeError("stopped")
+    assert not list(listed.glob("*_Train.*"))
+    with listed_piad(items, piad, piad / "out", "seen", "Train"):
+        pass
+    assert (listed / "Img_Train.txt").read_text().split() == list(TRAINING)
 
 
 def test_files_outside_the_folder_are_named_in_full(piad: Path) -> None:

@@ -36,6 +36,11 @@ class PhotoContact:
     """False where the model was trained on a list of labels and this is none of them."""
 
     @property
+    def task(self) -> str:
+        """The question, `photo_contact`, as predictions on surfaces tell theirs."""
+        return PHOTO_TASK
+
+    @property
     def contact(self) -> np.ndarray:
         """Bool `[height, width]`."""
         return self.probabilities >= self.threshold

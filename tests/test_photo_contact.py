@@ -179,7 +179,9 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
         with np.load(out / f"{name}.npz") as arrays:
             assert arrays["probabilities"].shape == size[::-1]
             np.testing.assert_array_equal(arrays["contact"], arrays["probabilities"] >= 0.3)
-        assert Image.open(out / f"{name}.png").size == size
+        width, height = Image.open(out / f"{name}.png").size
+        photo = width * size[1] / size[0]
+        assert width == 720 and photo < height < photo + 200  # enlarged, with words above it
         assert json.loads((out / f"{name}.json").read_text())["threshold"] == 0.3
     with pytest.raises(SystemExit):
         main(["segment", images[0], *options, "--batch", "0"])

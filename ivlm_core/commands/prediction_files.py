@@ -70,8 +70,11 @@ def write_prediction(
 
 
 def summary(prediction: "Prediction") -> dict[str, Any]:
-    """A prediction in plain JSON data, without its arrays; scores are those of seen vertices."""
-    from ivlm_core.visualize.wording import answer_line
+    """A prediction in plain JSON data, without its arrays; scores are those of seen vertices.
+
+    `words_disagree`: the answer denies contact that was found, or tells of some where none was.
+    """
+    from ivlm_core.visualize.wording import answer_line, words_disagree
 
     seen, contact = prediction.scores[prediction.seen], prediction.contact
     return {
@@ -79,6 +82,7 @@ def summary(prediction: "Prediction") -> dict[str, Any]:
         "label": prediction.label,
         "answer": prediction.answer,
         "answer_text": answer_line(prediction),
+        "words_disagree": words_disagree(prediction),
         "label_known": prediction.label_known,
         "topology": prediction.topology,
         "scores": {

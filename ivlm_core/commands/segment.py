@@ -23,7 +23,8 @@ class Segment:
 
     The shipped model finds the ground and hardly any object; published h2dcontact checkpoints are
     made for this (guide 'Using the official weights').
-    Writes per image NAME.png (overlay), NAME.npz (probabilities, contact) and NAME.json.
+    Writes per image NAME.png (question, answer, mask on the photograph), NAME.npz (probabilities,
+    contact) and NAME.json.
     Exit code: 0 all done, 1 some inputs failed (each is named), 2 wrong usage.
     """
 
@@ -64,6 +65,7 @@ class Segment:
         from ivlm_core.inputs import find_samples, read_images
         from ivlm_core.photo_contact import check_model
         from ivlm_core.pipeline import Pipeline
+        from ivlm_core.visualize.wording import pixels_line
 
         samples, problems = find_samples(self.images, self.label)
         failures = [(p.source, p.reason) for p in problems]
@@ -99,7 +101,7 @@ class Segment:
                         f"note: {sample.title}: model {self.model} was not trained on "
                         f"'{found.label}'; the answer is a guess"
                     )
-                say(f"{sample.title}: {found.label}: {_in_words(found)} -> {self.out}")
+                say(f"{sample.title}: {found.label}: {pixels_line(found)} -> {self.out}")
         for source, reason in failures:
             complain(f"failed: {source}: {reason}")
         if self.json:
@@ -122,18 +124,10 @@ def _answers(
     return [_answers(pipeline, [i], [w])[0] for i, w in zip(images, labels, strict=True)]
 
 
-def _in_words(found: "PhotoContact") -> str:
-    """Return how much of the photograph is in contact."""
-    pixels = int(found.contact.sum())
-    if not pixels:
-        return "no contact found"
-    return f"{pixels:,} pixels in contact, {pixels / found.contact.size:.2%} of the photograph"
-
-
 def _write(found: "PhotoContact", photo: np.ndarray, folder: Path, name: str) -> dict[str, Any]:
     from PIL import Image
 
-    from ivlm_core.visualize.overlay import photo_overlay
+    from ivlm_core.visualize.photo_picture import photo_picture
 
     report = {
         "label": found.label,
@@ -147,8 +141,7 @@ def _write(found: "PhotoContact", photo: np.ndarray, folder: Path, name: str) ->
     np.savez_compressed(
         folder / f"{name}.npz", probabilities=found.probabilities, contact=found.contact
     )
-    picture = photo_overlay(photo, found.probabilities, found.threshold)
-    Image.fromarray(picture).save(folder / f"{name}.png")
+    Image.fromarray(photo_picture(found, photo)).save(folder / f"{name}.png", compress_level=4)
     text = json.dumps(report, indent=2, ensure_ascii=False)
     (folder / f"{name}.json").write_text(text + "\n", encoding="utf-8")
     return report

@@ -13,9 +13,11 @@ from ivlm_core.evaluation.cases import Case
 from ivlm_core.evaluation.figures import LABEL_ONLY
 from ivlm_core.evaluation.outcomes import MODEL
 from ivlm_core.evaluation.report import TITLES, Report
+from ivlm_core.visualize.close_up import close_up
+from ivlm_core.visualize.drawing import PANEL
 from ivlm_core.visualize.html_file import jpeg_address, write_page
 from ivlm_core.visualize.mesh_picture import render_scores
-from ivlm_core.visualize.overview import PANEL, close_up, sides
+from ivlm_core.visualize.overview import sides
 from ivlm_core.visualize.wording import answer_line, question_line
 
 if TYPE_CHECKING:

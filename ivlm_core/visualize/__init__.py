@@ -13,6 +13,7 @@ from ivlm_core.visualize.wording import (
     question_line,
     result_line,
     top_parts,
+    words_disagree,
 )
 
 __all__ = [
@@ -34,4 +35,5 @@ __all__ = [
     "top_parts",
     "view_overlays",
     "view_sheet",
+    "words_disagree",
 ]

@@ -46,16 +46,22 @@ def view_overlays(
     return np.stack(pictures)
 
 
-def photo_overlay(photo: np.ndarray, probabilities: np.ndarray, threshold: float) -> np.ndarray:
-    """Lay a mask over the photograph it belongs to: uint8 [H, W, 3], RGB.
+def photo_overlay(
+    photo: np.ndarray,
+    probabilities: np.ndarray,
+    threshold: float,
+    size: tuple[int, int] | None = None,
+) -> np.ndarray:
+    """Lay a mask over the photograph it belongs to: uint8 [height, width, 3], RGB.
 
     Args:
         photo: uint8 [H, W, 3], RGB.
         probabilities: float [H, W].
         threshold: a line is drawn around what is above it.
+        size: (width, height) of the picture that comes back, pixels; None keeps the photograph's.
     """
     photo = check_photo(photo)
-    size = photo.shape[1], photo.shape[0]
+    size = size or (photo.shape[1], photo.shape[0])
     return _overlay_view(photo, probabilities, size, threshold, background=256)
 
 

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
+from ivlm_core.visualize.close_up import close_up
 from ivlm_core.visualize.colours import UNSEEN_GREY, ramp
-from ivlm_core.visualize.drawing import check_photo, draw_lines, fitted, font, wrapped
+from ivlm_core.visualize.drawing import PANEL, check_photo, draw_lines, fitted, font, wrapped
 from ivlm_core.visualize.mesh_picture import render_scores
 from ivlm_core.visualize.overlay import view_overlays
 from ivlm_core.visualize.wording import answer_line, contact_line, parts_line, question_line
@@ -23,7 +24,6 @@ _MESH_WIDTH = 540
 _BAR_WIDTH = 100
 _INK = (32, 34, 40)
 _QUIET = (105, 108, 116)
-PANEL = (243, 244, 246)
 
 BODY_SIDES = (("front", 0.0, 4.0), ("back", 180.0, 4.0))
 """Name, azimuth and elevation in degrees of the two pictures of a body."""
@@ -152,42 +152,6 @@ def _cells(prediction: "Prediction") -> list[tuple[str, np.ndarray]]:
     for name, picture in zip(prediction.view_names, view_overlays(prediction, 380), strict=True):
         cells.append((f"view {name}", picture))
     return cells
-
-
-def close_up(prediction: "Prediction", side: int = 380) -> np.ndarray | None:
-    """The surface around the highest score, seen from outside it.
-
-    Args:
-        prediction: what to show.
-        side: of the picture, pixels.
-
-    Returns:
-        uint8 [side, side, 3], RGB; None where no vertex is in contact.
-    """
-    mesh, scores = prediction.mesh, prediction.scores
-    peak = int(scores.argmax())
-    if scores[peak] < prediction.threshold:
-        return None
-    reach = 0.05 * float(np.linalg.norm(mesh.bounds[1] - mesh.bounds[0]))
-    if prediction.task != "human_contact":
-        reach *= 4
-    distance = np.linalg.norm(mesh.vertices - mesh.vertices[peak], axis=1)
-    weights = scores * (distance < reach)
-    centre = (mesh.vertices * weights[:, None]).sum(axis=0) / weights.sum()
-    x, y, z = (mesh.vertex_normals * weights[:, None]).sum(axis=0)
-    azimuth = float(np.rad2deg(np.arctan2(x, z)))
-    elevation = float(np.rad2deg(np.arctan2(y, np.hypot(x, z)))) * 0.8
-    around = centre + reach * np.array([[-1, -1, -1], [1, 1, 1], [-1, 1, 1], [1, -1, -1]])
-    return render_scores(
-        mesh,
-        prediction.scores,
-        prediction.known,
-        azimuth,
-        float(np.clip(elevation, -70.0, 70.0)),
-        (side, side),
-        PANEL,
-        focus=around,
-    )
 
 
 def _draw_cells(

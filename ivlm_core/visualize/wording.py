@@ -1,33 +1,54 @@
 """The words that pictures, pages and reports use for a prediction."""
 
 import re
-from typing import TYPE_CHECKING
+from textwrap import shorten
+from typing import TYPE_CHECKING, Protocol
 
-from ivlm_core.model.prompts import SCENE_LABEL
+from ivlm_core.model.prompts import PHOTO_TASK, SCENE_LABEL
+from ivlm_core.visualize.drawing import printable
 
 if TYPE_CHECKING:
+    from ivlm_core.photo_contact import PhotoContact
     from ivlm_core.pipeline import Prediction
 
 _QUESTIONS = {
     "human_contact": "Where does the person touch the {label}?",
     "object_contact": "Where is the {label} touched?",
     "object_affordance": "Where can the {label} be used, as in this image?",
+    PHOTO_TASK: "Where does the person touch the {label}?",
 }
 _SCENE_QUESTION = "Where do the ground and other supports touch the person?"
 
 _CONTACT_TOKEN = re.compile(r"[,;]?\s*(?:contact mask:\s*)?<[^<>\s]+>")
+_DENIAL = re.compile(r"\b(?:no|not|none|nothing|nobody|nowhere|without|\w+n't)\b")
 _TOKEN_FIRST = re.compile(r"^it is\s*<[^<>\s]+>\s*,\s*(.?)", re.IGNORECASE)
 
 
-def question_line(prediction: "Prediction") -> str:
+class Answered(Protocol):
+    """What was asked and what the language model wrote: a `Prediction`, or a `PhotoContact`."""
+
+    @property
+    def task(self) -> str:
+        """Which question."""
+
+    @property
+    def label(self) -> str:
+        """About what."""
+
+    @property
+    def answer(self) -> str:
+        """As the model wrote it, contact token included."""
+
+
+def question_line(prediction: Answered) -> str:
     """The question a prediction answers, in one plain sentence."""
-    if prediction.task == "human_contact" and prediction.label == SCENE_LABEL:
+    if prediction.task in ("human_contact", PHOTO_TASK) and prediction.label == SCENE_LABEL:
         return _SCENE_QUESTION
     template = _QUESTIONS.get(prediction.task, "{task}: {label}")
     return template.format(label=prediction.label, task=prediction.task)
 
 
-def answer_line(prediction: "Prediction") -> str:
+def answer_line(prediction: Answered) -> str:
     """The answer text without the contact token, or '' where nothing else was said."""
     named = _TOKEN_FIRST.sub(lambda found: found[1].upper(), prediction.answer.strip())
     text = _CONTACT_TOKEN.sub("", named).strip()
@@ -65,13 +86,39 @@ def parts_in_contact(prediction: "Prediction", least: float = 0.05) -> list[str]
     return [n for n in sorted(counts, key=lambda n: -counts[n]) if counts[n] >= enough]
 
 
+def words_disagree(prediction: "Prediction") -> bool:
+    """Whether the answer denies contact where there is some, or tells of some where there is none.
+
+    Words that neither deny anything, nor name a part of the mesh or come with a contact token, tell
+    nothing; nor do those that deny something about a part: what, is beyond this.
+    """
+    words, found = answer_line(prediction).lower(), bool(prediction.contact.any())
+    part = any(re.search(rf"\b{re.escape(name)}\b", words) for name in prediction.mesh.parts)
+    if _DENIAL.search(words):
+        return found and not part
+    asks = _CONTACT_TOKEN.search(prediction.answer) is not None
+    return not found and bool(words) and (part or asks)
+
+
 def result_line(prediction: "Prediction") -> str:
-    """What a terminal says of a prediction: parts in contact, or that there is none."""
-    if not prediction.contact.any():
-        return "no contact"
+    """What a terminal says of a prediction: parts in contact, or none; if its words disagree."""
     parts = ", ".join(parts_in_contact(prediction))
     count = int(prediction.contact.sum())
-    return f"{parts} ({count:,} vertices)" if parts else contact_line(prediction)
+    line = f"{parts} ({count:,} vertices)" if parts else contact_line(prediction)
+    if not count:
+        line = "no contact"
+    if words_disagree(prediction):
+        words = shorten(printable(answer_line(prediction)).rstrip("."), 80, placeholder=" ...")
+        line += f" (the words say otherwise: {words})"
+    return line
+
+
+def pixels_line(found: "PhotoContact") -> str:
+    """How much of a photograph is in contact, in words."""
+    pixels = int(found.contact.sum())
+    if not pixels:
+        return "no contact found"
+    return f"{pixels:,} pixels in contact, {pixels / found.contact.size:.2%} of the photograph"
 
 
 def parts_line(prediction: "Prediction", count: int = 3) -> str:

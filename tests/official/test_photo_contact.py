@@ -95,7 +95,8 @@ def test_the_command(published, answering_model, tmp_path, capsys) -> None:
     assert report["results"][0]["label"] == "mug" and len(report["failed"]) == 1
     with np.load(out / "mug__1.npz") as arrays:
         assert arrays["probabilities"].shape == arrays["contact"].shape == (30, 50)
-    assert Image.open(out / "mug__1.png").size == (50, 30)
+    width, height = Image.open(out / "mug__1.png").size
+    assert width == 720 and 432 < height < 600  # enlarged, with words above it
     other = ["--out", str(out), "--model", str(answering_model)]
     assert main(["segment", images[0], *other]) == 2
     assert "not trained to mask" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+from ivlm_core.commands.prediction_files import summary
 from ivlm_core.visualize import (
     answer_line,
     contact_line,
@@ -7,6 +8,7 @@ from ivlm_core.visualize import (
     question_line,
     result_line,
     top_parts,
+    words_disagree,
 )
 
 
@@ -43,8 +45,41 @@ def test_a_terminal_is_told_the_parts_in_contact(body_prediction, object_predict
     touching = replace(body_prediction, threshold=0.3)
     assert result_line(touching).startswith("left hand, ") and "right foot" in result_line(touching)
     assert "right foot" not in result_line(replace(body_prediction, threshold=0.5))
-    assert result_line(replace(body_prediction, threshold=1.0)) == "no contact"
+    assert result_line(replace(body_prediction, threshold=1.0, answer="")) == "no contact"
     assert result_line(object_prediction).startswith("4 of 8 vertices")
+
+
+def test_words_that_deny_what_was_found_are_told(body_prediction, object_prediction):
+    for answer in ("Body parts: none, contact mask: <HCON>.", "No.", "There is no bottle here."):
+        denied = replace(body_prediction, answer=answer)
+        assert words_disagree(denied)
+        said = answer_line(denied).rstrip(".")
+        assert result_line(denied).endswith(f"vertices) (the words say otherwise: {said})")
+    isnt = replace(object_prediction, answer="The box isn't\ntouched.")
+    assert result_line(isnt).endswith("(the words say otherwise: The box isn't touched)")
+    assert not words_disagree(replace(body_prediction, answer="Body parts: nose, <HCON>."))
+    agreed = replace(denied, threshold=1.0)  # both say that there is none
+    assert summary(denied)["words_disagree"] is True
+    assert summary(agreed)["words_disagree"] is False
+
+
+def test_words_that_tell_of_contact_where_none_was_found_are_told(
+    body_prediction, object_prediction
+):
+    nothing = replace(body_prediction, threshold=1.0)
+    assert words_disagree(nothing)
+    told = "no contact (the words say otherwise: Body parts: left hand, right hand)"
+    assert result_line(nothing) == told
+    plain = replace(nothing, answer="She holds it with her left hand.")
+    assert words_disagree(plain)
+    grasp = replace(object_prediction, threshold=1.0, answer="Affordance: grasp, <OCON>.")
+    assert words_disagree(grasp)
+    unclear = "The left hand is not quite in sight."
+    assert not words_disagree(replace(body_prediction, answer=unclear))
+    for silent in ("", "It is <HCON>.", "It is a sunny day.", unclear):
+        assert not words_disagree(replace(nothing, answer=silent))
+    wordy = replace(nothing, answer="left hand " * 40)
+    assert len(result_line(wordy)) < 130 and result_line(wordy).endswith("...)")
 
 
 def test_contact_is_counted_where_a_score_is_also_a_lent_one(object_prediction):

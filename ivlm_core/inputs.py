@@ -1,20 +1,30 @@
 """What a user names on the command line to samples: images, folders, labelled files, videos."""
 
 import logging
+import os
+import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
 
 from ivlm_core.geometry.mesh import MESH_SUFFIXES
+from ivlm_core.pixels import rgb_pixels
 
 log = logging.getLogger(__name__)
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".gif")
 VIDEO_SUFFIXES = (".mp4", ".avi", ".mov", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
+
+_OF_MESHES = (*MESH_SUFFIXES, ".mtl", ".bin")
+"""What meshes and their materials are kept in."""
+
+_ORIENTATION = 0x0112
+"""Of EXIF: how the picture was held."""
 
 LABEL_SEPARATOR = "__"
 """Between label and name in `label__name.jpg`."""
@@ -69,6 +79,8 @@ def find_samples(
       that holds exactly one image and at most one mesh. Without `label` a sub-folder's label is
       that of its image, or else its own name (up to `__`).
 
+    Other files in folders are passed over; a line in the log says how many.
+
     Args:
         paths: files and folders, in the order of the samples.
         label: label of all samples; None takes it from the names.
@@ -79,11 +91,13 @@ def find_samples(
     """
     samples: list[Sample] = []
     problems: list[Problem] = []
-    for path in map(Path, paths):
+    named = [Path(path) for path in paths]
+    for path in named:
         try:
             _add_path(path, label, samples, problems)
         except (InputError, OSError) as error:
             problems.append(Problem(str(path), str(error)))
+    _tell_passed_over(named)
     if mesh_path is not None:
         samples = [replace(sample, mesh_path=mesh_path) for sample in samples]
     return _uniquely_named(samples), problems
@@ -114,7 +128,8 @@ def read_images(
 def read_image(path: str | Path) -> np.ndarray:
     """Read an image file upright, as its EXIF orientation says.
 
-    Transparent parts become white, 16-bit grey is scaled to 8 bits.
+    Transparent parts become white. 16-bit grey is scaled to 8 bits, by the bits that the file tells
+    (`ivlm_core.pixels`).
 
     Returns:
         uint8 [height, width, 3], RGB.
@@ -126,27 +141,29 @@ def read_image(path: str | Path) -> np.ndarray:
     if not path.is_file():
         raise InputError(f"there is no file '{path}'")
     try:
-        with Image.open(path) as opened:
-            return rgb_pixels(opened)
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        with warnings.catch_warnings(record=True) as told, Image.open(path) as opened:
+            warnings.simplefilter("always")
+            pixels = rgb_pixels(opened)
+            upright = _ORIENTATION in opened.getexif()
+    except Image.DecompressionBombError as error:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) / 1e6
         raise InputError(
-            f"'{path.name}' cannot be read as an image ({error}); it may be damaged or of a "
+            f"'{path.name}' has more than {most:.0f} million pixels; shrink it first"
+        ) from error
+    except (OSError, SyntaxError, ValueError) as error:
+        why = str(error)
+        if isinstance(error, UnidentifiedImageError):  # its text is the path once more
+            why = "it is empty" if path.stat().st_size == 0 else "no image format begins like it"
+        raise InputError(
+            f"'{path.name}' cannot be read as an image ({why}); it may be damaged or of a "
             "format that is not known"
         ) from error
-
-
-def rgb_pixels(image: Image.Image) -> np.ndarray:
-    """Return a PIL image upright on white, as uint8 RGB [height, width, 3]."""
-    image.load()
-    image = ImageOps.exif_transpose(image)
-    if image.mode in ("I;16", "I;16B", "I;16L", "I"):
-        grey = np.asarray(image).astype(np.float64) / 257.0
-        image = Image.fromarray(grey.clip(0, 255).round().astype(np.uint8))
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, (255, 255, 255, 255))
-        image = Image.alpha_composite(white, image)
-    return np.asarray(image.convert("RGB"))
+    if not upright and any(w.category is UserWarning for w in told):
+        log.warning(
+            "%s has damaged metadata and was taken as it is stored; turn it if it is not upright",
+            path,
+        )
+    return pixels
 
 
 def count_images(samples: Iterable[Sample], every: int = 1) -> int:
@@ -202,6 +219,29 @@ def _contents(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
     return images, meshes, [entry for entry in entries if entry.is_dir()]
 
 
+def _tell_passed_over(paths: Iterable[Path]) -> None:
+    """Say how many files lie in folders of samples that nothing reads."""
+    others: list[Path] = []
+    for folder in paths:
+        with suppress(OSError):  # told where the folder was looked for images
+            for place in (folder, *_contents(folder)[2]):
+                files = (f for f in sorted(place.iterdir()) if f.is_file())
+                others += [f for f in files if not f.name.startswith(".") and not _is_read(f)]
+    if others:
+        named = ", ".join(file.name for file in others[:3]) + ", ..." * (len(others) > 3)
+        log.warning(
+            "passed over %d %s in folders (%s), of formats that are not known; read are %s",
+            len(others),
+            "file" if len(others) == 1 else "files",
+            named,
+            " ".join(IMAGE_SUFFIXES + VIDEO_SUFFIXES),
+        )
+
+
+def _is_read(file: Path) -> bool:
+    return file.suffix.lower() in IMAGE_SUFFIXES + VIDEO_SUFFIXES + _OF_MESHES
+
+
 def _file_sample(path: Path, label: str | None) -> Sample:
     """A file as the user named it, or found in a folder."""
     if path.suffix.lower() not in IMAGE_SUFFIXES + VIDEO_SUFFIXES:
@@ -250,6 +290,9 @@ def _uniquely_named(samples: list[Sample]) -> list[Sample]:
 
 
 def _opencv() -> Any:
+    """OpenCV, which with FFmpeg says nothing of its own of damaged videos; we tell what fails."""
+    os.environ.setdefault("OPENCV_LOG_LEVEL", "SILENT")
+    os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     try:
         import cv2
     except ImportError as error:
@@ -260,13 +303,19 @@ def _opencv() -> Any:
     return cv2
 
 
+def _capture(cv2: Any, path: Path) -> Any:
+    """A video, opened by FFmpeg where it is there: other readers complain on the terminal."""
+    ffmpeg = cv2.videoio_registry.hasBackend(cv2.CAP_FFMPEG)
+    return cv2.VideoCapture(str(path), cv2.CAP_FFMPEG if ffmpeg else cv2.CAP_ANY)
+
+
 def _frames_in_header(path: Path) -> int:
     """Frames a video claims to have; 0 where it cannot be opened."""
     try:
         cv2 = _opencv()
     except InputError:
         return 0
-    capture = cv2.VideoCapture(str(path))
+    capture = _capture(cv2, path)
     count = int(capture.get(cv2.CAP_PROP_FRAME_COUNT)) if capture.isOpened() else 0
     capture.release()
     return max(count, 0)
@@ -282,7 +331,7 @@ def _read_video(sample: Sample, every: int) -> Iterator[tuple[Sample, np.ndarray
     if not sample.source.is_file():
         yield sample, InputError(f"there is no file '{sample.source}'")
         return
-    capture = cv2.VideoCapture(str(sample.source))
+    capture = _capture(cv2, sample.source)
     index = 0
     try:
         while capture.isOpened() and capture.grab():
@@ -300,7 +349,10 @@ def _read_video(sample: Sample, every: int) -> Iterator[tuple[Sample, np.ndarray
     if index == 0:
         yield (
             sample,
-            InputError(f"'{sample.source.name}' cannot be read as a video, or has no frames"),
+            InputError(
+                f"'{sample.source.name}' cannot be read as a video, or has no frames; it may be "
+                "cut short or of a format that is not known"
+            ),
         )
     elif index < claimed - 1:
         log.warning("%s ended after %d of %d frames", sample.source, index, claimed)

@@ -1,6 +1,5 @@
 """`ivlm predict`: images to contact and affordance on meshes, as files."""
 
-import math
 import sys
 import time
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import tyro
 
 from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say
 from ivlm_core.commands.prediction_files import FILE_KINDS, FileKind, write_prediction
+from ivlm_core.geometry.pixel_box import check_edges
 from ivlm_core.model.prompts import SCENE_LABEL, Task, clean_label
 
 if TYPE_CHECKING:
@@ -32,6 +32,8 @@ class Predict:
     Writes per image NAME.json (scores in short, parts, answer, timings), NAME.npz (scores, seen),
     NAME.ply and NAME.glb (coloured mesh, your vertex order) and NAME.png (an overview).
     With --smplx-transfer, NAME.npz also holds scores_smplx, the scores on SMPL-X vertices.
+    White is 65535 in 16-bit images; grey ones of fewer bits are scaled if PNG's sBIT or TIFF's
+    MaxSampleValue tells those.
     Exit code: 0 all done, 1 some inputs failed (each is named), 2 wrong usage.
     """
 
@@ -108,12 +110,7 @@ class Predict:
                 "--task human_contact and npz among --files"
             )
         if self.box is not None:
-            left, top, right, bottom = self.box
-            if not (left < right and top < bottom and all(map(math.isfinite, self.box))):
-                raise ValueError(
-                    "--box needs finite LEFT TOP RIGHT BOTTOM with LEFT below RIGHT and TOP below "
-                    f"BOTTOM, got {' '.join(f'{edge:g}' for edge in self.box)}"
-                )
+            check_edges(self.box, "--box")
         if self.box is not None and self.label == SCENE_LABEL:
             raise ValueError(f"label '{SCENE_LABEL}' is no object, so it takes no --box")
         if self.label == SCENE_LABEL and self.task != "human_contact":

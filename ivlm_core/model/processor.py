@@ -12,12 +12,13 @@ from transformers import PreTrainedTokenizerFast
 
 from ivlm_core.config import IvlmConfig
 from ivlm_core.geometry.pixel_box import PixelBox
-from ivlm_core.inputs import read_image, rgb_pixels
+from ivlm_core.inputs import read_image
 from ivlm_core.model import prompts
 from ivlm_core.model.box_reader import in_square
 from ivlm_core.model.drafts import AnswerFrame, TemplateDrafter
 from ivlm_core.model.prompts import IMAGE_TEXT, Task
 from ivlm_core.model.tokens import IMAGE_PLACEHOLDER, ContactTokens
+from ivlm_core.pixels import rgb_pixels
 
 CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
 CLIP_STD = (0.26862954, 0.26130258, 0.27577711)

@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -181,3 +184,90 @@ def test_a_video_without_opencv_says_what_to_install(video, monkeypatch):
     monkeypatch.setattr(builtins, "__import__", no_cv2)
     (_, error), *_ = read_images(find_samples([video])[0])
     assert "pip install opencv-python-headless" in str(error)
+
+
+def cut_short(path, share=0.5):
+    """Leave only the beginning of a file."""
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
+    return path
+
+
+def said(paths):
+    """What a process that reads these files writes on its terminal besides our own lines."""
+    code = (
+        "import sys\n"
+        "from ivlm_core.inputs import count_images, find_samples, read_images\n"
+        "samples, _ = find_samples(sys.argv[1:], 'cup')\n"
+        "count_images(samples)\n"
+        "print(sum(not isinstance(i, ValueError) for _, i in read_images(samples)))\n"
+    )
+    arguments = [sys.executable, "-c", code, *map(str, paths)]
+    done = subprocess.run(arguments, capture_output=True, text=True, check=True)
+    return int(done.stdout), done.stderr.splitlines()
+
+
+def test_libraries_say_nothing_of_their_own_about_damaged_files(tmp_path, video):
+    """Large, cut, empty and mislabelled files: each is read, or has our own reason."""
+    large = tmp_path / "large.png"
+    Image.new("1", (10000, 9000)).save(large)
+    text = tmp_path / "text.jpg"
+    text.write_text("no picture")
+    empty = tmp_path / "empty.mp4"
+    empty.touch()
+    files = [large, text, empty]
+    files += [cut_short(put(tmp_path / "cut.jpg", (640, 480))), cut_short(video)]
+    moving = tmp_path / "moving.mp4"
+    moving.write_bytes(b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + bytes(900))
+    assert said([*files, moving]) == (1, [])  # the large one
+
+
+def test_reasons_name_what_is_wrong_with_a_file(tmp_path):
+    bomb = tmp_path / "bomb.png"
+    Image.new("1", (20000, 9500)).save(bomb)
+    with pytest.raises(InputError, match=r"'bomb\.png' has more than 179 million pixels; shrink"):
+        read_image(bomb)
+    (tmp_path / "none.png").touch()
+    with pytest.raises(InputError, match="it is empty"):
+        read_image(tmp_path / "none.png")
+    (tmp_path / "text.png").write_text("hello")
+    with pytest.raises(InputError, match="no image format begins like it"):
+        read_image(tmp_path / "text.png")
+
+
+@pytest.mark.parametrize("orientation", [None, 6])
+def test_damaged_metadata_is_told_in_one_line_where_it_may_lie_on_its_side(
+    tmp_path, caplog, recwarn, orientation
+):
+    path, exif = tmp_path / "phone.jpg", Image.Exif()
+    if orientation:
+        exif[0x0112] = orientation
+    exif[0x010E] = "a description that is longer than four bytes"
+    Image.new("RGB", (64, 48), (200, 0, 0)).save(path, exif=exif)
+    data = bytearray(path.read_bytes())
+    start = data.find(b"Exif\0\0") + 6
+    order = "little" if data[start : start + 2] == b"II" else "big"
+    entry = start + 10  # the lowest tag, the description, comes first
+    data[entry + 4 : entry + 8] = (10**6).to_bytes(4, order)
+    path.write_bytes(data)
+    assert read_image(path).shape == ((64, 48, 3) if orientation else (48, 64, 3))
+    expected = [] if orientation else [f"{path} has damaged metadata and was taken as it is stored"]
+    assert [message.split(";")[0] for message in caplog.messages] == expected
+    assert not recwarn.list
+
+
+def test_files_that_are_passed_over_are_counted_in_one_line(tmp_path, caplog):
+    put(tmp_path / "cup__1.png")
+    put(tmp_path / "mug" / "a.jpg")
+    (tmp_path / "mug" / "a.obj").write_text("")
+    (tmp_path / "mug" / "a.mtl").write_text("")
+    (tmp_path / ".hidden").write_text("")
+    find_samples([tmp_path])
+    assert not caplog.messages
+    (tmp_path / "notes.txt").write_text("")
+    (tmp_path / "mug" / "photo.heic").write_text("")
+    (tmp_path / "mug" / "deeper").mkdir()
+    samples, problems = find_samples([tmp_path, tmp_path / "cup__1.png"])
+    assert len(samples) == 3 and not problems
+    (told,) = caplog.messages
+    assert told.startswith("passed over 2 files in folders (notes.txt, photo.heic)")
+    assert ".jpg" in told and ".mp4" in told

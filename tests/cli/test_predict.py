@@ -149,8 +149,14 @@ def usage_error(arguments, capsys):
         (["a.png", "--out", "o", "--lable", "x"], "--label"),
         (["a.png", "--out", "o", "--label", "scene", "--box", "1", "2", "3", "4"], "no --box"),
         (["a.png", "--out", "o", "--label", "x", "--box", "1", "2", "3"], "--box"),
-        (["a.png", "--out", "o", "--label", "x", "--box", "9", "2", "3", "4"], "LEFT below RIGHT"),
-        (["a.png", "--out", "o", "--label", "x", "--box", "nan", "2", "3", "4"], "finite LEFT"),
+        (
+            ["a.png", "--out", "o", "--label", "x", "--box", "9", "2", "3", "4"],
+            "--box: [9.0, 2.0, 3.0, 4.0] has no area",
+        ),
+        (
+            ["a.png", "--out", "o", "--label", "x", "--box", "nan", "2", "3", "4"],
+            "--box: expected finite left",
+        ),
     ],
 )
 def test_wrong_usage_ends_with_2_and_says_what_to_change(arguments, said, capsys):

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ivlm_core.geometry.pixel_box import box_around, check_box
+from ivlm_core.geometry.pixel_box import box_around, check_box, check_edges
 
 numbers = st.floats(-1e6, 1e6)
 
@@ -51,3 +51,10 @@ def test_the_box_around_a_mask(top: int, left: int, tall: int, wide: int) -> Non
     assert box_around(mask) is None
     mask[top, left] = mask[top + tall - 1, left + wide - 1] = True
     assert box_around(mask) == (left, top, left + wide, top + tall)
+
+
+def test_a_box_can_be_checked_before_its_image_is_known() -> None:
+    assert check_edges((-9, 2, 1e5, 20)) == (-9.0, 2.0, 1e5, 20.0)
+    for box in ((9, 2, 3, 4), (1, 2, math.nan, 4), (1, 2, 3)):
+        with pytest.raises(ValueError, match=r"--box: .*left, top, right, bottom"):
+            check_edges(box, "--box")

@@ -3,11 +3,15 @@
 import errno
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from safetensors import SafetensorError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 
@@ -45,18 +49,42 @@ def room_for(path: Path) -> Iterator[None]:
 
 @contextmanager
 def told_by_system(path: Path) -> Iterator[None]:
-    """Raise the error of the operating system that safetensors tells in words only.
+    """Raise the error of the operating system that libraries tell in words only.
+
+    Those are safetensors, tokenizers and, without a reason, torch.
 
     Raises:
         OSError: the file cannot be written.
     """
     try:
         yield
-    except SafetensorError as error:
-        number = re.search(r"os error (\d+)", str(error))
-        code = int(number[1]) if number else errno.EIO
-        told = os.strerror(code) if number else str(error)
-        raise OSError(code, told, str(path)) from error
+    except OSError:
+        raise
+    except Exception as error:
+        told = str(error).strip()
+        if number := re.search(r"os error (\d+)", told):
+            raise OSError(int(number[1]), os.strerror(int(number[1])), str(path)) from error
+        if isinstance(error, SafetensorError):
+            raise OSError(errno.EIO, told, str(path)) from error
+        if "inline_container" in told:  # of `torch.save`, whatever kept it from writing
+            raise OSError(
+                f"{path} cannot be written whole ({told.splitlines()[0]}); make room if its disk "
+                "is full, or choose a folder on another disk"
+            ) from error
+        raise
+
+
+def save_tensors(path: Path, tensors: Mapping[str, "Tensor"]) -> None:
+    """Write a safetensors file that all may read.
+
+    Raises:
+        OSError: it cannot be written; says what to do if the disk is full.
+    """
+    from safetensors.torch import save_file  # here: not all that write files need torch
+
+    with new_file(path) as partial:
+        save_file({name: value.contiguous().clone() for name, value in tensors.items()}, partial)
+        partial.chmod(0o644)  # safetensors writes for the owner only
 
 
 def check_room(error: OSError, file: Path) -> None:

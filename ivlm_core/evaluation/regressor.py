@@ -14,12 +14,13 @@ from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from ivlm_core.config import ConfigError, VisionConfig, read_config
 from ivlm_core.datasets.sample import Target
 from ivlm_core.datasets.synthetic import SyntheticDataset
+from ivlm_core.disk import save_tensors
 from ivlm_core.evaluation.baselines import Guess
 from ivlm_core.geometry.body import load_body
 from ivlm_core.geometry.mesh import Mesh
@@ -158,11 +159,10 @@ class ContactRegressor(nn.Module):
         folder.mkdir(parents=True, exist_ok=True)
         weights = {name: value.detach().cpu() for name, value in self.state_dict().items()}
         halves = {
-            name: (value.half() if value.is_floating_point() else value).contiguous().clone()
+            name: value.half() if value.is_floating_point() else value
             for name, value in weights.items()
         }
-        save_file(halves, folder / WEIGHTS_FILE)
-        (folder / WEIGHTS_FILE).chmod(0o644)  # safetensors writes for the owner only
+        save_tensors(folder / WEIGHTS_FILE, halves)
         for name, told in ((CONFIG_FILE, asdict(self.config)), (PROVENANCE_FILE, provenance)):
             (folder / name).write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
 

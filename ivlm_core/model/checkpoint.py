@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save_file
 from transformers import PreTrainedTokenizerFast
 
 from ivlm_core.config import IvlmConfig
+from ivlm_core.disk import room_for, save_tensors, told_by_system
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.placement import Placement
 from ivlm_core.model.processor import Processor
@@ -33,15 +33,19 @@ def save_checkpoint(
     provenance: dict[str, Any],
     dtype: torch.dtype | None = None,
 ) -> None:
-    """Write a model folder; floating-point weights are stored as `dtype` if given."""
+    """Write a model folder; floating-point weights are stored as `dtype` if given.
+
+    Raises:
+        OSError: a file cannot be written; says what to do if the disk is full.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     state = {
         name: tensor.detach().to(dtype if dtype and tensor.is_floating_point() else tensor.dtype)
         for name, tensor in model.state_dict().items()
     }
-    save_file({name: t.contiguous().clone() for name, t in state.items()}, folder / WEIGHTS_FILE)
-    (folder / WEIGHTS_FILE).chmod(0o644)  # safetensors writes for the owner only
-    describe(folder, model.config, processor.tokenizer, provenance)
+    save_tensors(folder / WEIGHTS_FILE, state)
+    with room_for(folder), told_by_system(folder):
+        describe(folder, model.config, processor.tokenizer, provenance)
 
 
 def describe(

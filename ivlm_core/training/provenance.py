@@ -12,10 +12,10 @@ from ivlm_core.synthesis.config import GENERATOR_VERSION, SynthesisConfig
 from ivlm_core.training.state import STAGES, is_model
 
 if TYPE_CHECKING:
+    from _typeshed import DataclassInstance
+
     from ivlm_core.datasets.synthetic import SyntheticDataset
     from ivlm_core.training.train import TrainConfig
-
-_FOLDERS = ("data", "out", "init", "stem_weights")
 
 
 def described_data(dataset: "SyntheticDataset", trained_on: int, share: float) -> dict[str, Any]:
@@ -69,16 +69,14 @@ def described_run(
     """Return the provenance of a run, as far as it has come.
 
     Args:
-        config: what was asked for; of folders only the names are told.
+        config: what was asked for.
         start: folder that it started from.
         data: see `described_data`.
         steps: taken, by stage: where minutes end a stage, they say how far it came.
         seconds: by stage.
     """
-    recipe = asdict(config)
+    recipe = described_recipe(config)
     network = recipe.pop("model")
-    for name in _FOLDERS:
-        recipe[name] = None if recipe[name] is None else recipe[name].name
     return {
         "made_with": f"ivlm {__version__}",
         "recipe": recipe,
@@ -88,6 +86,12 @@ def described_run(
         "seconds": {name: round(value) for name, value in seconds.items()},
         "init": None if start is None else described_start(start),
     }
+
+
+def described_recipe(config: "DataclassInstance") -> dict[str, Any]:
+    """Return what a run was asked for; of folders only the names."""
+    settings = asdict(config).items()
+    return {name: value.name if isinstance(value, Path) else value for name, value in settings}
 
 
 def described_start(start: Path) -> dict[str, Any]:

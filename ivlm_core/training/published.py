@@ -3,6 +3,7 @@
 import random
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -34,10 +35,11 @@ from ivlm_core.pipeline import Pipeline
 from ivlm_core.surfaces import weights_hash
 from ivlm_core.training.merge import merge
 from ivlm_core.training.precision import Precision
+from ivlm_core.training.provenance import described_identity
 from ivlm_core.training.published_truth import MaskTruth, TruthReader
 from ivlm_core.training.recipes import RECIPES, Recipe, read_mixture
 from ivlm_core.training.run import Schedule, StageRun, Trained, device_of
-from ivlm_core.training.state import CONTACT
+from ivlm_core.training.state import CONTACT, begin_run
 
 _MAX_LENGTH = 512
 """Tokens of a conversation in training, the image's 255 further ones among them."""
@@ -222,14 +224,16 @@ def fine_tune(config: FineTuneConfig) -> Path:
     """Fine-tune and return the model folder; an unfinished run in `config.out` is continued.
 
     Raises:
-        FileNotFoundError, ValueError: base or data are missing, damaged or do not fit.
+        FileNotFoundError, ValueError: base or data are missing, damaged or do not fit, or `out`
+            has another run.
         FloatingPointError: the loss diverged.
     """
+    mixture = read_mixture(config.recipe, config.data, config.datasets)
+    begin_run(config.out, _identity(config, mixture))
     folder = config.out / "model"
     if folder.is_dir():
         return folder  # finished before
     torch.manual_seed(config.seed)
-    mixture = read_mixture(config.recipe, config.data, config.datasets)
     pipeline = Pipeline.from_pretrained(
         config.base, cache_dir=config.cache_dir, clip=config.clip, legacy=True
     )
@@ -267,6 +271,17 @@ def fine_tune(config: FineTuneConfig) -> Path:
 
 
 _ON_BODY = ("damon", "lemon", "rich")
+
+
+def _identity(config: FineTuneConfig, mixture: Mixture) -> dict[str, Any]:
+    data = {
+        "folder": config.data.name,
+        "datasets": list(config.datasets or config.recipe.datasets),
+        "items": [[len(subset) for subset in share.subsets] for share in mixture.shares],
+    }
+    network = {"lora": asdict(config.lora)}
+    batches = {"items": config.batch, "text_weight": config.text_weight}
+    return described_identity(config.recipe.name, data, config.seed, config.base, network, batches)
 
 
 def _describe(config: FineTuneConfig, model: IvlmModel, processor: Processor) -> None:

@@ -33,7 +33,12 @@ from ivlm_core.training.augment import Affine
 from ivlm_core.training.dense import IGNORE, DenseTargets
 from ivlm_core.training.precision import Precision
 from ivlm_core.training.pretrained import RATE, learned_before, load_stem, load_tower
-from ivlm_core.training.provenance import described_data, described_identity, described_start
+from ivlm_core.training.provenance import (
+    described_data,
+    described_identity,
+    described_recipe,
+    described_start,
+)
 from ivlm_core.training.questions import ImageQuestions
 from ivlm_core.training.run import Pictures, Schedule, StageRun, Trained, device_of
 from ivlm_core.training.split import shared_images, split_validation
@@ -228,6 +233,7 @@ def train_regressor(config: RegressorTraining) -> Path:
 
     run.run(validate, config.validate_every)
     folder = config.out / "model"
+    asked = {k: v for k, v in described_recipe(config).items() if k != "vision"}
     if run.accelerator.is_main_process:
         figures, _ = validate(run.progress.step)
         network.config = replace(network.config, threshold=round(figures["threshold"], 3))
@@ -235,7 +241,7 @@ def train_regressor(config: RegressorTraining) -> Path:
             folder,
             {
                 "made_with": f"ivlm {__version__}",
-                "recipe": _recipe(config),
+                "recipe": asked,
                 "init": None if start is None else described_start(start),
                 "data": learned_from,
                 "steps": run.progress.step,
@@ -250,11 +256,3 @@ def _identity(config: RegressorTraining, data: dict[str, Any]) -> dict[str, Any]
     network = {"vision": asdict(config.vision), "width": config.width}
     batches = {"images": config.batch, "questions": config.questions}
     return described_identity(REGRESSOR, data, config.seed, config.init, network, batches)
-
-
-def _recipe(config: RegressorTraining) -> dict[str, Any]:
-    """Return what the run was asked for; of folders only the names."""
-    recipe = asdict(config)
-    del recipe["vision"]
-    folders = {name: recipe[name] for name in ("data", "out", "init")}
-    return recipe | {name: None if f is None else f.name for name, f in folders.items()}

@@ -3,6 +3,7 @@
 import json
 import math
 import pickle
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -18,7 +19,7 @@ from safetensors import SafetensorError
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from ivlm_core.disk import new_file
+from ivlm_core.disk import new_file, room_for, told_by_system
 from ivlm_core.heap import keep_freed_memory
 from ivlm_core.training.precision import Precision, autocast_precision
 from ivlm_core.training.state import existing_state, replace_state
@@ -377,7 +378,12 @@ class StageRun:
 
     def _save(self) -> None:
         partial = self.state_folder.with_suffix(".partial")
-        self.accelerator.save_state(str(partial))
+        try:
+            with room_for(self.state_folder), told_by_system(self.state_folder):
+                self.accelerator.save_state(str(partial))
+        except OSError:
+            shutil.rmtree(partial, ignore_errors=True)  # it takes the room that is missing
+            raise
         self.accelerator.wait_for_everyone()
         if self.accelerator.is_main_process:
             replace_state(partial, self.state_folder)

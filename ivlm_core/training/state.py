@@ -35,8 +35,8 @@ DENSE, CONTACT, SURFACE, BODY, BOXES = "dense", "contact", "surface", "body", "b
 """The stages, and what their checkpoints are called; fine-tuning has only the second."""
 STAGES = (DENSE, CONTACT, SURFACE, BODY, BOXES)
 """In the order in which they run."""
-REGRESSOR = "regressor"
-"""What the checkpoint of a regressor is called."""
+NANO_RECIPE, REGRESSOR = "nano", "regressor"
+"""Recipes; the checkpoint of a regressor is called as its recipe."""
 RUN_FILE = "run.json"
 """In a run's folder: what all of its steps have in common."""
 
@@ -84,11 +84,10 @@ def begin_run(out: Path, about: Mapping[str, Any]) -> None:
     found = read_json(file)
     if differing := list(_differing(found, wanted)):
         told = "; ".join(f"{key} {has!r}, not {asked!r}" for key, has, asked in differing)
-        go_on = f", with --init {out} to go on from it"
-        both_start = REGRESSOR not in (found.get("recipe"), wanted["recipe"])
-        raise ValueError(
-            f"'{out}' has another run, of {told}; choose another --out{go_on if both_start else ''}"
-        )
+        # Only nano starts from runs, and from its own only.
+        starts = found.get("recipe") == wanted["recipe"] == NANO_RECIPE
+        go_on = f", with --init {out} to go on from it" if starts else ""
+        raise ValueError(f"'{out}' has another run, of {told}; choose another --out{go_on}")
 
 
 def _differing(found: Any, wanted: Any, key: str = "") -> Iterator[tuple[str, Any, Any]]:

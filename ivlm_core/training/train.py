@@ -37,6 +37,7 @@ from ivlm_core.training.state import (
     BOXES,
     CONTACT,
     DENSE,
+    NANO_RECIPE,
     STAGES,
     SURFACE,
     KeptModels,
@@ -291,7 +292,7 @@ def _identity(config: TrainConfig, data: dict[str, Any]) -> dict[str, Any]:
         "boxes": config.box_batch,
     }
     network = asdict(config.model)
-    return described_identity("nano", data, config.seed, config.init, network, batches)
+    return described_identity(NANO_RECIPE, data, config.seed, config.init, network, batches)
 
 
 def _begin(

@@ -27,6 +27,7 @@ from ivlm_core.training.published import FineTuneConfig, PublishedStage, fine_tu
 from ivlm_core.training.published_truth import TruthReader
 from ivlm_core.training.recipes import RECIPES, Recipe, read_mixture
 from ivlm_core.training.run import Schedule
+from ivlm_core.training.state import RUN_FILE
 from tests.datasets.published.sheet import COLUMNS, sheet_views
 from tests.official.checkpoints import write_with_tokenizer
 
@@ -163,6 +164,19 @@ def test_a_model_learns_and_loads(base: Path, root: Path, tmp_path: Path) -> Non
     told = json.loads((folder / "provenance.json").read_text())["source_provenance"]
     assert told["recipe"] == "hcontact-damon" and told["datasets"] == ["damon"]
     assert fine_tune(config) == folder, "a finished run is finished"
+    run = json.loads((tmp_path / "run" / RUN_FILE).read_text())
+    assert run["recipe"] == "hcontact-damon" and run["init"] == base.name
+    assert run["data"] == {"folder": root.name, "datasets": ["damon"], "items": [[2]]}
+    for other, told in (
+        (replace(config, seed=5), "seed 0, not 5"),
+        (replace(config, batch=3), "batches.items 2, not 3"),
+        (replace(config, lora=replace(config.lora, rank=4)), "network.lora.rank 2, not 4"),
+        (replace(config, recipe=RECIPES["hcontact-damon-no-parts"]), "no-parts'"),
+    ):
+        with pytest.raises(ValueError, match=f"has another run, of .*{told}.*another --out$"):
+            fine_tune(other)
+    longer = replace(config, schedule=replace(config.schedule, steps=999))
+    assert fine_tune(longer) == folder, "steps may change"
 
     stage = stage_of(start, config)
     learned = stage_of(merged, config)

@@ -88,7 +88,7 @@ class BenchQuery:
     """
 
     size: Literal["nano", "tiny", "medium", "13b"] = "nano"
-    """nano (shipped), tiny (for tests), medium (163 M language model, SAM ViT-B at 1024 pixels;
+    """nano (shipped), tiny (for tests), medium (162 M language model, SAM ViT-B at 1024 pixels;
     minutes on a CPU), 13b (the published size in bfloat16; needs a CUDA GPU)."""
     image: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Photograph; default is a generated 640x480 picture."""

@@ -27,7 +27,7 @@ MEDIUM = IvlmConfig(
         encoder_dim=768, encoder_depth=12, encoder_heads=12, global_attention=(2, 5, 8, 11)
     ),
 )
-"""Language model of 163 M parameters, CLIP and SAM of ViT-B size, views of 1024 pixels."""
+"""Language model of 162 M parameters, CLIP and SAM of ViT-B size, views of 1024 pixels."""
 
 CONFIGS = {
     "tiny": replace(TINY, prompt=replace(TINY.prompt, stop_at_contact=False, max_new_tokens=64)),

@@ -1,7 +1,9 @@
 """`ivlm bench query`: both ways give the same, a difference is noticed, and the report says all."""
 
 import json
+import re
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -132,3 +134,15 @@ def test_counts_are_checked(option):
     assert stop.value.code == 2
     with pytest.raises(ValueError, match="must be"):
         BenchQuery(**{option[0][2:].replace("-", "_"): int(option[1])})
+
+
+def test_help_and_guides_tell_the_size_of_the_medium_language_model(repository: Path) -> None:
+    model, _ = query_models.random_model(
+        query_models.MEDIUM, 0, torch.device("meta"), torch.float32
+    )
+    count = sum(parameter.numel() for parameter in model.vlm.language.parameters())
+    core = repository / "ivlm_core"
+    files = (repository / "README.md", core / "official/README.md", core / "commands/bench.py")
+    for file in (*files, core / "commands/query_models.py"):
+        told = re.findall(r"(\d+) M (?:language model|parameters, CLIP)", file.read_text())
+        assert told == [str(round(count / 1e6))], file

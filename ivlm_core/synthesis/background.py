@@ -23,6 +23,17 @@ _ROW = 512
 MATERIALS = ("plain", "checks", "planks", "tiles", "bricks", "spots", "waves", "stripes")
 
 
+def planes(picture: Pixels) -> tuple[Pixels, Pixels, Pixels]:
+    """Return views of a picture's three colours [H, W]; numpy is slow along rows of three."""
+    return picture[..., 0], picture[..., 1], picture[..., 2]
+
+
+def _rough(picture: Pixels, change: Pixels) -> None:
+    """Make a picture [H, W, 3] brighter by a change [H, W], in place."""
+    for plane in planes(picture):
+        plane += change
+
+
 def noise(
     rng: np.random.Generator, size: tuple[int, int], first: int = 2, octaves: int = 5
 ) -> Pixels:
@@ -75,9 +86,14 @@ def material(rng: np.random.Generator) -> Pixels:
         mark = (x % 1) > rng.uniform(0.3, 0.8)
     else:
         mark = np.zeros_like(x)
-    mark = np.clip(mark + rng.uniform(0.03, 0.25) * cloud, 0, 1).astype(np.float32)[..., None]
-    grain = rng.standard_normal((TILE, TILE, 1), np.float32) * np.float32(rng.uniform(1, 7))
-    return first + (second - first) * mark + grain
+    mark = np.clip(mark + rng.uniform(0.03, 0.25) * cloud, 0, 1).astype(np.float32)
+    grain = rng.standard_normal((TILE, TILE), np.float32) * np.float32(rng.uniform(1, 7))
+    texture = np.empty((TILE, TILE, 3), np.float32)
+    for plane, start, step in zip(planes(texture), first, second - first, strict=True):
+        np.multiply(mark, step, out=plane)
+        plane += start
+        plane += grain
+    return texture
 
 
 def _wall(rng: np.random.Generator) -> Pixels:
@@ -87,7 +103,7 @@ def _wall(rng: np.random.Generator) -> Pixels:
         wall = np.tile(cv2.resize(material(rng), (height, height)), (1, width // height, 1))
     else:
         wall = np.broadcast_to(_colour(rng, 70, 240, 14), (height, width, 3)).copy()
-    wall += (noise(rng, (height, width), 3) * np.float32(rng.uniform(1, 7)))[..., None]
+    _rough(wall, noise(rng, (height, width), 3) * np.float32(rng.uniform(1, 7)))
     metre = height / _WALL_M[1]
     for _ in range(int(rng.integers(0, 7))):
         w, h = rng.uniform(0.3, 1.6) * metre, rng.uniform(0.3, 1.3) * metre
@@ -115,7 +131,7 @@ def _framed(rng: np.random.Generator, wall: Pixels, box: tuple[float, float, flo
         return
     shades = np.stack([_colour(rng, 40, 250, 30), _colour(rng, 40, 250, 30)])[:, None]
     view[:] = cv2.resize(shades, (view.shape[1], view.shape[0]), interpolation=cv2.INTER_LINEAR)
-    view += (noise(rng, view.shape[:2], 3, 4) * np.float32(rng.uniform(0, 35)))[..., None]
+    _rough(view, noise(rng, view.shape[:2], 3, 4) * np.float32(rng.uniform(0, 35)))
     for share in rng.uniform(0.2, 0.8, int(rng.integers(0, 3))):
         x = int(x0 + share * (x1 - x0))
         cv2.line(wall, (x, y0), (x, y1), _colour(rng, 20, 240, 10).tolist(), edge)
@@ -126,7 +142,7 @@ def _outdoors(rng: np.random.Generator) -> Pixels:
     height, width = 192, 384
     shades = np.stack([_colour(rng, 60, 250, 25), _colour(rng, 90, 250, 25)])[:, None]
     view = cv2.resize(shades, (width, height), interpolation=cv2.INTER_LINEAR)
-    view += (noise(rng, (height, width), 3) * np.float32(rng.uniform(0, 14)))[..., None]
+    _rough(view, noise(rng, (height, width), 3) * np.float32(rng.uniform(0, 14)))
     horizon = int(rng.uniform(0.42, 0.62) * height)
     ground = _colour(rng, 40, 190, 25)
     view[horizon:] = ground + 12 * noise(rng, (height - horizon, width), 8)[..., None]
@@ -144,7 +160,7 @@ def _outdoors(rng: np.random.Generator) -> Pixels:
     for _ in range(int(rng.integers(0, 8)) if rng.uniform() < 0.3 else 0):
         place = (int(rng.uniform(0, width)), int(rng.uniform(0.1, 0.7) * height))
         cv2.circle(view, place, int(rng.uniform(2, 7)), _colour(rng, 180, 250, 30).tolist(), -1)
-    view += (noise(rng, (height, width), 24, 4) * np.float32(rng.uniform(2, 12)))[..., None]
+    _rough(view, noise(rng, (height, width), 24, 4) * np.float32(rng.uniform(2, 12)))
     return cv2.GaussianBlur(view, (0, 0), float(rng.uniform(0.6, 5.0)))
 
 
@@ -219,25 +235,25 @@ def backdrop(
 
     Args:
         place: what is there.
-        directions: of the rays, [N, 3].
+        directions: of the rays, [3, N].
         origin: of all rays [3].
         middle: of the person [3].
         floor: height of the floor, metres.
     """
-    count = len(directions)
+    count = directions.shape[1]
     away = middle - origin
     away[1] = 0.0
     away = unit(away).astype(np.float32)
     aside = np.array([away[2], 0, -away[0]], np.float32)
     t_floor, t_wall = np.full(count, _FAR), np.full(count, _FAR)
-    down = directions[:, 1]
+    down = directions[1]
     if place.floor is not None:
         falling = down < -1e-4
         t_floor[falling] = (floor - origin[1]) / down[falling]
         t_floor[t_floor > _FARTHEST_FLOOR] = _FAR
     normal = (np.cos(place.slant) * away + np.sin(place.slant) * aside).astype(np.float32)
     if place.wall is not None:
-        toward = directions @ normal
+        toward = normal @ directions
         start = np.float32((middle + away * place.wall_at - origin) @ normal)
         met = toward > 1e-3
         t_wall[met] = start / toward[met]
@@ -247,21 +263,23 @@ def backdrop(
     colours = np.full((count, 3), 128, np.float32)
     far = np.flatnonzero(~near)
     if len(far) and place.far is not None:
-        d = directions[far]
-        ahead = np.maximum(d @ away, np.float32(1e-3))
+        d = directions.take(far, axis=1)
+        ahead = np.maximum(away @ d, np.float32(1e-3))
         height, width = place.far.shape[:2]
-        x = (0.5 + (d @ aside) / ahead / 2.2) * width
-        y = (0.5 - d[:, 1] / ahead / 1.4) * height
+        x = (0.5 + (aside @ d) / ahead / 2.2) * width
+        y = (0.5 - d[1] / ahead / 1.4) * height
         colours[far] = _look_up(place.far, x, y, cv2.BORDER_REFLECT)
     if len(on_floor) and place.floor is not None:
-        points = origin + directions[on_floor] * reach[on_floor, None]
-        points *= np.float32(TILE / place.floor_m)
-        colours[on_floor] = _look_up(place.floor, points[:, 0], points[:, 2], cv2.BORDER_WRAP)
+        distance, scale = reach[on_floor], np.float32(TILE / place.floor_m)
+        x, y = ((directions[k, on_floor] * distance + origin[k]) * scale for k in (0, 2))
+        colours[on_floor] = _look_up(place.floor, x, y, cv2.BORDER_WRAP)
     if len(on_wall) and place.wall is not None:
-        points = origin - middle + directions[on_wall] * reach[on_wall, None]
+        points = directions.take(on_wall, axis=1)
+        points *= reach[on_wall]
+        points += (origin - middle)[:, None]
         across = np.array([normal[2], 0, -normal[0]], np.float32)
         scale = np.float32(_WALL_PX[1] / _WALL_M[1])
-        x = points @ across * scale + _WALL_PX[0] / 2
-        y = _WALL_PX[1] - (points[:, 1] + middle[1] - floor) * scale
+        x = (across @ points) * scale + _WALL_PX[0] / 2
+        y = _WALL_PX[1] - (points[1] + middle[1] - floor) * scale
         colours[on_wall] = _look_up(place.wall, x, y, cv2.BORDER_REFLECT)
     return Backdrop(colours, np.minimum(reach, np.float32(100)), on_floor, on_wall, -normal)

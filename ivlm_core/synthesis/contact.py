@@ -9,6 +9,7 @@ from scipy.spatial import cKDTree
 from ivlm_core.geometry.body import BODY_PARTS, load_body
 from ivlm_core.synthesis.item import Item
 from ivlm_core.synthesis.objects import ObjectInstance
+from ivlm_core.synthesis.objects.meshing import corners_of, inside_box
 from ivlm_core.synthesis.objects.primitives import Array
 
 HAND_REACH = 0.008
@@ -93,8 +94,8 @@ def compressed(items: list[Item], body: NDArray[np.float32]) -> NDArray[np.float
     body = body.copy()
     for item in items:
         left = np.full(len(body), SOFTNESS.get(item.category, _GIVES), np.float32)
+        near = item.near(body, 0.0)
         for _ in range(2):  # the second time for corners, whose nearest side changes
-            near = item.near(body, 0.0)
             depth = -item.distance(body[near]) if len(near) else np.zeros(0, np.float32)
             inside = depth > _PRESSED + 2e-4
             if not inside.any():
@@ -110,6 +111,8 @@ def compressed(items: list[Item], body: NDArray[np.float32]) -> NDArray[np.float
             push = np.minimum(depth - _PRESSED, left[mine])
             left[mine] -= push
             body[mine] = points + outwards * push[:, None]
+            # The rest has not moved. (Products of a single row round otherwise than those of many.)
+            near = mine if len(mine) > 1 else near
     return body
 
 
@@ -140,8 +143,8 @@ def instance_contact(
         return np.zeros(0, np.int32)
     vertices = item.vertices()
     points, facing = body[near], normals[near]
-    inside = ((vertices > points.min(0) - 0.03) & (vertices < points.max(0) + 0.03)).all(axis=1)
-    candidates = np.flatnonzero(inside)
+    low, high = corners_of(points)
+    candidates = np.flatnonzero(inside_box(vertices, low - 0.03, high + 0.03))
     if len(candidates) == 0:
         return np.zeros(0, np.int32)
     reach = _REACHES.setdefault(item.category, reaches(item.category))[near]

@@ -27,6 +27,8 @@ _LIMIT = np.array([1.15, 1.35, 1.35, 1.35, 1.35])
 """Most closing per finger, radians (before `_RATIO`)."""
 _START = -0.30
 _LEVELS = 12
+_TOGETHER = 4
+"""Levels that are tried in one step: half of all fingers touch at one of the first four."""
 
 Distance = Callable[[Array], NDArray[np.float32]]
 
@@ -40,12 +42,14 @@ class HandTopology:
         skin: all vertices of the hand.
         fingers: per finger its (thinned) vertices and their weights [n, 4] on wrist and phalanges.
         palm: vertices of the palm without the fingers.
+        phalanges: bones of the fingers, from the thumb's first to the little finger's last [15].
     """
 
     side: str
     skin: NDArray[np.intp]
     fingers: tuple[tuple[NDArray[np.intp], NDArray[np.float32]], ...]
     palm: NDArray[np.intp]
+    phalanges: NDArray[np.intp]
 
 
 def hand_topology(pose: Pose, side: str) -> HandTopology:
@@ -57,9 +61,10 @@ def hand_topology(pose: Pose, side: str) -> HandTopology:
     skin = np.flatnonzero(total > 0.5)
     fingers = []
     on_fingers = np.zeros(len(total))
-    for finger in range(1, FINGERS + 1):
-        phalanges = [index[f"finger{finger}-{k}.{s}"] for k in (1, 2, 3)]
-        share = weights[:, phalanges].toarray()
+    names = [f"finger{finger}-{k}.{s}" for finger in range(1, FINGERS + 1) for k in (1, 2, 3)]
+    phalanges = np.array([index[name] for name in names])
+    for own_bones in phalanges.reshape(FINGERS, 3):
+        share = weights[:, own_bones].toarray()
         on_fingers += share.sum(1)
         used = np.flatnonzero(share.sum(1) > 0.4)
         used = used[:: max(1, len(used) // 110)]
@@ -67,7 +72,7 @@ def hand_topology(pose: Pose, side: str) -> HandTopology:
         all_weights = np.concatenate([1 - own.sum(1, keepdims=True), own], axis=1)
         fingers.append((used, all_weights.astype(np.float32)))
     palm = skin[on_fingers[skin] < 0.3]
-    return HandTopology(side, skin, tuple(fingers), palm)
+    return HandTopology(side, skin, tuple(fingers), palm, phalanges)
 
 
 def _of_hand(bone: str) -> bool:
@@ -93,7 +98,7 @@ class Hand:
         self._s = LETTER[topology.side]
         self.angles = np.zeros((FINGERS, 3))
         self.spread = np.eye(3)
-        self._axes: dict[int, Array] = {}
+        self._axes: dict[int, tuple[Array, Array]] = {}
         self._skinned: dict[int, tuple[NDArray[np.float32], NDArray[np.float32], Array]] = {}
 
     @property
@@ -136,10 +141,15 @@ class Hand:
         turn = self.pose.turn_of(wrist)
         return frame(self.pose.head(wrist) - turn @ self.pose.rest(wrist), turn)
 
-    def _axis(self, finger: int) -> Array:
-        """Axis about which a finger's joints bend, in hand space [3]."""
+    def _axis(self, finger: int) -> tuple[Array, Array]:
+        """Cross product matrix [3, 3] of the axis about which a finger's joints bend; its square.
+
+        In hand space.
+        """
         if finger not in self._axes:
-            self._axes[finger] = self._find_axis(finger)
+            x, y, z = self._find_axis(finger)
+            k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
+            self._axes[finger] = k, k @ k
         return self._axes[finger]
 
     def _find_axis(self, finger: int) -> Array:
@@ -167,12 +177,10 @@ class Hand:
 
     def _turns(self, finger: int, angles: Array) -> Array:
         """Rotations [..., 3, 3, 3] of a finger's phalanges for joint angles [..., 3]."""
-        axis = self._axis(finger)
+        k, square = self._axis(finger)
         total = np.cumsum(angles, axis=-1)
-        x, y, z = axis
-        k = np.array([[0, -z, y], [z, 0, -x], [-y, x, 0]])
         sine, cosine = np.sin(total)[..., None, None], np.cos(total)[..., None, None]
-        turns = np.eye(3) + sine * k + (1 - cosine) * (k @ k)
+        turns = np.eye(3) + sine * k + (1 - cosine) * square
         return turns @ self.spread if finger == THUMB else turns
 
     def finger_points(self, finger: int, angles: Array) -> NDArray[np.float32]:
@@ -230,17 +238,44 @@ class Hand:
                 joints = grids[f][:, None] * _RATIO[f]
                 joints[:, : held[f]] = angles[f, : held[f]]
                 tried[f] = joints
-            points = {f: self.finger_points(f, tried[f]) for f in moving}
-            flat = np.concatenate([points[f].reshape(-1, 3) for f in moving])
-            values = distance(flat)
-            start = 0
-            for f in moving:
-                levels, count = points[f].shape[:2]
-                depth = values[start : start + levels * count].reshape(levels, count)
-                start += levels * count
+            free = {f: self.phalanx_of(f) >= held[f] for f in moving}
+            for f, depth in self._depths(distance, tried, free, touch).items():
                 self._stop(f, depth - touch, grids[f], tried[f], angles, held, level)
         self.angles = angles
         self._back_off(distance)
+
+    def _depths(
+        self,
+        distance: Distance,
+        tried: dict[int, Array],
+        free: dict[int, NDArray[np.bool_]],
+        touch: float,
+    ) -> dict[int, NDArray[np.float32]]:
+        """Signed distances of fingers that close, as far as they close before they touch.
+
+        Args:
+            distance: see `close`.
+            tried: joint angles of each finger, one row per level [L, 3].
+            free: which of its vertices move [n].
+            touch: see `close`.
+
+        Returns:
+            For each finger distances of its m free vertices, [l, m], for the first l levels; one
+            of them is `touch` or less, or l is L.
+        """
+        found: dict[int, list[NDArray[np.float32]]] = {f: [] for f in tried}
+        closing = list(tried)
+        for start in range(0, _LEVELS, _TOGETHER):
+            levels = slice(start, start + _TOGETHER)
+            points = [self.finger_points(f, tried[f][levels])[:, free[f]] for f in closing]
+            values = distance(np.concatenate([p.reshape(-1, 3) for p in points]))
+            ends = np.cumsum([p.shape[0] * p.shape[1] for p in points])[:-1]
+            for f, p, depth in zip(closing, points, np.split(values, ends), strict=True):
+                found[f].append(depth.reshape(p.shape[:2]))
+            closing = [f for f in closing if (found[f][-1] - touch).min(initial=1.0) > 0]
+            if not closing:
+                break
+        return {f: np.concatenate(depths) for f, depths in found.items()}
 
     def _stop(
         self,
@@ -254,14 +289,13 @@ class Hand:
     ) -> None:
         """Stop a finger where its first moving phalanx touches; hold the joints up to there."""
         phalanx = self.phalanx_of(finger)
-        free = phalanx >= held[finger]
-        least = gap[:, free].min(1) if free.any() else np.full(len(grid), np.inf)
+        least = gap.min(axis=1, initial=np.inf)
         hits = np.flatnonzero(least <= 0)
         if len(hits) == 0:
             angles[finger], level[finger], held[finger] = tried[-1], grid[-1], 3
             return
         k = int(hits[0])
-        where = phalanx[free][int(gap[k][free].argmin())]
+        where = phalanx[phalanx >= held[finger]][int(gap[k].argmin())]
         if k == 0:
             angles[finger] = tried[0]
         else:
@@ -292,7 +326,5 @@ class Hand:
     def apply(self) -> None:
         """Write the fingers into the pose."""
         wrist = self.pose.turn_of(f"wrist.{self._s}")
-        for finger in range(FINGERS):
-            turns = self._turns(finger, self.angles[finger])
-            for k in range(3):
-                self.pose.set(f"finger{finger + 1}-{k + 1}.{self._s}", wrist @ turns[k])
+        turns = np.concatenate([self._turns(f, self.angles[f]) for f in range(FINGERS)])
+        self.pose.set_ends(self.topology.phalanges, wrist @ turns)

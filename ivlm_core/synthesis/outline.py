@@ -47,14 +47,14 @@ def dressed(scene: Scene, look: Look) -> NDArray[np.float32]:
     """Vertices of the body with clothes [V, 3], metres; unchanged where anything is touched."""
     fields, group = body_fields()
     cover = coverage(look, fields, group)
-    ease = np.zeros(len(fields), np.float32)
+    ease = np.zeros(len(group), np.float32)
     for kind, most in ((UPPER, look.ease[0]), (LOWER, look.ease[1]), (SHOE, _SHOE_M)):
         ease[cover == kind] = most
     for found in scene.contacts:
         ease[found.body] = 0.0
     ease[scene.ground] = 0.0
     loose = np.flatnonzero(ease)
-    shade, _ = folds(look, fields[loose, 3:])
+    shade, _ = folds(look, fields[3:, loose])
     points = scene.vertices.copy()
     points[loose] += (ease[loose] * (1 + 1.5 * shade))[:, None] * scene.normals[loose]
     return points
@@ -97,16 +97,16 @@ def _cap(scene: Scene, look: Look) -> _Piece:
     """Hair over the skull: its skin, moved out, more so the farther from the hairline."""
     fields, group = body_fields()
     faces = _head_faces()
-    inner = np.zeros(len(fields), bool)
+    inner = np.zeros(len(group), bool)
     head = np.unique(faces)
-    cover = coverage(look, fields[head], group[head])
-    inner[head] = (cover == HAIR) & (fields[head, 4] > -0.05)
+    cover = coverage(look, fields[:, head], group[head])
+    inner[head] = (cover == HAIR) & (fields[4, head] > -0.05)
     used = faces[inner[faces].any(axis=1)]
     vertices, own = np.unique(used, return_inverse=True)
-    height = np.clip(hair_height(look, fields[vertices]) / 0.05, 0, 1)
-    shade, _ = folds(look, fields[vertices, 3:])
+    height = np.clip(hair_height(look, fields[:, vertices]) / 0.05, 0, 1)
+    shade, _ = folds(look, fields[3:, vertices])
     lift = look.hair_depth * height * (1 + 0.8 * shade) + np.where(inner[vertices], 0.003, -0.002)
-    places = fields[vertices, 3:]
+    places = fields[3:, vertices].T
     points = scene.vertices[vertices] + lift[:, None] * scene.normals[vertices]
     return points, own.reshape(-1, 3).astype(np.int32), places
 

@@ -25,7 +25,16 @@ from ivlm_core.synthesis.limbs import (
 )
 from ivlm_core.synthesis.objects.primitives import Array
 from ivlm_core.synthesis.rig import Pose, Rig, Shape
-from ivlm_core.synthesis.rotations import about, basis, cross, frame, rigid_inverse, unit, yaw
+from ivlm_core.synthesis.rotations import (
+    about,
+    basis,
+    cross,
+    frame,
+    length,
+    rigid_inverse,
+    unit,
+    yaw,
+)
 
 
 class UnsuitableError(Exception):
@@ -136,7 +145,7 @@ class Person:
         if pole is None:
             pole = turn @ np.array([SIGN[side] * 0.12, 0.0, 1.0]) + np.array([0, 0.15, 0])
         got = bend_leg(self.pose, side, ankle, pole, turn)
-        if np.linalg.norm(got - ankle) > 0.03:
+        if length(got - ankle) > 0.03:
             raise UnsuitableError("foot out of reach")
 
     def trunk(self, lean: float, twist: float = 0.0, aside: float = 0.0) -> None:
@@ -228,7 +237,7 @@ class Person:
         world = palm @ rigid_inverse(hand.palm(reach))
         wrist = world[:3, :3] @ self.pose.rest(f"wrist.{s}") + world[:3, 3]
         got = bend_arm(self.pose, side, wrist, self.elbow(side) if pole is None else pole)
-        if np.linalg.norm(got - wrist) > 0.02:
+        if length(got - wrist) > 0.02:
             raise UnsuitableError("hand out of reach")
         if turn_hand(self.pose, side, world[:3, :3]) > np.radians(80):
             raise UnsuitableError("wrist bent too far")

@@ -4,6 +4,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ivlm_core.synthesis.background import planes
+
 MOTION_BLUR = 0.08
 """How often the camera moved."""
 RECOMPRESSED = 0.3
@@ -28,9 +30,13 @@ def as_photograph(image: NDArray[np.float32], rng: np.random.Generator) -> NDArr
     size = image.shape[0]
     scale = size / _REFERENCE
     balance = np.exp(rng.normal(0, (0.05, 0.015, 0.06))) * rng.uniform(0.72, 1.15)
-    image = np.maximum(image, 0) * balance.astype(np.float32)
+    image = np.maximum(image, 0)
+    for plane, factor in zip(planes(image), balance.astype(np.float32), strict=True):
+        plane *= factor
     if rng.uniform() < 0.5:
-        image *= _vignette(rng, size)
+        fall = _vignette(rng, size)
+        for plane in planes(image):
+            plane *= fall
     image = _toned(image, rng)
     if rng.uniform() < MOTION_BLUR:
         image = cv2.filter2D(image, -1, _streak(rng, scale))
@@ -40,7 +46,8 @@ def as_photograph(image: NDArray[np.float32], rng: np.random.Generator) -> NDArr
         small = max(8, int(size * rng.uniform(0.4, 0.9)))
         shrunk = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
         image = cv2.resize(shrunk, (size, size), interpolation=cv2.INTER_LINEAR)
-    image = image + _sensor_noise(rng, image)
+    for plane, noise in zip(planes(image), _sensor_noise(rng, size), strict=True):
+        plane += noise
     picture = np.clip(image + 0.5, 0, 255).astype(np.uint8)
     if rng.uniform() < RECOMPRESSED:
         quality = (cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(25, 90)))
@@ -49,11 +56,11 @@ def as_photograph(image: NDArray[np.float32], rng: np.random.Generator) -> NDArr
 
 
 def _vignette(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
-    """Darkening towards the corners, [size, size, 1]."""
+    """Darkening towards the corners, [size, size]."""
     ramp = (np.arange(size, dtype=np.float32) + 0.5) / size - 0.5
     square = ramp**2
     fall = np.float32(rng.uniform(0.1, 0.9)) * (square[:, None] + square)
-    return (1 - fall).astype(np.float32)[..., None]
+    return (1 - fall).astype(np.float32)
 
 
 def _toned(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.float32]:
@@ -64,7 +71,7 @@ def _toned(image: NDArray[np.float32], rng: np.random.Generator) -> NDArray[np.f
     table = 255 * np.minimum(table, 1) ** rng.uniform(0.65, 1.15)
     table = (128 + (table - 128) * rng.uniform(0.8, 1.15)).astype(np.float32)
     place = (image * np.float32((_STEPS - 1) / (255 * _BRIGHTEST))).astype(np.int32)
-    image = table[np.minimum(place, _STEPS - 1)]
+    image = table.take(place, mode="clip")
     saturation = 0.0 if rng.uniform() < 0.02 else rng.uniform(0.6, 1.3)
     mix = np.full((3, 3), (1 - saturation) / 3) + saturation * np.eye(3)
     toned: NDArray[np.float32] = cv2.transform(image, mix)
@@ -82,11 +89,12 @@ def _streak(rng: np.random.Generator, scale: float) -> NDArray[np.float32]:
     return kernel / kernel.sum()
 
 
-def _sensor_noise(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Noise that is the same in all colours in part, and coarser in some pictures."""
+def _sensor_noise(rng: np.random.Generator, size: int) -> NDArray[np.float32]:
+    """Noise [3, size, size], the same in all colours or else coarser."""
     strength = np.float32(rng.uniform(0.5, 5) if rng.uniform() < 0.9 else rng.uniform(5, 10))
-    size = image.shape[0]
     if rng.uniform() < 0.3:
         coarse = rng.standard_normal((size // 2 + 1, size // 2 + 1, 3), np.float32)
-        return cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR) * strength
-    return rng.standard_normal((size, size, 1), np.float32) * strength
+        noise = cv2.resize(coarse, (size, size), interpolation=cv2.INTER_LINEAR) * strength
+        return noise.transpose(2, 0, 1)
+    noise = rng.standard_normal((size, size), np.float32) * strength
+    return np.broadcast_to(noise, (3, size, size))

@@ -36,4 +36,8 @@ class ObjectPool:
     def draw(self, rng: np.random.Generator, split: str, category: str) -> ObjectInstance:
         """Draw one instance of a category."""
         seeds = self.seeds(split)
-        return _made(category, seeds[int(rng.integers(len(seeds)))])
+        return self.instance(category, seeds[int(rng.integers(len(seeds)))])
+
+    def instance(self, category: str, seed: int) -> ObjectInstance:
+        """Return one instance, made once per process."""
+        return _made(category, seed)

@@ -1,6 +1,7 @@
 """Pictures of scenes by ray casting: colours, shadows, background, and the maps with them.
 
 One ray through every pixel's centre gives the maps and most colours; pixels at an edge get more.
+Vectors and colours of many rays are planes, [3, N]: numpy is slow along rows of three.
 """
 
 from dataclasses import dataclass
@@ -18,11 +19,10 @@ from ivlm_core.synthesis.drawn_body import drawn_faces
 from ivlm_core.synthesis.look import Look, body_colours, body_fields, draw_look, hair_colours
 from ivlm_core.synthesis.outline import Hair, dressed, hair
 from ivlm_core.synthesis.photograph import as_photograph
-from ivlm_core.synthesis.rotations import unit
+from ivlm_core.synthesis.rotations import dot, unit
 from ivlm_core.synthesis.scene import Scene
 
 GROUND_BIT = 7
-_MISS = 2**32 - 1
 _DEPTH_JUMP = 0.06
 """An edge is where depth differs by more than this between neighbours, metres."""
 _SPREAD = np.array([0.7548776662, 0.5698402910])
@@ -65,13 +65,25 @@ class _Light:
     soft: np.float32
     colour: Colours
 
-    def energy(self, normal: Colours, shadow: Colours) -> Colours:
-        """Factors of colours [N, 3] from normals [N, 3] (or one) and shadow (0 to 1) [N]."""
-        direct = np.maximum(normal @ self.sun, 0) * (1 - self.soft * shadow)
-        glow = self.ambient * (0.75 + 0.25 * normal[:, 1])
-        glow += np.float32(0.18) * np.maximum(normal @ self.fill, 0)
+    def on(self, normal: Colours) -> tuple[Colours, Colours]:
+        """What normals [3, N] get of the sun where it shines [N], and of all other light [N]."""
+        glow = self.ambient * (0.75 + 0.25 * normal[1])
+        glow += np.float32(0.18) * np.maximum(self.fill @ normal, 0)
+        return np.maximum(self.sun @ normal, 0), glow
+
+    def energy(self, sunlight: Colours, glow: Colours, shadow: Colours) -> Colours:
+        """Factors of colours [3, N] from both kinds of light (`on`) and shadow (0 to 1) [N]."""
         share = np.float32(1.05) - self.ambient * np.float32(0.7)
-        return glow[:, None] + (share * direct)[:, None] * self.colour
+        direct = share * (sunlight * (1 - self.soft * shadow))
+        energy = np.multiply.outer(self.colour, direct)
+        energy += glow
+        return energy
+
+
+def _normalised(vectors: Colours) -> Colours:
+    """Scale vectors [3, N] to length one, in place."""
+    vectors /= np.sqrt(dot(vectors, vectors))
+    return vectors
 
 
 def _draw_light(rng: np.random.Generator) -> _Light:
@@ -94,30 +106,54 @@ class _Hits:
 
     Attributes:
         surface: number of the surface, -1 where nothing [N].
-        face: of the surface [N]. weights: of its three corners [N, 3].
-        normal: of the face [N, 3], unit. depth: along the camera's z, metres [N].
+        face: of the surface [N]. uv: weights of its second and third corner [2, N].
+        normal: of the face [3, N], unit. depth: along the camera's z, metres [N].
     """
 
     surface: NDArray[np.int32]
-    face: NDArray[np.int64]
-    weights: Colours
+    face: NDArray[np.int32]
+    uv: Colours
     normal: Colours
     depth: Colours
 
     def at(self, which: NDArray[np.intp]) -> "_Hits":
         """Some of the rays."""
-        return _Hits(
-            self.surface[which],
-            self.face[which],
-            self.weights[which],
-            self.normal[which],
-            self.depth[which],
-        )
+        return _Hits(*(values.take(which, axis=-1) for values in vars(self).values()))
 
     def and_then(self, other: "_Hits") -> "_Hits":
         """These rays, then others."""
         pairs = zip(vars(self).values(), vars(other).values(), strict=True)
-        return _Hits(*(np.concatenate(pair) for pair in pairs))
+        return _Hits(*(np.concatenate(pair, axis=-1) for pair in pairs))
+
+    def on(self, which: NDArray[np.intp], faces: NDArray[np.int32]) -> "_Places":
+        """Where some rays [n] meet a mesh with faces [F, 3]."""
+        u, v = self.uv.take(which, axis=1)
+        corners = faces.take(self.face[which], axis=0).T
+        return _Places(np.ascontiguousarray(corners, np.intp), np.stack([1 - u - v, u, v]))
+
+
+@dataclass(frozen=True, eq=False)
+class _Places:
+    """Places on a mesh: corners of their faces and these corners' weights, both [3, N]."""
+
+    corners: NDArray[np.intp]
+    weights: Colours
+
+    def nearest(self) -> NDArray[np.intp]:
+        """The vertex that each place is nearest to [N]."""
+        (a, b, c), (u, v, w) = self.corners, self.weights
+        return np.where((u >= v) & (u >= w), a, np.where(v >= w, b, c))
+
+    def blend(self, values: Colours) -> Colours:
+        """Values [F, N] from those of vertices [F, V]."""
+        values = np.ascontiguousarray(values)
+        total = values.take(self.corners[0], axis=1)
+        total *= self.weights[0]
+        for corner, weight in zip(self.corners[1:], self.weights[1:], strict=True):
+            more = values.take(corner, axis=1)
+            more *= weight
+            total += more
+        return total
 
 
 class _Stage:
@@ -153,84 +189,87 @@ class _Stage:
         self.caster.add_triangles(tensor(points), tensor(faces.astype(np.uint32)))
 
     def cast(self, origin: Colours, directions: Colours) -> _Hits:
-        """Cast rays with directions [N, 3] of depth one from a point [3]."""
-        rays = np.empty((len(directions), 6), np.float32)
-        rays[:, :3], rays[:, 3:] = origin, directions
-        found = self.caster.cast_rays(o3d.core.Tensor.from_numpy(rays))
-        surface = found["geometry_ids"].numpy()
-        uv = found["primitive_uvs"].numpy()
+        """Cast rays with directions [3, N] of depth one from a point [3]."""
+        found = self.caster.cast_rays(_rays(origin[:, None], directions))
         return _Hits(
-            np.where(surface == _MISS, -1, surface.astype(np.int64)).astype(np.int32),
-            found["primitive_ids"].numpy().astype(np.int64),
-            np.stack([1 - uv[:, 0] - uv[:, 1], uv[:, 0], uv[:, 1]], axis=1),
-            found["primitive_normals"].numpy(),
+            # Nothing is 2^32 - 1, so -1.
+            found["geometry_ids"].numpy().view(np.int32),
+            found["primitive_ids"].numpy().view(np.int32),
+            np.ascontiguousarray(found["primitive_uvs"].numpy().T),
+            np.ascontiguousarray(found["primitive_normals"].numpy().T),
             found["t_hit"].numpy(),
         )
 
-    def shadow(self, points: Colours, normals: Colours) -> Colours:
-        """Whether points [N, 3] are in the shadow: 0 or 1, float32 [N].
+    def shadow(self, points: Colours, facing: NDArray[np.bool_], lift: Colours) -> Colours:
+        """Whether points are in the shadow: 0 or 1, float32 [N].
 
         Args:
-            points: in the world.
-            normals: of their surfaces, [N, 3], or [1, 3] for all.
+            points: in the world, [3, N].
+            facing: whether their surfaces face the sun [N]; others are taken as lit.
+            lift: where the ray to the sun starts, from the point, [3, N] or [3, 1].
         """
-        shadow = np.zeros(len(points), np.float32)
-        facing = normals @ self.light.sun > 0
-        asking = np.flatnonzero(np.broadcast_to(facing, len(points)))
-        probe = np.empty((len(asking), 6), np.float32)
-        lift = normals * np.float32(_LIFT)
-        probe[:, :3] = points[asking] + (lift if len(lift) == 1 else lift[asking])
-        probe[:, 3:] = self.light.sun
-        found = self.caster.test_occlusions(o3d.core.Tensor.from_numpy(probe))
-        shadow[asking] = found.numpy()
+        shadow = np.zeros(len(facing), np.float32)
+        asking = np.flatnonzero(facing)
+        start = points.take(asking, axis=1)
+        start += lift.take(asking, axis=1) if lift.shape[1] > 1 else lift
+        shadow[asking] = self.caster.test_occlusions(_rays(start, self.light.sun[:, None])).numpy()
         return shadow
 
     def shade(self, hits: _Hits, origin: Colours, directions: Colours) -> Colours:
-        """Colours [N, 3] of rays that hit something."""
-        albedo = np.empty((len(directions), 3), np.float32)
+        """Colours [3, N] of rays with directions [3, N] that hit something."""
+        position = directions * hits.depth
+        position += origin[:, None]
+        albedo, normal, gloss = self._surfaces(hits, position)
+        normal *= np.where(dot(normal, directions) > 0, np.float32(-1), np.float32(1))
+        normal = _normalised(normal)
+        sunlight, glow = self.light.on(normal)
+        shadow = self.shadow(position, sunlight > 0, normal * np.float32(_LIFT))
+        half = self.light.sun[:, None] - _normalised(directions.copy())
+        half /= np.sqrt(dot(half, half)) + np.float32(1e-6)
+        mirrored = np.maximum(dot(half, normal), 0)
+        shine = np.zeros(len(shadow), np.float32)
+        bright = np.flatnonzero((mirrored > 0) & (shadow < 1))
+        shine[bright] = mirrored[bright] ** 32 * gloss[bright] * (1 - shadow[bright])
+        albedo *= self.light.energy(sunlight, glow, shadow)
+        albedo += 255 * shine
+        return albedo
+
+    def _surfaces(self, hits: _Hits, position: Colours) -> tuple[Colours, Colours, Colours]:
+        """Colours without light [3, N], normals [3, N] and gloss [N] of what rays hit [3, N]."""
+        albedo = np.empty_like(position)
         normal = hits.normal.copy()
-        position = origin + directions * hits.depth[:, None]
-        gloss = np.full(len(directions), 0.12, np.float32)
+        gloss = np.full(len(hits.depth), 0.12, np.float32)
         mine = np.flatnonzero(hits.surface == 0)
         if len(mine):
-            corners = drawn_faces()[hits.face[mine]]
-            weights = hits.weights[mine]
+            places = hits.on(mine, drawn_faces())
             fields, group = body_fields()
-            nearest = corners[np.arange(len(corners)), weights.argmax(1)]
-            value = _blend(fields, corners, weights)
-            albedo[mine], slope, _ = body_colours(self.look, value, group[nearest])
-            normal[mine] = _blend(self.scene.normals, corners, weights) - slope
+            value = places.blend(fields)
+            albedo[:, mine], slope = body_colours(self.look, value, group[places.nearest()])
+            normal[:, mine] = places.blend(self.scene.normals.T) - slope
             gloss[mine] = 0.05
         mine = np.flatnonzero(hits.surface == self.hair_id)
         if len(mine) and self.hair is not None:
-            corners = self.hair.faces[hits.face[mine]]
-            places = _blend(self.hair.places, corners, hits.weights[mine])
-            albedo[mine] = hair_colours(self.look, places)
+            places = hits.on(mine, self.hair.faces)
+            albedo[:, mine] = hair_colours(self.look, places.blend(self.hair.places.T))
         rest = np.flatnonzero((hits.surface > 0) & (hits.surface != self.hair_id))
         if len(rest):
             surface, face = hits.surface[rest], hits.face[rest]
+            colours = np.empty((3, len(rest)), np.float32)
             for number in np.unique(surface).tolist():
-                own = surface == number
-                albedo[rest[own]] = self.tints[number][face[own]]
-            grain = np.sin(position[rest] @ self.grain.T).mean(axis=1, keepdims=True)
-            albedo[rest] *= 1 + np.float32(0.12) * grain
-        facing = np.einsum("ij,ij->i", normal, directions)
-        normal[facing > 0] *= -1
-        normal /= np.sqrt(np.einsum("ij,ij->i", normal, normal))[:, None]
-        shadow = self.shadow(position, normal)
-        ray = directions / np.sqrt(np.einsum("ij,ij->i", directions, directions))[:, None]
-        half = self.light.sun - ray
-        half /= np.sqrt(np.einsum("ij,ij->i", half, half))[:, None] + np.float32(1e-6)
-        shine = np.maximum(np.einsum("ij,ij->i", half, normal), 0) ** 32 * gloss * (1 - shadow)
-        return albedo * self.light.energy(normal, shadow) + (255 * shine)[:, None]
+                own = np.flatnonzero(surface == number)
+                colours[:, own] = self.tints[number].take(face[own], axis=0).T
+            grain = np.sin(self.grain @ position[:, rest]).mean(axis=0)
+            colours *= 1 + np.float32(0.12) * grain
+            albedo[:, rest] = colours
+        return albedo, normal, gloss
 
 
-def _blend(values: Colours, corners: NDArray[np.int32], weights: Colours) -> Colours:
-    """Values of vertices [V, F] at weights [N, 3] of corners [N, 3]."""
-    total = values[corners[:, 0]] * weights[:, :1]
-    total += values[corners[:, 1]] * weights[:, 1:2]
-    total += values[corners[:, 2]] * weights[:, 2:]
-    return total
+def _rays(origin: Colours, directions: Colours) -> o3d.core.Tensor:
+    """Rays [N, 6] from origins and directions, both [3, N] or [3, 1]."""
+    rays = np.empty((np.broadcast(origin[0], directions[0]).size, 6), np.float32)
+    for k in range(3):
+        rays[:, k], rays[:, 3 + k] = origin[k], directions[k]
+    return o3d.core.Tensor.from_numpy(rays)
 
 
 def render(scene: Scene, camera: Camera, rng: np.random.Generator, edge_rays: int = 2) -> Picture:
@@ -246,7 +285,7 @@ def render(scene: Scene, camera: Camera, rng: np.random.Generator, edge_rays: in
     stage = _Stage(scene, camera, rng)
     origin = camera.center.astype(np.float32)
     rows, columns = np.ogrid[:size, :size]
-    directions = _directions(camera, rows, columns).reshape(-1, 3)
+    directions = _directions(camera, rows, columns).reshape(3, -1)
     hits = stage.cast(origin, directions)
     back = _back(stage, camera, origin, directions, hits, rng)
     is_near = (hits.surface >= 0) & ~_is_behind(stage, hits.surface)
@@ -260,23 +299,24 @@ def render(scene: Scene, camera: Camera, rng: np.random.Generator, edge_rays: in
     fine = stage.cast(origin, more)
     near = np.flatnonzero((fine.surface >= 0) & ~_is_behind(stage, fine.surface))
     drawn = hits.at(inside).and_then(fine.at(near))
-    colours = stage.shade(drawn, origin, np.concatenate([directions[inside], more[near]]))
+    seen = np.concatenate([directions.take(inside, axis=1), more.take(near, axis=1)], axis=1)
+    colours = stage.shade(drawn, origin, seen)
     image = back.copy()
-    image[inside] = colours[: len(inside)]
-    samples = np.repeat(back[edge], edge_rays, axis=0)
-    samples[near] = colours[len(inside) :]
-    image[edge] = samples.reshape(len(edge), edge_rays, 3).mean(axis=1)
+    samples = np.repeat(back[edge].T, edge_rays, axis=1)
+    samples[:, near] = colours[:, len(inside) :]
+    mixed = samples.reshape(3, len(edge), edge_rays).mean(axis=2)
+    for k in range(3):
+        image[inside, k], image[edge, k] = colours[k, : len(inside)], mixed[k]
     photograph = as_photograph(image.reshape(size, size, 3), rng)
     return Picture(photograph, *_maps(stage, hits, size))
 
 
 def _directions(camera: Camera, rows: NDArray, columns: NDArray) -> Colours:
-    """Directions of depth one through pixels' centres (or shifted places), float32 [..., 3]."""
+    """Directions of depth one through pixels' centres (or shifted places), float32 [3, ...]."""
     to_world = camera.camera_from_world[:3, :3].T @ np.linalg.inv(camera.intrinsics)
-    x, y, one = to_world.T.astype(np.float32)
-    column = (np.asarray(columns) + 0.5).astype(np.float32)[..., None]
-    row = (np.asarray(rows) + 0.5).astype(np.float32)[..., None]
-    return column * x + (row * y + one)
+    column = (np.asarray(columns) + 0.5).astype(np.float32)
+    row = (np.asarray(rows) + 0.5).astype(np.float32)
+    return np.stack([column * x + (row * y + one) for x, y, one in to_world.astype(np.float32)])
 
 
 def _is_behind(stage: _Stage, surface: NDArray[np.int32]) -> NDArray[np.bool_]:
@@ -316,28 +356,34 @@ def _back(
     step = 2 if sigma > 0.9 else 1  # what is out of focus needs no ray for every pixel
     grid = np.arange(size * size).reshape(size, size)[::step, ::step]
     side, grid = len(grid), grid.ravel()
-    directions, hits = directions[grid], hits.at(grid)
-    scene = stage.scene
+    if step > 1:
+        directions, hits = directions.take(grid, axis=1), hits.at(grid)
+    scene, light = stage.scene, stage.light
     seen = backdrop(
         stage.place, directions, origin, scene.vertices.mean(0), np.float32(scene.floor)
     )
     colours = seen.colours
-    shadow = np.zeros(len(directions), np.float32)
+    shadow = np.zeros(len(grid), np.float32)
     free = (hits.surface < 0) | (hits.depth > seen.reach)
+    sunlight, glow = np.zeros_like(shadow), np.ones_like(shadow)  # what is far away has its own
     planes = (
-        (seen.floor, np.array([[0, 1, 0]], np.float32)),
-        (seen.wall, seen.wall_normal[None]),
+        (seen.floor, np.array([[0, 1, 0]], np.float32).T),
+        (seen.wall, seen.wall_normal[:, None]),
     )
     for mine, normal in planes:
+        sunlight[mine], glow[mine] = light.on(normal)
         open_ = mine[free[mine]]
-        points = origin + directions[open_] * seen.reach[open_, None]
-        shadow[open_] = stage.shadow(points, normal)
+        points = directions.take(open_, axis=1) * seen.reach[open_]
+        points += origin[:, None]
+        shadow[open_] = stage.shadow(points, sunlight[open_] > 0, normal * np.float32(_LIFT))
     shadow = cv2.GaussianBlur(shadow.reshape(side, side), (0, 0), softness / step).ravel()
-    for mine, normal in planes:
-        colours[mine] *= stage.light.energy(normal, shadow[mine])
+    for k, factor in enumerate(light.energy(sunlight, glow, shadow)):
+        colours[:, k] *= factor
     things = np.flatnonzero(_is_behind(stage, hits.surface) & (hits.depth < seen.reach))
     if len(things):
-        colours[things] = stage.shade(hits.at(things), origin, directions[things])
+        drawn = stage.shade(hits.at(things), origin, directions.take(things, axis=1))
+        for k in range(3):
+            colours[things, k] = drawn[k]
     back = cv2.GaussianBlur(colours.reshape(side, side, 3), (0, 0), sigma / step)
     return cv2.resize(back, (size, size), interpolation=cv2.INTER_LINEAR).reshape(-1, 3)
 
@@ -354,8 +400,7 @@ def _maps(
     object_map = np.zeros(size * size, np.uint8)
     contact_map = np.zeros(size * size, np.uint8)
     on_body = np.flatnonzero(surface == 0)
-    corners = drawn_faces()[hits.face[on_body]]
-    nearest = corners[np.arange(len(corners)), hits.weights[on_body].argmax(1)]
+    nearest = hits.on(on_body, drawn_faces()).nearest()
     part_map[on_body] = load_body("anny").part_index[nearest] + 1
     part_map[surface == stage.hair_id] = _HEAD_PART
     bits = np.zeros(len(scene.vertices), np.uint8)

@@ -79,6 +79,33 @@ class Rig:
         return tuple(np.array(sorted(chain)) for chain in lists)
 
     @cached_property
+    def _of_subsets(self) -> dict[bytes, csr_matrix]:
+        return {}
+
+    def weights_of(self, subset: NDArray[np.intp]) -> csr_matrix:
+        """Skinning weights [N, B] of some vertices [N]; kept, as few subsets are asked for."""
+        key = subset.tobytes()
+        if key not in self._of_subsets:
+            self._of_subsets[key] = self.weights[subset]
+        return self._of_subsets[key]
+
+    @cached_property
+    def corners(self) -> NDArray[np.intp]:
+        """First, second and third corner of every face [3, F]."""
+        return self.faces.T.astype(np.intp)
+
+    @cached_property
+    def touching(self) -> csr_matrix:
+        """1 where a face touches a vertex, float64 [V, F]: sums over the faces of vertices."""
+        corners = self.corners.ravel()
+        order = np.argsort(corners, kind="stable")
+        ends = np.cumsum(np.bincount(corners, minlength=self.weights.shape[0]))
+        shape = (self.weights.shape[0], len(self.faces))
+        return csr_matrix(
+            (np.ones(len(corners)), order % len(self.faces), np.append(0, ends)), shape=shape
+        )
+
+    @cached_property
     def chains(self) -> Array:
         """1 where the second bone is the first or above it, without the root [B, B]."""
         chain = np.zeros((len(self.labels), len(self.labels)))
@@ -142,6 +169,11 @@ class Pose:
         # As given: what rounding left over would double with every call.
         self.turns[self.rig.index[bone]] = turn
 
+    def set_ends(self, bones: NDArray[np.intp], turns: Array) -> None:
+        """Give bones [K] from which no others hang world rotations relative to rest [K, 3, 3]."""
+        self.turns[bones] = turns
+        self._heads = None
+
     def restore(self, turns: Array) -> None:
         """Take back the rotations of all bones [B, 3, 3]."""
         self.turns[:] = turns
@@ -168,12 +200,17 @@ class Pose:
     def vertices(self, subset: NDArray[np.intp] | None = None) -> NDArray[np.float32]:
         """Skinned vertices [V, 3] or those of a subset, float32."""
         rest = self.shape.vertices if subset is None else self.shape.vertices[subset]
-        weights = self.rig.weights if subset is None else self.rig.weights[subset]
+        weights = self.rig.weights if subset is None else self.rig.weights_of(subset)
         offset = self.heads - np.einsum("bij,bj->bi", self.turns, self.shape.heads)
         bones = np.concatenate([self.turns.reshape(-1, 9), offset], axis=1).astype(np.float32)
         blended = weights @ bones
-        posed = np.einsum("vij,vj->vi", blended[:, :9].reshape(-1, 3, 3), rest)
-        return posed + blended[:, 9:]
+        posed = np.empty_like(rest)
+        for k in range(3):  # numpy is slow along rows of three
+            total = np.multiply(blended[:, 3 * k], rest[:, 0], out=posed[:, k])
+            total += blended[:, 3 * k + 1] * rest[:, 1]
+            total += blended[:, 3 * k + 2] * rest[:, 2]
+            total += blended[:, 9 + k]
+        return posed
 
     def joints(self) -> Array:
         """Positions of `JOINT_NAMES` in the world [J, 3]."""

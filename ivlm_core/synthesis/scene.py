@@ -13,7 +13,7 @@ from ivlm_core.synthesis.limbs import LETTER, SIDES, SIGN
 from ivlm_core.synthesis.objects import CATEGORIES, ObjectInstance
 from ivlm_core.synthesis.person import Person, UnsuitableError, part_vertices
 from ivlm_core.synthesis.pool import ObjectPool
-from ivlm_core.synthesis.rig import Bodies
+from ivlm_core.synthesis.rig import Bodies, Rig
 from ivlm_core.synthesis.rotations import frame, yaw
 from ivlm_core.synthesis.templates import (
     FREE_ARMS,
@@ -102,25 +102,19 @@ class Scene:
     failures: list[str] = field(default_factory=list)
 
 
-def vertex_normals(vertices: NDArray[np.float32], faces: NDArray[np.int32]) -> NDArray[np.float32]:
-    """Unit normals of vertices [V, 3], weighted by area, float32 [V, 3]."""
-    a, b, c = (vertices.take(faces[:, k], axis=0) for k in range(3))
-    u, v = b - a, c - a
-    normal = np.stack(
-        [
-            u[:, 1] * v[:, 2] - u[:, 2] * v[:, 1],
-            u[:, 2] * v[:, 0] - u[:, 0] * v[:, 2],
-            u[:, 0] * v[:, 1] - u[:, 1] * v[:, 0],
-        ],
-        axis=1,
-    )
-    corners = faces.ravel(order="F")
-    total = np.stack(
-        [np.bincount(corners, np.tile(normal[:, k], 3), minlength=len(vertices)) for k in range(3)],
-        axis=1,
-    )
-    length = np.sqrt((total**2).sum(1, keepdims=True))
-    return (total / np.maximum(length, 1e-12)).astype(np.float32)
+def vertex_normals(vertices: NDArray[np.float32], rig: Rig) -> NDArray[np.float32]:
+    """Unit normals of a body's vertices [V, 3], weighted by area, float32 [V, 3]."""
+    columns = vertices.T.copy()
+    a, b, c = (columns.take(corner, axis=1) for corner in rig.corners)
+    (ux, uy, uz), (vx, vy, vz) = b - a, c - a
+    normal = np.stack([uy * vz - uz * vy, uz * vx - ux * vz, ux * vy - uy * vx], axis=1)
+    total = rig.touching @ normal
+    x, y, z = total.T
+    length = np.maximum(np.sqrt(x * x + y * y + z * z), 1e-12)
+    normals = np.empty_like(vertices)
+    for k in range(3):  # numpy is slow along rows of three
+        normals[:, k] = total[:, k] / length
+    return normals
 
 
 def _choose(rng: np.random.Generator, choices: list[Template]) -> Template:
@@ -131,10 +125,8 @@ def _choose(rng: np.random.Generator, choices: list[Template]) -> Template:
     return mine[int(rng.integers(len(mine)))]
 
 
-def _free(template: Template, chosen: list[Template]) -> bool:
-    """Whether a template can be added to what is chosen already."""
-    used = {use for t in chosen for use in t.uses}
-    hands = 2 - sum(2 if u == "hands" else 1 for t in chosen for u in t.uses if "hand" in u)
+def _free(template: Template, chosen: list[Template], used: set[str], hands: int) -> bool:
+    """Whether a template can be added to what is chosen, which leaves some hands free."""
     needs = set(template.uses)
     if "hands" in needs and hands < 2 or "hand" in needs and hands < 1:
         return False
@@ -172,7 +164,9 @@ def draw_templates(rng: np.random.Generator, split: str, first: str | None) -> l
     wanted = 1 + int(second) + int(second and rng.uniform() < THIRD_OBJECT)
     while len(chosen) < wanted:
         taken = {t.category for t in chosen}
-        able = [t for t in table if t.category not in taken and _free(t, chosen)]
+        used = {use for t in chosen for use in t.uses}
+        hands = 2 - sum(2 if u == "hands" else 1 for t in chosen for u in t.uses if "hand" in u)
+        able = [t for t in table if t.category not in taken and _free(t, chosen, used, hands)]
         if not able:
             break
         chosen.append(_choose(rng, able))
@@ -236,6 +230,7 @@ def _attempt(
                 raise UnsuitableError("no hand left")
             side = free[0]
         perform(person, item, template, side)
+    _check_overlap(items)  # from here on only free arms move
     if not posed:
         _stand(person)
     for side in SIDES:
@@ -251,7 +246,6 @@ def _attempt(
     if min([low, *lows]) < floor - 0.012:
         raise UnsuitableError("object below the floor")
     found = _touched(items, vertices)
-    _check_overlap(items)
     name = templates[0].full_name if templates else "none/free"
     left_out: tuple[str, ...] = ()
     if bare and templates and not any(t.action in CARRYING for t in templates):
@@ -259,7 +253,7 @@ def _attempt(
         name, floor = f"bare/{name}", low
         left_out = tuple(item.category for item in items)
         items, found = [], []
-    normals = vertex_normals(vertices, bodies.rig.faces)
+    normals = vertex_normals(vertices, bodies.rig)
     contacts = _label(items, found, vertices, normals)
     taken = {*left_out, *(item.category for item in items)}
     items += _bystanders(rng, pool, split, items, taken, vertices, floor)

@@ -28,7 +28,7 @@ from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.disk import new_file, room_for
 from ivlm_core.geometry.body import BODY_PARTS
 from ivlm_core.synthesis.config import GENERATOR_VERSION, SynthesisConfig
-from ivlm_core.synthesis.objects import CATEGORIES, make_object
+from ivlm_core.synthesis.objects import CATEGORIES
 from ivlm_core.synthesis.pool import ObjectPool
 from ivlm_core.synthesis.rig import JOINT_NAMES, Bodies, make_bodies
 from ivlm_core.synthesis.sample import make_sample
@@ -85,16 +85,12 @@ def generate(config: SynthesisConfig, progress: bool = True) -> dict[str, Any]:
     _provide_bodies(config)
     tasks = [(category, split) for category in CATEGORIES for split in SPLITS]
     entries: dict[str, Any] = {}
-    for found in _run(config, _write_objects, tasks, "objects", progress):
-        entries |= found
-    categories = {
-        name: {"parts": list(kind.parts), "affordances": _lists(kind.affordances)}
-        for name, kind in CATEGORIES.items()
-    }
-    index = {"instances": dict(sorted(entries.items())), "categories": categories}
-    _write_json(out / "objects" / "index.json", index)
-    start = time.perf_counter()
-    made = sum(_run(config, _write_shard, jobs, "shards", progress))
+    with _workers(config) as workers:
+        for found in _run(workers, _write_objects, tasks, "objects", progress):
+            entries |= found
+        _write_json(out / "objects" / "index.json", _index(entries))
+        start = time.perf_counter()
+        made = sum(_run(workers, _write_shard, jobs, "shards", progress))
     if made:
         info["images_per_s"] = round(made / (time.perf_counter() - start), 2)
     else:
@@ -105,6 +101,15 @@ def generate(config: SynthesisConfig, progress: bool = True) -> dict[str, Any]:
             with room_for(out / SHEET):
                 write_sheet(SyntheticDataset(out, split), out / SHEET)
     return info
+
+
+def _index(entries: dict[str, Any]) -> dict[str, Any]:
+    """The description of all objects from the entries of the instances."""
+    categories = {
+        name: {"parts": list(kind.parts), "affordances": _lists(kind.affordances)}
+        for name, kind in CATEGORIES.items()
+    }
+    return {"instances": dict(sorted(entries.items())), "categories": categories}
 
 
 def _provide_bodies(config: SynthesisConfig) -> None:
@@ -193,41 +198,44 @@ def _done(stem: Path) -> bool:
 
 
 def _run(
-    config: SynthesisConfig, work: Any, jobs: list[Any], what: str, progress: bool
+    workers: ProcessPoolExecutor | None, work: Any, jobs: list[Any], what: str, progress: bool
 ) -> Iterator[Any]:
-    """Do jobs here or in processes; yields results in any order."""
+    """Do jobs in processes, or here without; yields results in any order."""
     from tqdm import tqdm
 
-    for name in _ONE_THREAD:
-        os.environ.setdefault(name, "1")
-    bar = tqdm(total=len(jobs), desc=what, disable=not progress)
-    with bar:
-        if config.workers <= 1 or len(jobs) <= 1:
-            _start(config)
-            for job in jobs:
-                yield work(job)
-                bar.update()
-            return
-        for result in _in_processes(config, work, jobs):
+    with tqdm(total=len(jobs), desc=what, disable=not progress) as bar:
+        for result in map(work, jobs) if workers is None else _shared(workers, work, jobs):
             yield result
             bar.update()
 
 
-def _in_processes(config: SynthesisConfig, work: Any, jobs: list[Any]) -> Iterator[Any]:
-    """Do jobs in processes; yields results in any order.
+def _shared(workers: ProcessPoolExecutor, work: Any, jobs: list[Any]) -> Iterator[Any]:
+    """Do jobs in processes; yields results in any order."""
+    with _uninterrupted():
+        futures = [workers.submit(work, job) for job in jobs]
+    for future in as_completed(futures):
+        yield future.result()
+
+
+@contextmanager
+def _workers(config: SynthesisConfig) -> Iterator[ProcessPoolExecutor | None]:
+    """Provide processes for jobs, which keep the objects that they make; None if this one does all.
 
     Raises:
         WorkerError: a process has died.
     """
+    for name in _ONE_THREAD:
+        os.environ.setdefault(name, "1")
+    if config.workers <= 1:
+        _start(config)
+        yield None
+        return
     context = multiprocessing.get_context("spawn")
-    count = min(config.workers, len(jobs))
-    with ProcessPoolExecutor(count, context, _start_process, (config,)) as processes:
+    with ProcessPoolExecutor(config.workers, context, _start_process, (config,)) as processes:
         try:
-            with _uninterrupted():
-                futures = [processes.submit(work, job) for job in jobs]
-            for future in as_completed(futures):
-                yield future.result()
+            yield processes
         except BrokenProcessPool as error:
+            _end(processes)  # the pool would wait for one that was just starting
             raise WorkerError(
                 "a worker process died (out of memory? fewer --workers need less); run the same "
                 "command again, it goes on where it stopped"
@@ -287,7 +295,7 @@ def _write_objects(task: tuple[str, str]) -> dict[str, Any]:
     folder.mkdir(parents=True, exist_ok=True)
     entries = {}
     for seed in _STATE["pool"].seeds(split):
-        made = make_object(category, seed)
+        made = _STATE["pool"].instance(category, seed)
         arrays = {
             "vertices": made.mesh.vertices,
             "faces": made.mesh.faces,

@@ -172,7 +172,7 @@ def test_what_hangs_or_stands_is_upright(bodies: Bodies) -> None:
 def skin(person: Person) -> tuple[np.ndarray, np.ndarray]:
     """Vertices and normals of a posed body."""
     vertices = person.pose.vertices()
-    return vertices, vertex_normals(vertices, person.pose.rig.faces)
+    return vertices, vertex_normals(vertices, person.pose.rig)
 
 
 def test_splits_share_nothing(folder: Path) -> None:

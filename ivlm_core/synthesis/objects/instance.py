@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ivlm_core.geometry.mesh import Mesh
-from ivlm_core.synthesis.objects.meshing import Array, Solid, cross
+from ivlm_core.synthesis.objects.meshing import Array, Solid, corners_of, cross, inside_box
 
 Colour = tuple[int, int, int]
 FAR = 0.10
@@ -76,6 +76,11 @@ class ObjectInstance:
             index[vertices] = number
         return index
 
+    @cached_property
+    def bounds(self) -> NDArray[np.float32]:
+        """Lowest and highest corner of the mesh's bounding box [2, 3]."""
+        return self.mesh.bounds
+
     @property
     def vertex_colours(self) -> NDArray[np.uint8]:
         """RGB of every vertex, uint8 [V, 3]."""
@@ -120,8 +125,7 @@ class Placed:
 
     def box(self, local: Array) -> NDArray[np.float32]:
         """Return the corners [2, 3] of the box around its mesh vertices [V, 3], in the object."""
-        points = self.to_object(local)
-        return np.stack([points.min(0), points.max(0)]).astype(np.float32)
+        return np.stack(corners_of(self.to_object(local))).astype(np.float32)
 
     def distance(self, points: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return signed distances [N] for points given as columns float32 [3, N]."""
@@ -206,14 +210,16 @@ class Assembly:
                 if other_number != number and touching[number, other_number]:
                     hidden |= _covered(points, triangles, other, boxes[other_number])
             triangles = triangles[~hidden]
-            used, compact = np.unique(triangles, return_inverse=True)
+            is_used = np.zeros(len(local), bool)
+            is_used[triangles] = True
+            used, compact = np.flatnonzero(is_used), np.cumsum(is_used) - 1
             numbers = np.array([names.index(part) for part in placed.parts])
             if placed.split is None:
                 face_labels.append(np.full(len(triangles), numbers[0]))
             else:
                 face_labels.append(numbers[placed.split(local[triangles].mean(1))])
             vertices.append(points[used])
-            faces.append(compact.reshape(-1, 3) + offset)
+            faces.append(compact[triangles] + offset)
             labels.append(numbers[choice[used]])
             offset += len(used)
         all_vertices = np.concatenate(vertices).astype(np.float32)
@@ -227,7 +233,7 @@ class Assembly:
         order = sorted(range(len(meshes)), key=lambda k: -float(np.ptp(boxes[k], axis=0).max()))
         solids = tuple(self.placed[k] for k in order)
         spheres = np.stack([_sphere(self.placed[k].to_object(meshes[k][0])) for k in order])
-        low, high = all_vertices.min(0), all_vertices.max(0)
+        low, high = corners_of(all_vertices)
         return ObjectInstance(
             category=category,
             seed=seed,
@@ -244,7 +250,8 @@ class Assembly:
 
 def _sphere(points: Array) -> NDArray[np.float32]:
     """Return centre and radius, with a little room, of a sphere around points [N, 3]."""
-    centre = (points.min(0) + points.max(0)) / 2
+    low, high = corners_of(points)
+    centre = (low + high) / 2
     radius = np.linalg.norm(points - centre, axis=1).max()
     return np.append(centre, radius * 1.02 + 1e-3).astype(np.float32)
 
@@ -254,12 +261,13 @@ def _covered(
 ) -> NDArray[np.bool_]:
     """Return which triangles [F] lie inside another solid with corners and centre."""
     hidden = np.zeros(len(triangles), bool)
-    inside = np.all((points > box[0]) & (points < box[1]), axis=1)
+    inside = inside_box(points, *box)
     near = np.flatnonzero(inside)
     if len(near) == 0:
         return hidden
     inside[near] = other.distance(np.ascontiguousarray(points[near].T, np.float32)) < -5e-4
-    candidates = np.flatnonzero(inside[triangles].all(1))
+    a, b, c = triangles.T
+    candidates = np.flatnonzero(inside[a] & inside[b] & inside[c])
     if len(candidates) == 0:
         return hidden
     centres = points[triangles[candidates]].mean(1).astype(np.float32)
@@ -292,7 +300,7 @@ def union_distance(
     near = np.flatnonzero(result < FAR)
     if len(near) == 0:
         return result
-    samples = columns[:, near] if len(near) < columns.shape[1] else columns
+    samples = columns.take(near, axis=1) if len(near) < columns.shape[1] else columns
     best = np.full(len(near), np.inf, np.float32)
     bounds = _sphere_bounds(samples, spheres)
     for solid, bound in zip(solids, bounds, strict=True):
@@ -300,7 +308,7 @@ def union_distance(
         if 3 * len(closer) > 2 * len(near):
             np.minimum(best, solid.distance(samples), out=best)
         elif len(closer):
-            best[closer] = np.minimum(best[closer], solid.distance(samples[:, closer]))
+            best[closer] = np.minimum(best[closer], solid.distance(samples.take(closer, axis=1)))
     result[near] = best
     return result
 

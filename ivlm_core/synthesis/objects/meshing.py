@@ -25,21 +25,39 @@ class Solid(Protocol):
 
 def cross(a: Array, b: Array) -> Array:
     """Return the cross product of two vectors [3] (faster than numpy's for one pair)."""
-    return np.array(
-        [a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]]
-    )
+    (ax, ay, az), (bx, by, bz) = a.tolist(), b.tolist()
+    return np.array([ay * bz - az * by, az * bx - ax * bz, ax * by - ay * bx])
+
+
+def corners_of(points: NDArray[np.floating]) -> tuple[NDArray, NDArray]:
+    """Return the lowest and the highest corner [3] of the box around points [N, 3]."""
+    columns = np.ascontiguousarray(points.T)  # numpy is slow along rows of three
+    return columns.min(axis=1), columns.max(axis=1)
+
+
+def inside_box(
+    points: NDArray[np.floating], low: NDArray[np.floating], high: NDArray[np.floating]
+) -> NDArray[np.bool_]:
+    """Return which points [N, 3] are between two corners [3] of a box."""
+    inside = np.ones(len(points), bool)
+    for k in range(3):  # numpy is slow along rows of three
+        inside &= points[:, k] > low[k]
+        inside &= points[:, k] < high[k]
+    return inside
 
 
 def grid_faces(rows: int, columns: int, wrap: bool = False) -> Faces:
     """Return triangles [F, 3] of a rows x columns vertex grid (`wrap`: last column to first)."""
-    row = np.arange(rows - 1)[:, None]
-    column = np.arange(columns if wrap else columns - 1)[None, :]
-    following = (column + 1) % columns
-    a, b = row * columns + column, row * columns + following
-    c, d = (row + 1) * columns + column, (row + 1) * columns + following
-    first = np.stack([a, c, d], -1).reshape(-1, 3)
-    second = np.stack([a, d, b], -1).reshape(-1, 3)
-    return np.concatenate([first, second]).astype(np.int32)
+    row = np.arange(0, (rows - 1) * columns, columns, dtype=np.int32)[:, None]
+    column = np.arange(columns if wrap else columns - 1, dtype=np.int32)
+    following = row + (column + 1) % columns
+    corner = row + column
+    faces = np.empty((2, *corner.shape, 3), np.int32)
+    faces[..., 0] = corner
+    faces[0, ..., 1] = corner + columns
+    faces[0, ..., 2] = faces[1, ..., 1] = following + columns
+    faces[1, ..., 2] = following
+    return faces.reshape(-1, 3)
 
 
 def weld(vertices: Array, faces: Faces, tolerance: float = 1e-5) -> tuple[Array, Faces]:

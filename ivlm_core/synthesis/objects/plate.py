@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,7 +16,7 @@ from ivlm_core.synthesis.objects.meshing import (
     split_line,
     weld,
 )
-from ivlm_core.synthesis.objects.polygon import polygon_distance
+from ivlm_core.synthesis.objects.polygon import Polygon
 
 
 @dataclass(frozen=True)
@@ -91,16 +92,21 @@ class Plate:
 
     def distance(self, x: Distance, y: Distance, z: Distance) -> Distance:
         """See `Solid.distance`."""
+        outline, mirrored, half, radius = self._section
+        plane = outline.distance(np.abs(x) if mirrored else x, z)
+        return _extrude_distance(plane, np.abs(y) - np.float32(half), radius)
+
+    @cached_property
+    def _section(self) -> tuple[Polygon, bool, float, float]:
+        """The outline, or its half at x >= 0 if the other mirrors it; half height and radius."""
         (stations, low, high), half, radius = self._outline()
         right = np.stack([high, stations], 1)
         left = np.stack([low, stations], 1)[::-1]
         if np.array_equal(low, -high):
             ends = np.array([[(0, stations[0])], [(0, stations[-1])]])
             half_outline = np.concatenate([ends[0], right, ends[1]])
-            plane = polygon_distance(np.abs(x), z, half_outline, closed=False)
-        else:
-            plane = polygon_distance(x, z, np.concatenate([right, left]), closed=True)
-        return _extrude_distance(plane, np.abs(y) - np.float32(half), radius)
+            return Polygon(half_outline, closed=False), True, half, radius
+        return Polygon(np.concatenate([right, left]), closed=True), False, half, radius
 
 
 def _round_corners(rim: Array) -> tuple[Array, Array]:

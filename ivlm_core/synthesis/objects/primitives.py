@@ -8,6 +8,7 @@ disagree. Distances are exact unless a shape says otherwise.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -21,7 +22,7 @@ from ivlm_core.synthesis.objects.meshing import (
     split_line,
     weld,
 )
-from ivlm_core.synthesis.objects.polygon import polygon_distance, polygon_offset
+from ivlm_core.synthesis.objects.polygon import Polygon
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,7 @@ class Box:
     size: tuple[float, float, float]
     rounding: float = 0.003
 
+    @cached_property
     def _inner(self) -> tuple[Array, float]:
         half = np.asarray(self.size, float) / 2
         radius = min(self.rounding, float(half.min()))
@@ -38,7 +40,7 @@ class Box:
 
     def mesh(self, edge: float) -> tuple[Array, Faces]:
         """See `Solid.mesh`."""
-        inner, radius = self._inner()
+        inner, radius = self._inner
         bend = max(1, int(np.ceil(radius * np.pi / 4 / edge)))
         rim = radius * np.tan(np.linspace(0, np.pi / 4, bend + 1)[1:])
         axes = []
@@ -67,13 +69,21 @@ class Box:
 
     def distance(self, x: Distance, y: Distance, z: Distance) -> Distance:
         """See `Solid.distance`."""
-        inner, radius = self._inner()
-        a = np.abs(x) - np.float32(inner[0])
-        b = np.abs(y) - np.float32(inner[1])
-        c = np.abs(z) - np.float32(inner[2])
-        inside = np.minimum(np.maximum(np.maximum(a, b), c), 0.0)
-        a, b, c = np.maximum(a, 0.0), np.maximum(b, 0.0), np.maximum(c, 0.0)
-        return np.sqrt(a * a + b * b + c * c) + inside - np.float32(radius)
+        inner, radius = self._inner
+        a, b, c = np.abs(x), np.abs(y), np.abs(z)
+        for column, reach in zip((a, b, c), inner.tolist(), strict=True):
+            column -= np.float32(reach)
+        inside = np.maximum(a, b)
+        np.minimum(np.maximum(inside, c, out=inside), 0.0, out=inside)
+        for column in (a, b, c):
+            np.maximum(column, 0.0, out=column)
+            column *= column
+        a += b
+        a += c
+        np.sqrt(a, out=a)
+        a += inside
+        a -= np.float32(radius)
+        return a
 
 
 @dataclass(frozen=True)
@@ -161,14 +171,17 @@ class Revolution:
         vertices, faces = revolve(line, around, self.closed)
         return vertices * np.array([self.stretch[0], 1.0, self.stretch[1]]), faces
 
+    @cached_property
+    def _section(self) -> Polygon:
+        return Polygon(np.asarray(self.profile, float), self.closed)
+
     def distance(self, x: Distance, y: Distance, z: Distance) -> Distance:
         """See `Solid.distance`."""
         u, w = x / np.float32(self.stretch[0]), z / np.float32(self.stretch[1])
         radius = np.hypot(u, w)
-        profile = np.asarray(self.profile, float)
         if self.stretch == (1.0, 1.0):
-            return polygon_distance(radius, y, profile, self.closed)
-        value, du, dv = polygon_offset(radius, y, profile, self.closed)
+            return self._section.distance(radius, y)
+        value, du, dv = self._section.offset(radius, y)
         safe = np.maximum(radius, 1e-6)
         growth = np.hypot(u / safe / self.stretch[0], w / safe / self.stretch[1])
         length = np.maximum(np.abs(value), 1e-6)

@@ -1,7 +1,9 @@
 """Tubes along a line: handles, straps, frames."""
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -15,6 +17,7 @@ from ivlm_core.synthesis.objects.meshing import (
     split_line,
     weld,
 )
+from ivlm_core.synthesis.objects.polygon import blocks
 
 
 @dataclass(frozen=True)
@@ -46,28 +49,46 @@ class Tube:
 
     def distance(self, x: Distance, y: Distance, z: Distance) -> Distance:
         """See `Solid.distance`."""
-        points = np.asarray(self.points, np.float32)
-        radii = self._radii().astype(np.float32)
-        even = bool(np.all(radii == radii[0]))
-        best = np.full(x.shape, np.inf, np.float32)
-        for i in range(len(points) if self.loop else len(points) - 1):
-            j = (i + 1) % len(points)
-            ex, ey, ez = points[j] - points[i]
-            wx, wy, wz = x - points[i, 0], y - points[i, 1], z - points[i, 2]
-            length = max(float(ex * ex + ey * ey + ez * ez), 1e-12)
-            t = (wx * ex + wy * ey + wz * ez) / np.float32(length)
+        start, step, length, radius, growth = self._pieces
+        (ax, ay, az), (ex, ey, ez) = start, step
+        best = np.empty(x.shape, np.float32)
+        for part in blocks(len(x), len(length)):
+            wx, wy, wz = x[part] - ax, y[part] - ay, z[part] - az
+            t = wx * ex
+            t += wy * ey
+            t += wz * ez
+            t /= length
             np.minimum(np.maximum(t, 0, out=t), 1, out=t)
             wx -= t * ex
             wy -= t * ey
             wz -= t * ez
-            squared = wx * wx
-            squared += wy * wy
-            squared += wz * wz
-            if not even:
+            squared = np.multiply(wx, wx, out=wx)
+            squared += np.multiply(wy, wy, out=wy)
+            squared += np.multiply(wz, wz, out=wz)
+            if growth is not None:
                 np.sqrt(squared, out=squared)
-                squared -= radii[i] + t * (radii[j] - radii[i])
-            np.minimum(best, squared, out=best)
-        return np.sqrt(best) - radii[0] if even else best
+                squared -= radius + t * growth
+            squared.min(axis=0, out=best[part])
+        return best if growth is not None else np.sqrt(best, out=best) - radius[0]
+
+    @cached_property
+    def _pieces(self) -> tuple[Distance, Distance, Distance, Distance, Distance | None]:
+        """The K straight pieces, float32.
+
+        Returns:
+            Starts and steps [3, K, 1], squared lengths [K, 1], radii at the starts [K, 1] and what
+            they grow by to the ends; None if all radii are equal.
+        """
+        points = np.asarray(self.points, np.float32)
+        radii = self._radii().astype(np.float32)[:, None]
+        last = None if self.loop else -1
+        start, end = points[:last], np.roll(points, -1, axis=0)[:last]
+        step = (end - start).T[:, :, None]
+        ex, ey, ez = step
+        length = np.maximum(ex * ex + ey * ey + ez * ez, np.float32(1e-12))
+        growth = (np.roll(radii, -1, axis=0) - radii)[:last]
+        even = bool(np.all(radii == radii[0]))
+        return start.T[:, :, None], step, length, radii[:last], None if even else growth
 
 
 def _sweep(line: Array, radii: Array, sides: int, loop: bool, edge: float) -> tuple[Array, Faces]:
@@ -82,13 +103,15 @@ def _sweep(line: Array, radii: Array, sides: int, loop: bool, edge: float) -> tu
     tangent /= np.maximum(np.linalg.norm(tangent, axis=1, keepdims=True), 1e-12)
     side = cross(tangent[0], np.eye(3)[np.argmin(np.abs(tangent[0]))])
     angles = np.arange(sides) * 2 * np.pi / sides
-    rings = np.empty((len(line), sides, 3))
+    across = np.empty_like(line)
     for k, direction in enumerate(tangent):
         side = side - direction * (side @ direction)
-        side /= np.linalg.norm(side)
-        up = cross(direction, side)
-        circle = np.cos(angles)[:, None] * side + np.sin(angles)[:, None] * up
-        rings[k] = line[k] + radii[k] * circle
+        side /= math.sqrt(side @ side)
+        across[k] = side
+    (tx, ty, tz), (ax, ay, az) = tangent.T, across.T
+    up = np.stack([ty * az - tz * ay, tz * ax - tx * az, tx * ay - ty * ax], axis=1)
+    circle = np.cos(angles)[:, None] * across[:, None] + np.sin(angles)[:, None] * up[:, None]
+    rings = line[:, None] + radii[:, None, None] * circle
     if loop:
         closed = np.concatenate([rings, rings[:1]])
         turn = int(np.argmin(np.linalg.norm(rings[0] - rings[-1, 0], axis=1)))

@@ -11,7 +11,7 @@ from typing import Literal
 import numpy as np
 from tqdm import tqdm
 
-from ivlm_core.datasets.published.files import DatasetError, read_lines
+from ivlm_core.datasets.published.files import DatasetError, below, read_lines
 from ivlm_core.datasets.published.labelled import LabelledImage
 from ivlm_core.datasets.published.objects import piad_renders, read_point_file
 from ivlm_core.datasets.published.prepare_body import inside_lemon
@@ -189,7 +189,7 @@ def list_lemon_objects(
     }
     clouds: dict[Path, str] = {}
     for cloud in dict.fromkeys(cloud for item in items for cloud in item.point_files):
-        place = folder / "Objects" / Path(*cloud.parts[cloud.parts.index("Objects") + 1 :])
+        place = folder / "Objects" / below(str(cloud), "Objects", 1, "LEMON")
         link(cloud, place, "LEMON: there is no point cloud")
         clouds[cloud] = str(place.absolute())
     write_lines(folder / "txt_scripts" / f"Point_{split}.txt", clouds.values())

@@ -118,11 +118,11 @@ def read_rich_raw(
             least half in contact there is in contact.
 
     Returns:
-        Items whose names are their images' paths with `_` for every slash, which are unique.
+        Items whose names are their images' paths with `_` for every slash.
 
     Raises:
         DatasetError: the file is missing or damaged, lacks the labels, has them on SMPL-X while
-            there is no transfer, or on another body.
+            there is no transfer, or on another body; two images would have one name.
     """
     arrays = read_arrays(Path(file), "RICH")
     key = next((key for key in _RICH_LABELS if key in arrays), None)
@@ -136,13 +136,17 @@ def read_rich_raw(
     if contact.ndim == 2 and contact.shape[1] != NUM_BODY_VERTICES:
         contact = _on_smpl(contact, transfer, f"RICH: '{file}'")
     items = []
+    taken: dict[str, str] = {}
     for path, vector in zip(map(str, arrays["imgname"]), contact, strict=True):
-        inside = Path(path)
+        places = Path(path).with_suffix("").parts
+        name = "_".join(place for place in places if place != Path(path).anchor)
+        if taken.setdefault(name, path) != path:
+            raise DatasetError(f"RICH: '{taken[name]}' and '{path}' would both be named {name}")
         items.append(
             LabelledImage(
                 dataset="rich",
-                name="_".join(inside.with_suffix("").parts),
-                image=Path(image_root) / inside,
+                name=name,
+                image=Path(image_root) / path,
                 kind="hcontact",
                 label=SCENE_LABEL,
                 vertices=vertex_ids(vector >= _TOUCHED, NUM_BODY_VERTICES, f"RICH: {path}"),

@@ -150,6 +150,15 @@ def test_what_rich_lacks_is_named(
     assert "has labels of 7000 vertices; to train on 6890 give" in capsys.readouterr().err
     with pytest.raises(DatasetError, match="the matrix is from 5 to 6890"):
         read_rich_raw(rich, tmp_path, ContactTransfer(np.zeros((6890, 5))))
+    labels = np.zeros((2, 6890))
+    clash = np.array(["a_b/c.bmp", "a/b_c.bmp"])
+    np.savez(tmp_path / "clash.npz", imgname=clash, contact_label=labels)
+    with pytest.raises(DatasetError, match=r"a_b/c\.bmp' and 'a/b_c\.bmp' would both be named"):
+        read_rich_raw(tmp_path / "clash.npz", tmp_path)
+    whole = np.array([f"/somewhere/{number}.bmp" for number in (1, 2)])
+    np.savez(tmp_path / "whole.npz", imgname=whole, contact_label=labels)
+    first, _ = read_rich_raw(tmp_path / "whole.npz", tmp_path)
+    assert (first.name, str(first.image)) == ("somewhere_1", "/somewhere/1.bmp")
     np.savez(tmp_path / "other.npz", imgname=np.array(["a.jpg"]))
     with pytest.raises(DatasetError, match="one of contact_label, contact_label_smplx"):
         read_rich_raw(tmp_path / "other.npz", tmp_path)

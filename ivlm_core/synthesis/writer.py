@@ -247,12 +247,28 @@ def _workers(config: SynthesisConfig) -> Iterator[ProcessPoolExecutor | None]:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back; processes started meanwhile never get it, so that only this one tells."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    """Hold Ctrl-C back; processes started meanwhile never get it, so that only this one tells.
+
+    The mask is what they inherit. It does not hold back what another thread gets, and in the middle
+    of a submission that could leave a lock of the pool closed, so that it waits for ever.
+
+    Raises:
+        KeyboardInterrupt: at the end, if it came.
+    """
+    came: list[int] = []
+    heeded = threading.current_thread() is threading.main_thread()  # no other one is interrupted
+    handler = (
+        signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if heeded else None
+    )
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        if heeded:
+            signal.signal(signal.SIGINT, handler)
+    if came:
+        raise KeyboardInterrupt
 
 
 def _end(processes: ProcessPoolExecutor) -> None:

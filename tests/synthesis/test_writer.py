@@ -21,6 +21,7 @@ pytest.importorskip("anny", reason="needs the extra 'synth'")
 from ivlm_core.cli import main
 from ivlm_core.synthesis import SynthesisConfig, generate
 from ivlm_core.synthesis.rig import Bodies
+from ivlm_core.synthesis.writer import _uninterrupted
 
 SMALL = dict(
     train=2,
@@ -121,6 +122,25 @@ def test_ctrl_c_stops_all_processes_at_once(whole: Path, tmp_path: Path) -> None
         while time.monotonic() < deadline:  # Python's tracker of resources goes a moment later
             os.killpg(running.pid, 0)
             time.sleep(0.05)
+
+
+def test_ctrl_c_waits_until_all_work_is_handed_out() -> None:
+    """Also where another thread gets the signal, as a progress bar's or a library's may."""
+    go_on = threading.Event()
+    other = threading.Thread(target=go_on.wait)
+    other.start()
+    before, done = signal.getsignal(signal.SIGINT), []
+    try:
+        with pytest.raises(KeyboardInterrupt), _uninterrupted():
+            os.kill(os.getpid(), signal.SIGINT)
+            time.sleep(0.05)  # a handler would run here
+            done.append("all of it")
+    finally:
+        go_on.set()
+        other.join()
+    assert done and signal.getsignal(signal.SIGINT) is before
+    with _uninterrupted():
+        pass
 
 
 @pytest.mark.parametrize("damage", [b"", b"nothing of the kind", None])

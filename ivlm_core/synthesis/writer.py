@@ -256,10 +256,11 @@ def _uninterrupted() -> Iterator[None]:
         KeyboardInterrupt: at the end, if it came.
     """
     came: list[int] = []
-    heeded = threading.current_thread() is threading.main_thread()  # no other one is interrupted
-    handler = (
-        signal.signal(signal.SIGINT, lambda number, _: came.append(number)) if heeded else None
-    )
+    handler = signal.getsignal(signal.SIGINT)
+    # No other thread is interrupted, and in the background of a script nobody is.
+    heeded = threading.current_thread() is threading.main_thread() and callable(handler)
+    if heeded:
+        signal.signal(signal.SIGINT, lambda number, _: came.append(number))
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield

@@ -184,7 +184,7 @@ def _add_path(
     if path.is_file():
         samples.append(_file_sample(path, label))
         return
-    images, meshes, folders = _contents(path)
+    images, meshes, folders, _ = _contents(path)
     if len(images) == 1 and len(meshes) == 1:
         samples.append(_folder_sample(path, label))
         return
@@ -209,14 +209,18 @@ def _try(make: Any, source: Path, samples: list[Sample], problems: list[Problem]
         problems.append(Problem(str(source), str(error)))
 
 
-def _contents(folder: Path) -> tuple[list[Path], list[Path], list[Path]]:
-    """Images and videos, meshes, and sub-folders of a folder, by name; hidden ones left out."""
+def _contents(folder: Path) -> tuple[list[Path], list[Path], list[Path], list[Path]]:
+    """Images and videos, meshes, sub-folders, and files that nothing reads, by name.
+
+    Hidden ones are left out.
+    """
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     known = IMAGE_SUFFIXES + VIDEO_SUFFIXES
     files = [entry for entry in entries if entry.is_file()]
     images = [entry for entry in files if entry.suffix.lower() in known]
     meshes = [entry for entry in files if entry.suffix.lower() in MESH_SUFFIXES]
-    return images, meshes, [entry for entry in entries if entry.is_dir()]
+    others = [entry for entry in files if entry.suffix.lower() not in (*known, *_OF_MESHES)]
+    return images, meshes, [entry for entry in entries if entry.is_dir()], others
 
 
 def _tell_passed_over(paths: Iterable[Path]) -> None:
@@ -224,9 +228,10 @@ def _tell_passed_over(paths: Iterable[Path]) -> None:
     others: list[Path] = []
     for folder in paths:
         with suppress(OSError):  # told where the folder was looked for images
-            for place in (folder, *_contents(folder)[2]):
-                files = (f for f in sorted(place.iterdir()) if f.is_file())
-                others += [f for f in files if not f.name.startswith(".") and not _is_read(f)]
+            *_, folders, unread = _contents(folder)
+            others += unread
+            for child in folders:
+                others += _contents(child)[-1]
     if others:
         named = ", ".join(file.name for file in others[:3]) + ", ..." * (len(others) > 3)
         log.warning(
@@ -236,10 +241,6 @@ def _tell_passed_over(paths: Iterable[Path]) -> None:
             named,
             " ".join(IMAGE_SUFFIXES + VIDEO_SUFFIXES),
         )
-
-
-def _is_read(file: Path) -> bool:
-    return file.suffix.lower() in IMAGE_SUFFIXES + VIDEO_SUFFIXES + _OF_MESHES
 
 
 def _file_sample(path: Path, label: str | None) -> Sample:
@@ -259,7 +260,7 @@ def _file_sample(path: Path, label: str | None) -> Sample:
 
 def _folder_sample(folder: Path, label: str | None) -> Sample:
     """A folder that holds one image and at most one mesh."""
-    images, meshes, _ = _contents(folder)
+    images, meshes, _, _ = _contents(folder)
     if len(images) != 1 or len(meshes) > 1:
         raise InputError(
             f"a folder of one sample holds one image and at most one mesh; this one holds "

@@ -49,14 +49,11 @@ class _OnBody:
 
     def _masks(self) -> "BodyMasks":
         from ivlm_core.datasets.published.prepare_body import BodyMasks, write_body_views
-        from ivlm_core.geometry.body import load_body
-        from ivlm_core.geometry.view_rig import get_rig
         from ivlm_core.official.body_parts import load_body_parts
-        from ivlm_core.official.views import render_surface
+        from ivlm_core.official.views import render_body
 
         parts = None if self.body_parts is None else load_body_parts(self.body_parts)
-        mesh = load_body("smplh", self.body).mesh
-        views = render_surface(mesh, get_rig("human4"), "normal", self.size)
+        views = render_body(self.body, self.view_set, self.size)
         write_body_views(views, self.out, self.view_set)
         return BodyMasks(views, self.view_set, parts, progress=True)
 

@@ -138,9 +138,14 @@ def read_published_views(
 
 
 def render_body(
-    model_path: str | Path, view_set: str = "4MV-Z_Vitru", size: int = VIEW_SIZE
+    model_path: str | Path | None, view_set: str = "4MV-Z_Vitru", size: int = VIEW_SIZE
 ) -> SurfaceViews:
     """Render SMPL-H in its star pose, coloured by its normals, neither moved nor rescaled.
+
+    Args:
+        model_path: the user's model file; None searches as `load_body` does.
+        view_set: published name of a human view set.
+        size: side of the views, pixels.
 
     Raises:
         FileNotFoundError: no such model file.

@@ -7,6 +7,8 @@ from PIL import Image, ImageDraw, ImageFont
 
 PANEL = (243, 244, 246)
 """Behind pictures of meshes."""
+INK, QUIET = (32, 34, 40), (105, 108, 116)
+"""Of words, and of those that stand back."""
 
 
 @lru_cache(maxsize=16)

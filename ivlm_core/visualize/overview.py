@@ -8,7 +8,16 @@ from PIL import Image, ImageDraw
 
 from ivlm_core.visualize.close_up import close_up
 from ivlm_core.visualize.colours import UNSEEN_GREY, ramp
-from ivlm_core.visualize.drawing import PANEL, check_photo, draw_lines, fitted, font, wrapped
+from ivlm_core.visualize.drawing import (
+    INK,
+    PANEL,
+    QUIET,
+    check_photo,
+    draw_lines,
+    fitted,
+    font,
+    wrapped,
+)
 from ivlm_core.visualize.mesh_picture import render_scores
 from ivlm_core.visualize.overlay import view_overlays
 from ivlm_core.visualize.wording import answer_line, contact_line, parts_line, question_line
@@ -22,8 +31,6 @@ _GAP = 16
 _MAIN_HEIGHT = 540
 _MESH_WIDTH = 540
 _BAR_WIDTH = 100
-_INK = (32, 34, 40)
-_QUIET = (105, 108, 116)
 
 BODY_SIDES = (("front", 0.0, 4.0), ("back", 180.0, 4.0))
 """Name, azimuth and elevation in degrees of the two pictures of a body."""
@@ -80,14 +87,14 @@ def sides(prediction: "Prediction") -> tuple[tuple[str, float, float], ...]:
 def _draw_title(canvas: Image.Image, prediction: "Prediction") -> int:
     """Question, answer and parts; return y where the panels begin."""
     room = _WIDTH - 2 * _MARGIN
-    y = draw_lines(canvas, (_MARGIN, 22), wrapped(question_line(prediction), 38, room, 2), 38, _INK)
+    y = draw_lines(canvas, (_MARGIN, 22), wrapped(question_line(prediction), 38, room, 2), 38, INK)
     answer = answer_line(prediction)
     if answer:
-        y = draw_lines(canvas, (_MARGIN, y + 2), wrapped(answer, 26, room, 3), 26, _INK)
+        y = draw_lines(canvas, (_MARGIN, y + 2), wrapped(answer, 26, room, 3), 26, INK)
     found = contact_line(prediction)
     if prediction.part_scores:
         found = f"Highest mean score:  {parts_line(prediction)}     |     {found}"
-    y = draw_lines(canvas, (_MARGIN, y + 2), wrapped(found, 22, room, 2), 22, _QUIET)
+    y = draw_lines(canvas, (_MARGIN, y + 2), wrapped(found, 22, room, 2), 22, QUIET)
     return y + 14
 
 
@@ -100,7 +107,7 @@ def _draw_photo(canvas: Image.Image, photo: np.ndarray, top: int) -> None:
         top + (_MAIN_HEIGHT - picture.height) // 2,
     )
     canvas.paste(picture, place)
-    draw_lines(canvas, (_MARGIN, top + _MAIN_HEIGHT + 6), ["camera image"], 21, _QUIET)
+    draw_lines(canvas, (_MARGIN, top + _MAIN_HEIGHT + 6), ["camera image"], 21, QUIET)
 
 
 def _draw_meshes(canvas: Image.Image, prediction: "Prediction", top: int) -> None:
@@ -118,7 +125,7 @@ def _draw_meshes(canvas: Image.Image, prediction: "Prediction", top: int) -> Non
         )
         canvas.paste(Image.fromarray(picture), (x, top))
         caption = wrapped(f"{what}, {name}", 21, _MESH_WIDTH, 1)
-        draw_lines(canvas, (x, top + _MAIN_HEIGHT + 6), caption, 21, _QUIET)
+        draw_lines(canvas, (x, top + _MAIN_HEIGHT + 6), caption, 21, QUIET)
         x += _MESH_WIDTH + _GAP
 
 
@@ -127,20 +134,20 @@ def _draw_colour_bar(canvas: Image.Image, prediction: "Prediction", top: int) ->
     draw = ImageDraw.Draw(canvas)
     x, y, width = _WIDTH - _MARGIN - _BAR_WIDTH, top + 34, 26
     height = _MAIN_HEIGHT - 130
-    draw_lines(canvas, (x, top), ["score"], 20, _INK)
+    draw_lines(canvas, (x, top), ["score"], 20, INK)
     strip = ramp(np.linspace(1.0, 0.0, height))[:, None].repeat(width, axis=1)
     canvas.paste(Image.fromarray(strip), (x, y))
     for score in (0.0, 0.25, 0.5, 0.75, 1.0):
         level = y + round((1 - score) * (height - 1))
-        draw.line((x + width, level, x + width + 5, level), fill=_INK)
-        draw.text((x + width + 9, level), f"{score:.2f}", font=font(17), fill=_INK, anchor="lm")
+        draw.line((x + width, level, x + width + 5, level), fill=INK)
+        draw.text((x + width + 9, level), f"{score:.2f}", font=font(17), fill=INK, anchor="lm")
     level = y + round((1 - prediction.threshold) * (height - 1))
-    draw.line((x - 4, level, x + width, level), fill=_INK, width=3)
+    draw.line((x - 4, level, x + width, level), fill=INK, width=3)
     low = y + height + 26
     draw.rectangle((x, low, x + width, low + 22), fill=UNSEEN_GREY)
-    draw.text((x + width + 9, low + 11), "unseen", font=font(17), fill=_INK, anchor="lm")
-    draw.rectangle((x - 4, low + 44, x + width, low + 46), fill=_INK)
-    draw.text((x + width + 9, low + 45), "contact", font=font(17), fill=_INK, anchor="lm")
+    draw.text((x + width + 9, low + 11), "unseen", font=font(17), fill=INK, anchor="lm")
+    draw.rectangle((x - 4, low + 44, x + width, low + 46), fill=INK)
+    draw.text((x + width + 9, low + 45), "contact", font=font(17), fill=INK, anchor="lm")
 
 
 def _cells(prediction: "Prediction") -> list[tuple[str, np.ndarray]]:
@@ -169,5 +176,5 @@ def _draw_cells(
         x, y = _MARGIN + column * (side + gap), top + row * step
         canvas.paste(fitted(picture, side, side), (x, y))
         ImageDraw.Draw(canvas).rectangle((x, y, x + side - 1, y + side - 1), outline=(222,) * 3)
-        draw_lines(canvas, (x, y + side + 5), wrapped(caption, 21, side, 1), 21, _QUIET)
+        draw_lines(canvas, (x, y + side + 5), wrapped(caption, 21, side, 1), 21, QUIET)
     return top + -(-len(cells) // columns) * step

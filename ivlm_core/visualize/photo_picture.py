@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
-from ivlm_core.visualize.drawing import check_photo, draw_lines, wrapped
+from ivlm_core.visualize.drawing import INK, QUIET, check_photo, draw_lines, wrapped
 from ivlm_core.visualize.overlay import photo_overlay
 from ivlm_core.visualize.wording import answer_line, pixels_line, question_line
 
@@ -16,7 +16,6 @@ _LEAST_WIDTH = 720
 """Pixels; a smaller photograph is enlarged, so that its words can be read."""
 _LEAST_SHARE = 0.4
 """Of the width that a tall photograph has at least, for the same reason."""
-_INK, _QUIET = (32, 34, 40), (105, 108, 116)
 
 
 def photo_picture(found: "PhotoContact", photo: np.ndarray) -> np.ndarray:
@@ -46,9 +45,9 @@ def _words(found: "PhotoContact", width: int) -> Image.Image:
     """What was asked, answered and found, as wide as the picture."""
     margin, unit = width // 40, width / 36
     canvas = Image.new("RGB", (width, round(14 * unit)), (255, 255, 255))
-    said = ((question_line(found), 1.0, _INK), (answer_line(found), 0.72, _INK))
+    said = ((question_line(found), 1.0, INK), (answer_line(found), 0.72, INK))
     y = margin
-    for text, share, ink in (*said, (pixels_line(found), 0.62, _QUIET)):
+    for text, share, ink in (*said, (pixels_line(found), 0.62, QUIET)):
         if text:
             size = round(share * unit)
             lines = wrapped(text, size, width - 2 * margin, 2)

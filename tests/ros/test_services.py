@@ -376,15 +376,18 @@ def test_questions_that_cannot_be_answered_say_why(make_rig: MakeRig, photo: np.
 
 
 class HeldUp:
-    """Keeps a node's answer to a goal back until it may go on."""
+    """A goal in work, whose answer is kept back until it may go on."""
 
-    def __init__(self, rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.working, self.go_on = threading.Event(), threading.Event()
-        self._answer = rig.node._estimator.estimate_on
+    def __init__(self, rig: Rig, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+        working, self.go_on = threading.Event(), threading.Event()
+        self._working, self._answer = working, rig.node._estimator.estimate_on
         monkeypatch.setattr(rig.node._estimator, "estimate_on", self._slow)
+        self.asker = Asker(rig)
+        self.handle = self.asker.ask(label="bottle", image=rig.image(photo))
+        rig.listener.until(working.is_set, "the goal to be taken")
 
     def _slow(self, *arguments: Any) -> Any:
-        self.working.set()
+        self._working.set()
         assert self.go_on.wait(20)
         return self._answer(*arguments)
 
@@ -393,10 +396,8 @@ def test_one_goal_at_a_time_and_it_can_be_cancelled(
     make_rig: MakeRig, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig = make_rig()
-    held = HeldUp(rig, monkeypatch)
-    asker = Asker(rig)
-    handle = asker.ask(label="bottle", image=rig.image(photo))
-    rig.listener.until(held.working.is_set, "the goal to be taken")
+    held = HeldUp(rig, photo, monkeypatch)
+    asker, handle = held.asker, held.handle
     assert not asker.ask(label="chair", image=rig.image(photo)).accepted
     cancel = handle.cancel_goal_async()
     rig.listener.until(cancel.done, "the cancel's acceptance")
@@ -411,10 +412,8 @@ def test_a_goal_in_work_gets_its_result_when_the_node_is_cleaned_up(
     make_rig: MakeRig, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig = make_rig()
-    held = HeldUp(rig, monkeypatch)
-    asker = Asker(rig)
-    handle = asker.ask(label="bottle", image=rig.image(photo))
-    rig.listener.until(held.working.is_set, "the goal to be taken")
+    held = HeldUp(rig, photo, monkeypatch)
+    asker, handle = held.asker, held.handle
     rig.node.trigger_deactivate()
     held.go_on.set()
     rig.node.trigger_cleanup()

@@ -1,5 +1,6 @@
 """Contact on the body: DAMON (raw and preprocessed, 3D and 2D), LEMON and RICH."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -177,32 +178,40 @@ def read_lemon_human(
     items = []
     for line in read_lines(folder / "txt_scripts" / f"{split}.txt", "LEMON"):
         inside = below(line, "Images", 2, "LEMON")
-        label, stem = inside.parts[0], inside.stem
-        contact = folder / "smplh_contact_pkl" / inside.with_suffix(".pkl")
-        if not contact.is_file():
-            contact = folder / "smplh_contact_pkl" / f"{stem}.pkl"
-        vector = read_pickle(contact, "LEMON", object)
-        vertices = vertex_ids(vector, NUM_BODY_VERTICES, f"LEMON: '{contact}'")
         masks = view_files(
             folder / str(views.folder),
-            str(inside.with_name(stem)) + "_{view}.png",
+            str(inside.with_name(inside.stem)) + "_{view}.png",
             views.view_rig().view_names,
         )
-        items.append(
-            LabelledImage(
-                dataset="lemon",
-                name=stem,
-                image=folder / "Images" / inside,
-                kind="hcontact",
-                label=label.lower(),
-                vertices=vertices,
-                num_vertices=NUM_BODY_VERTICES,
-                parts=part_names(parts, stem),
-                affordance=inside.parts[1] if len(inside.parts) > 2 else None,
-                masks=masks or (),
-            )
-        )
+        item = lemon_item(folder, inside)
+        items.append(replace(item, parts=part_names(parts, inside.stem), masks=masks or ()))
     return items
+
+
+def lemon_item(folder: Path, inside: Path) -> LabelledImage:
+    """Return what an image of LEMON tells of the body; its vector lies as the image does, or flat.
+
+    Args:
+        folder: LEMON's.
+        inside: path of the image below `Images`: OBJECT/.../NAME.
+
+    Raises:
+        DatasetError: the label is missing, or does not fit SMPL-H.
+    """
+    contact = folder / "smplh_contact_pkl" / inside.with_suffix(".pkl")
+    if not contact.is_file():
+        contact = folder / "smplh_contact_pkl" / f"{inside.stem}.pkl"
+    vector = read_pickle(contact, "LEMON", object)
+    return LabelledImage(
+        dataset="lemon",
+        name=inside.stem,
+        image=folder / "Images" / inside,
+        kind="hcontact",
+        label=inside.parts[0].lower(),
+        vertices=vertex_ids(vector, NUM_BODY_VERTICES, f"LEMON: '{contact}'"),
+        num_vertices=NUM_BODY_VERTICES,
+        affordance=inside.parts[1] if len(inside.parts) > 2 else None,
+    )
 
 
 def read_rich(root: str | Path, split: str, view_set: str = "4MV-Z_Vitru") -> list[LabelledImage]:

@@ -12,10 +12,10 @@ from ivlm_core.datasets.published.files import (
     need_folder,
     read_arrays,
     read_lines,
-    read_pickle,
     same_length,
     vertex_ids,
 )
+from ivlm_core.datasets.published.human import lemon_item
 from ivlm_core.datasets.published.labelled import LabelledImage
 from ivlm_core.model.prompts import SCENE_LABEL
 from ivlm_core.official.transfer import ContactTransfer
@@ -36,23 +36,7 @@ def read_lemon_raw(root: str | Path, split: Literal["train", "val"]) -> list[Lab
         DatasetError: a file is missing, or a label does not fit SMPL-H.
     """
     folder = need_folder(Path(root), "LEMON")
-    items = []
-    for inside in _images(folder, split):
-        contact = folder / "smplh_contact_pkl" / f"{inside.stem}.pkl"
-        vector = read_pickle(contact, "LEMON", object)
-        items.append(
-            LabelledImage(
-                dataset="lemon",
-                name=inside.stem,
-                image=folder / "Images" / inside,
-                kind="hcontact",
-                label=inside.parts[0].lower(),
-                affordance=inside.parts[1],
-                vertices=vertex_ids(vector, NUM_BODY_VERTICES, f"LEMON: '{contact}'"),
-                num_vertices=NUM_BODY_VERTICES,
-            )
-        )
-    return items
+    return [lemon_item(folder, inside) for inside in _images(folder, split)]
 
 
 def read_lemon_raw_objects(root: str | Path, split: Literal["train", "val"]) -> list[LabelledImage]:

@@ -28,7 +28,7 @@ QUARTER = [r * COLUMNS + c for r in range(32) for c in range(53)]
 def body(monkeypatch: pytest.MonkeyPatch) -> None:
     """A sheet with as many vertices as SMPL-H, whose file nobody may hand on."""
     monkeypatch.setattr(
-        "ivlm_core.geometry.body.load_body", lambda *_: SimpleNamespace(mesh=sheet())
+        "ivlm_core.official.views.load_body", lambda *_: SimpleNamespace(mesh=sheet())
     )
 
 

@@ -3,6 +3,7 @@
 import os
 import signal
 import threading
+import time
 from typing import TYPE_CHECKING
 
 from ivlm_core.collector import collect_rarely
@@ -100,7 +101,7 @@ def _shut_down(node: "IvlmNode", executor: "Executor", timeout_s: float) -> None
         node.get_logger().info("stopped while a model was being loaded")
         os._exit(0)
     done.wait(timeout_s)
-    threading.Event().wait(node.collecting_s)
+    time.sleep(node.collecting_s)
 
 
 if __name__ == "__main__":

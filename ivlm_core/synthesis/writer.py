@@ -10,7 +10,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -212,9 +212,18 @@ def _run(
 def _shared(workers: ProcessPoolExecutor, work: Any, jobs: list[Any]) -> Iterator[Any]:
     """Do jobs in processes; yields results in any order."""
     with _uninterrupted():
-        futures = [workers.submit(work, job) for job in jobs]
+        futures = [_hand_out(workers, work, job) for job in jobs]
     for future in as_completed(futures):
         yield future.result()
+
+
+def _hand_out(workers: ProcessPoolExecutor, work: Any, job: Any) -> Future[Any]:
+    try:
+        return workers.submit(work, job)
+    except OSError:
+        # Before Python 3.12, one that dies while this starts the next closes pipes under its hands.
+        workers.submit(os.getpid)  # raises BrokenProcessPool if that is so
+        raise
 
 
 @contextmanager

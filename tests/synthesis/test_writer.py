@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -90,6 +91,27 @@ def test_a_killed_worker_ends_the_command_and_the_next_one_goes_on(
     assert not multiprocessing.active_children()
     generate(SynthesisConfig(out=tmp_path, **SMALL), progress=False)
     assert files(tmp_path) == files(whole)
+
+
+def test_a_worker_killed_while_the_next_one_starts(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = ProcessPoolExecutor._adjust_process_count  # type: ignore[attr-defined]
+
+    def start_after_a_death(pool: ProcessPoolExecutor) -> None:
+        if pool._processes:
+            kill_a_worker()
+            deadline = time.monotonic() + 3  # Python 3.12 waits until it is started instead
+            reader = pool._call_queue._reader  # type: ignore[attr-defined]
+            while not reader.closed and time.monotonic() < deadline:
+                time.sleep(0.01)
+        start(pool)
+
+    monkeypatch.setattr(ProcessPoolExecutor, "_adjust_process_count", start_after_a_death)
+    assert main(arguments(tmp_path, workers=2)) == 1
+    told = capfd.readouterr().err
+    assert "a worker process died" in told and "Traceback" not in told
+    assert not multiprocessing.active_children()
 
 
 def test_a_worker_that_fails_stops_the_others_with_its_error(whole: Path, tmp_path: Path) -> None:

@@ -170,19 +170,17 @@ def test_samples_say_what_they_are_of(make_rig: Callable[..., Any], photo: np.nd
     ]
     for topic, kind in zip(topics, (AffordanceSamples, PoseArray), strict=True):
         rig.listener.listen(topic, kind, qos.RESULT)
-        rig.listener.until(lambda t=topic: rig.listener.node.count_publishers(t), "the topic")
-
-    def about_one_image() -> list[list[Any]] | None:
-        """Both topics' messages about one image, once all have come."""
-        rig.send(photo)
-        labelled, shown = (rig.listener.messages[topic] for topic in topics)
-        for header in [m.header for m in labelled]:
-            found = [[m for m in messages if m.header == header] for messages in (labelled, shown)]
-            if [len(messages) for messages in found] == [2, 2]:
-                return found
-        return None
-
-    labelled, shown = rig.listener.until(about_one_image, "samples of both objects")
+    rig.listener.until(
+        lambda: (
+            [p.get_subscription_count() for p in rig.node.publishers if p.topic_name in topics]
+            == [1, 1]
+        ),
+        "both topics",
+    )
+    rig.send(photo)
+    labelled, shown = (rig.listener.messages[topic] for topic in topics)
+    rig.listener.until(lambda: len(labelled) == len(shown) == 2, "samples of both objects")
+    assert [m.header for m in labelled] == [m.header for m in shown]
     assert [(m.label, m.task) for m in labelled] == [
         ("bottle", "object_affordance"),
         ("mug", "object_affordance"),

@@ -1,5 +1,6 @@
 """For grasp planners: scores for a planner's own candidates."""
 
+import math
 import threading
 from collections import OrderedDict
 from collections.abc import Sequence
@@ -112,7 +113,7 @@ def _matrix(pose: PoseMessage) -> np.ndarray:
     """
     p, q = pose.position, pose.orientation
     quaternion, place = np.array([q.x, q.y, q.z, q.w]), np.array([p.x, p.y, p.z])
-    length = np.linalg.norm(quaternion)
+    length = math.hypot(*quaternion)  # of huge numbers too, without a warning
     if not (np.isfinite(place).all() and np.isfinite(length) and abs(length - 1) < 0.01):
         raise ValueError(
             f"a grasp has position {place.tolist()} and orientation {quaternion.tolist()}; "

@@ -1,5 +1,6 @@
 """Where objects are, if something knows that: a topic, tf or a parameter."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -112,7 +113,7 @@ def _pose(numbers: np.ndarray) -> Pose:
         ValueError: numbers that are not finite, or a quaternion that is no rotation.
     """
     place, turn = numbers[:3], numbers[3:]
-    length = np.linalg.norm(turn)
+    length = math.hypot(*turn)  # of huge numbers too, without a warning
     if not (np.isfinite(numbers).all() and abs(length - 1) < 0.01):
         raise ValueError(
             f"position {place.tolist()}, orientation {turn.tolist()}; "

@@ -25,7 +25,8 @@ class Synthesize:
 
     def run(self) -> int:
         """Generate; return the exit code."""
-        from ivlm_core.synthesis.writer import WorkerError, generate
+        from ivlm_core.synthesis.processes import WorkerError
+        from ivlm_core.synthesis.writer import generate
 
         try:
             info = generate(self.config)

@@ -4,14 +4,9 @@ See `ivlm_core.datasets.synthetic` for the layout.
 """
 
 import json
-import multiprocessing
-import os
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +25,9 @@ from ivlm_core.geometry.body import BODY_PARTS
 from ivlm_core.synthesis.config import GENERATOR_VERSION, SynthesisConfig
 from ivlm_core.synthesis.objects import CATEGORIES
 from ivlm_core.synthesis.pool import ObjectPool
+from ivlm_core.synthesis.processes import Workers, results, worker_processes
 from ivlm_core.synthesis.rig import JOINT_NAMES, Bodies, make_bodies
-from ivlm_core.synthesis.sample import make_sample
+from ivlm_core.synthesis.sample import Generated, make_sample
 from ivlm_core.synthesis.sheet import write_sheet
 from ivlm_core.synthesis.templates import of_split
 
@@ -39,11 +35,8 @@ SPLITS = ("train", "test")
 SHEET = "sheet.png"
 """Pictures of the data set with their labels, to look at."""
 _BODIES = ".bodies.safetensors"
-_ONE_THREAD = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "EMBREE_THREADS")
-
-
-class WorkerError(RuntimeError):
-    """A process that generated images has died; the text says what to do."""
+_AT_ONCE = 20
+"""Images that a process makes at once: of whole shards, one process would get none at the end."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +45,41 @@ class _Job:
 
     split: str
     number: int
-    start: int
-    stop: int
+    images: range
 
     def stem(self, out: Path) -> Path:
         """Path of the shard without suffix."""
         return out / self.split / f"shard-{self.number:05d}"
+
+    def pieces(self) -> "list[_Piece]":
+        """What processes make of it at once."""
+        starts = range(0, len(self.images), _AT_ONCE)
+        return [_Piece(self, self.images[start : start + _AT_ONCE]) for start in starts]
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Some of the images of a shard."""
+
+    job: _Job
+    images: range
+
+
+@dataclass(frozen=True, eq=False)
+class _Image:
+    """One image, encoded: tensors by name, encoded fields, vertex lists, its line of the index."""
+
+    plain: dict[str, np.ndarray]
+    packed: dict[str, bytes]
+    contacts: list[np.ndarray]
+    line: dict[str, Any]
+
+    @classmethod
+    def of(cls, made: Generated) -> "_Image":
+        """Encode what was generated."""
+        packed = {key: encode(key, made.tensors[key]) for key in made.tensors if key in PACKED}
+        plain = {key: value for key, value in made.tensors.items() if key not in PACKED}
+        return cls(plain, packed, made.contacts, made.line)
 
 
 def generate(config: SynthesisConfig, progress: bool = True) -> dict[str, Any]:
@@ -83,14 +105,10 @@ def generate(config: SynthesisConfig, progress: bool = True) -> dict[str, Any]:
     jobs = [job for job in _jobs(config) if not _done(job.stem(out))]
     _write_json(out / "info.json", info)
     _provide_bodies(config)
-    tasks = [(category, split) for category in CATEGORIES for split in SPLITS]
-    entries: dict[str, Any] = {}
     with _workers(config) as workers:
-        for found in _run(workers, _write_objects, tasks, "objects", progress):
-            entries |= found
-        _write_json(out / "objects" / "index.json", _index(entries))
+        _write_json(out / "objects" / "index.json", _index(_objects(workers, config, progress)))
         start = time.perf_counter()
-        made = sum(_run(workers, _write_shard, jobs, "shards", progress))
+        made = sum(_shards(workers, out, jobs, progress))
     if made:
         info["images_per_s"] = round(made / (time.perf_counter() - start), 2)
     else:
@@ -101,6 +119,42 @@ def generate(config: SynthesisConfig, progress: bool = True) -> dict[str, Any]:
             with room_for(out / SHEET):
                 write_sheet(SyntheticDataset(out, split), out / SHEET)
     return info
+
+
+def _objects(workers: Workers | None, config: SynthesisConfig, progress: bool) -> dict[str, Any]:
+    """Write all objects; return their entries of the index."""
+    tasks = [(category, split) for category in CATEGORIES for split in SPLITS]
+    entries: dict[str, Any] = {}
+    with _bar(
+        len(CATEGORIES) * (config.train_objects + config.test_objects), "object", progress
+    ) as bar:
+        for found in results(workers, _write_objects, tasks):
+            entries |= found
+            bar.update(len(found))
+    return entries
+
+
+def _shards(
+    workers: Workers | None, out: Path, jobs: Sequence[_Job], progress: bool
+) -> Iterator[int]:
+    """Make images and write each shard once all of its are there; yields their numbers."""
+    made: dict[_Job, dict[int, _Image]] = defaultdict(dict)
+    pieces = [piece for job in jobs for piece in job.pieces()]
+    with _bar(sum(len(job.images) for job in jobs), "image", progress) as bar:
+        for piece, images in results(workers, _make_images, pieces):
+            mine = made[piece.job]
+            mine |= zip(piece.images, images, strict=True)
+            bar.update(len(images))
+            if len(mine) == len(piece.job.images):
+                _write_shard([mine[k] for k in piece.job.images], piece.job.stem(out))
+                yield len(mine)
+                del made[piece.job]
+
+
+def _bar(total: int, unit: str, progress: bool) -> Any:
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=f"{unit}s", unit=unit, disable=not progress)
 
 
 def _index(entries: dict[str, Any]) -> dict[str, Any]:
@@ -123,12 +177,12 @@ def _provide_bodies(config: SynthesisConfig) -> None:
 
 def _jobs(config: SynthesisConfig) -> list[_Job]:
     """Shards of both splits."""
-    jobs = []
-    for split, count in zip(SPLITS, (config.train, config.test), strict=True):
-        step = config.images_per_shard
-        for number, start in enumerate(range(0, count, step)):
-            jobs.append(_Job(split, number, start, min(start + step, count)))
-    return jobs
+    step = config.images_per_shard
+    return [
+        _Job(split, number, range(start, min(start + step, count)))
+        for split, count in zip(SPLITS, (config.train, config.test), strict=True)
+        for number, start in enumerate(range(0, count, step))
+    ]
 
 
 def _info(config: SynthesisConfig) -> dict[str, Any]:
@@ -197,95 +251,19 @@ def _done(stem: Path) -> bool:
     return stem.with_suffix(".safetensors").is_file() and stem.with_suffix(".jsonl").is_file()
 
 
-def _run(
-    workers: ProcessPoolExecutor | None, work: Any, jobs: list[Any], what: str, progress: bool
-) -> Iterator[Any]:
-    """Do jobs in processes, or here without; yields results in any order."""
-    from tqdm import tqdm
-
-    with tqdm(total=len(jobs), desc=what, disable=not progress) as bar:
-        for result in map(work, jobs) if workers is None else _shared(workers, work, jobs):
-            yield result
-            bar.update()
-
-
-def _shared(workers: ProcessPoolExecutor, work: Any, jobs: list[Any]) -> Iterator[Any]:
-    """Do jobs in processes; yields results in any order."""
-    with _uninterrupted():
-        futures = [_hand_out(workers, work, job) for job in jobs]
-    for future in as_completed(futures):
-        yield future.result()
-
-
-def _hand_out(workers: ProcessPoolExecutor, work: Any, job: Any) -> Future[Any]:
-    try:
-        return workers.submit(work, job)
-    except OSError:
-        # Before Python 3.12, one that dies while this starts the next closes pipes under its hands.
-        workers.submit(os.getpid)  # raises BrokenProcessPool if that is so
-        raise
-
-
 @contextmanager
-def _workers(config: SynthesisConfig) -> Iterator[ProcessPoolExecutor | None]:
-    """Provide processes for jobs, which keep the objects that they make; None if this one does all.
+def _workers(config: SynthesisConfig) -> Iterator[Workers | None]:
+    """Provide processes, which keep the objects that they make; None if this one does all.
 
     Raises:
         WorkerError: a process has died.
     """
-    for name in _ONE_THREAD:
-        os.environ.setdefault(name, "1")
     if config.workers <= 1:
         _start(config)
         yield None
         return
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(config.workers, context, _start_process, (config,)) as processes:
-        try:
-            yield processes
-        except BrokenProcessPool as error:
-            _end(processes)  # the pool would wait for one that was just starting
-            raise WorkerError(
-                "a worker process died (out of memory? fewer --workers need less); run the same "
-                "command again, it goes on where it stopped"
-            ) from error
-        except BaseException:
-            _end(processes)
-            raise
-
-
-@contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Hold Ctrl-C back; processes started meanwhile never get it, so that only this one tells.
-
-    The mask is what they inherit. It does not hold back what another thread gets, and in the middle
-    of a submission that could leave a lock of the pool closed, so that it waits for ever.
-
-    Raises:
-        KeyboardInterrupt: at the end, if it came.
-    """
-    came: list[int] = []
-    handler = signal.getsignal(signal.SIGINT)
-    # No other thread is interrupted, and in the background of a script nobody is.
-    heeded = threading.current_thread() is threading.main_thread() and callable(handler)
-    if heeded:
-        signal.signal(signal.SIGINT, lambda number, _: came.append(number))
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-        if heeded:
-            signal.signal(signal.SIGINT, handler)
-    if came:
-        raise KeyboardInterrupt
-
-
-def _end(processes: ProcessPoolExecutor) -> None:
-    """End processes in the middle of their jobs."""
-    # Python has no public way before 3.14. The pool takes it as broken and drops what waits.
-    for process in list((processes._processes or {}).values()):
-        process.terminate()
+    with worker_processes(config.workers, _start_process, config) as processes:
+        yield processes
 
 
 _STATE: dict[str, Any] = {}
@@ -300,17 +278,8 @@ def _start(config: SynthesisConfig) -> None:
 
 def _start_process(config: SynthesisConfig) -> None:
     """Prepare a process that shares the machine with others."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     cv2.setNumThreads(1)
     _start(config)
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that gives it jobs has gone, which it could not tell."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        parent.join()
-        os._exit(1)
 
 
 def _write_objects(task: tuple[str, str]) -> dict[str, Any]:
@@ -337,33 +306,29 @@ def _write_objects(task: tuple[str, str]) -> dict[str, Any]:
     return entries
 
 
-def _write_shard(job: _Job) -> int:
-    """Generate and write one shard; return its number of images."""
-    config: SynthesisConfig = _STATE["config"]
-    plain: dict[str, list[np.ndarray]] = {}
-    packed: dict[str, list[bytes]] = {}
-    lines, lists, offset = [], [], 0
-    for index in range(job.start, job.stop):
-        made = make_sample(config, _STATE["bodies"], _STATE["pool"], job.split, index)
-        for question, vertices in zip(made.line["queries"], made.contacts, strict=True):
+def _make_images(piece: _Piece) -> tuple[_Piece, list[_Image]]:
+    """Generate some images of a shard."""
+    config, split = _STATE["config"], piece.job.split
+    made = (make_sample(config, _STATE["bodies"], _STATE["pool"], split, k) for k in piece.images)
+    return piece, [_Image.of(generated) for generated in made]
+
+
+def _write_shard(images: Sequence[_Image], stem: Path) -> None:
+    """Write one shard."""
+    lists, offset = [], 0
+    for image in images:
+        for question, vertices in zip(image.line["queries"], image.contacts, strict=True):
             question["offset"], question["count"] = offset, len(vertices)
             offset += len(vertices)
             lists.append(vertices)
-        for key, value in made.tensors.items():
-            if key in PACKED:
-                packed.setdefault(key, []).append(encode(key, value))
-            else:
-                plain.setdefault(key, []).append(value)
-        lines.append(json.dumps(made.line))
-    tensors = {key: np.stack(values) for key, values in plain.items()}
-    for key, data in packed.items():
-        tensors |= pack(key, data)
+    tensors = {key: np.stack([i.plain[key] for i in images]) for key in images[0].plain}
+    for key in images[0].packed:
+        tensors |= pack(key, [i.packed[key] for i in images])
     tensors["contact_vertices.zlib"] = pack_vertices(lists)
-    stem = job.stem(config.out)
     stem.parent.mkdir(parents=True, exist_ok=True)
     _save(tensors, stem.with_suffix(".safetensors"))
+    lines = (json.dumps(image.line) for image in images)
     _write_text(stem.with_suffix(".jsonl"), "\n".join(lines) + "\n")
-    return len(lines)
 
 
 def _save(arrays: dict[str, Any], path: Path) -> None:

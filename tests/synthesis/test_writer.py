@@ -21,8 +21,8 @@ pytest.importorskip("anny", reason="needs the extra 'synth'")
 
 from ivlm_core.cli import main
 from ivlm_core.synthesis import SynthesisConfig, generate
+from ivlm_core.synthesis.processes import uninterrupted
 from ivlm_core.synthesis.rig import Bodies
-from ivlm_core.synthesis.writer import _uninterrupted
 
 SMALL = dict(
     train=2,
@@ -160,13 +160,13 @@ def test_ctrl_c_waits_until_all_work_is_handed_out() -> None:
     outside = signal.signal(signal.SIGINT, signal.default_int_handler)
     done = []
     try:
-        with pytest.raises(KeyboardInterrupt), _uninterrupted():
+        with pytest.raises(KeyboardInterrupt), uninterrupted():
             os.kill(os.getpid(), signal.SIGINT)
             time.sleep(0.05)  # a handler would run here
             done.append("all of it")
         assert done and signal.getsignal(signal.SIGINT) is signal.default_int_handler
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        with _uninterrupted():
+        with uninterrupted():
             os.kill(os.getpid(), signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, outside)

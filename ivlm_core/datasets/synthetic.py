@@ -7,7 +7,8 @@ folder/
   sheet.png                     some pictures with their labels, to look at
   objects/index.json            {"instances": {name: {"category", "parts": [...],
                                 "affordances": {affordance: [part, ...]}}}}, main affordance first
-  objects/<instance>.safetensors    vertices, faces, part_index (index into the parts)
+  objects/<instance>.safetensors    vertices, faces, part_index (index into the parts); the rest
+                                is for the generator (`synthesis.objects.instance.Joined`)
   train/shard-00000.safetensors encoded pixels (see `packing`), joints, cameras and vertex lists of
                                 some images
   train/shard-00000.jsonl       one line per image: objects (optionally each with the

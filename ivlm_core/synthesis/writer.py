@@ -23,8 +23,8 @@ from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.disk import new_file, room_for
 from ivlm_core.geometry.body import BODY_PARTS
 from ivlm_core.synthesis.config import GENERATOR_VERSION, SynthesisConfig
-from ivlm_core.synthesis.objects import CATEGORIES
-from ivlm_core.synthesis.pool import ObjectPool
+from ivlm_core.synthesis.objects import CATEGORIES, make_object
+from ivlm_core.synthesis.pool import ObjectPool, surface_file
 from ivlm_core.synthesis.processes import Workers, results, worker_processes
 from ivlm_core.synthesis.rig import JOINT_NAMES, Bodies, make_bodies
 from ivlm_core.synthesis.sample import Generated, make_sample
@@ -34,6 +34,7 @@ from ivlm_core.synthesis.templates import of_split
 SPLITS = ("train", "test")
 SHEET = "sheet.png"
 """Pictures of the data set with their labels, to look at."""
+_OBJECTS = "objects"
 _BODIES = ".bodies.safetensors"
 _AT_ONCE = 20
 """Images that a process makes at once: of whole shards, one process would get none at the end."""
@@ -106,7 +107,7 @@ def generate(config: SynthesisConfig, progress: bool = True) -> dict[str, Any]:
     _write_json(out / "info.json", info)
     _provide_bodies(config)
     with _workers(config) as workers:
-        _write_json(out / "objects" / "index.json", _index(_objects(workers, config, progress)))
+        _write_json(out / _OBJECTS / "index.json", _index(_objects(workers, config, progress)))
         start = time.perf_counter()
         made = sum(_shards(workers, out, jobs, progress))
     if made:
@@ -253,7 +254,7 @@ def _done(stem: Path) -> bool:
 
 @contextmanager
 def _workers(config: SynthesisConfig) -> Iterator[Workers | None]:
-    """Provide processes, which keep the objects that they make; None if this one does all.
+    """Provide processes; None if this one does all.
 
     Raises:
         WorkerError: a process has died.
@@ -272,7 +273,7 @@ _STATE: dict[str, Any] = {}
 def _start(config: SynthesisConfig) -> None:
     """Prepare a process."""
     _STATE["config"] = config
-    _STATE["pool"] = ObjectPool(config.train_objects, config.test_objects)
+    _STATE["pool"] = ObjectPool(config.train_objects, config.test_objects, config.out / _OBJECTS)
     _STATE["bodies"] = Bodies.load(config.out / _BODIES)
 
 
@@ -286,17 +287,12 @@ def _write_objects(task: tuple[str, str]) -> dict[str, Any]:
     """Write the instances of one category and split; return their entries of the index."""
     category, split = task
     config: SynthesisConfig = _STATE["config"]
-    folder = config.out / "objects"
+    folder = config.out / _OBJECTS
     folder.mkdir(parents=True, exist_ok=True)
     entries = {}
     for seed in _STATE["pool"].seeds(split):
-        made = _STATE["pool"].instance(category, seed)
-        arrays = {
-            "vertices": made.mesh.vertices,
-            "faces": made.mesh.faces,
-            "part_index": made.part_index,
-        }
-        _save(arrays, folder / f"{made.name}.safetensors")
+        made = make_object(category, seed)
+        _save(vars(made.joined), surface_file(folder, category, seed))
         entries[made.name] = {
             "category": category,
             "split": split,

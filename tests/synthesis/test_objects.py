@@ -335,7 +335,7 @@ def test_parts_cover_the_mesh_once_and_affordances_name_them(category):
             assert parts
             assert set(parts) <= set(made.part_names)
             assert made.affordance_vertices(affordance).any()
-        assert made.face_parts.shape == (made.mesh.num_faces,)
+        assert made.joined.face_parts.shape == (made.mesh.num_faces,)
         assert set(made.colours) == set(made.part_names)
         assert made.vertex_colours.dtype == np.uint8
         assert made.face_colours.shape == (made.mesh.num_faces, 3)
@@ -358,6 +358,17 @@ def test_same_seed_same_object(category):
     assert first.mesh.content_hash == second.mesh.content_hash
     assert first.colours == second.colours
     assert all(np.array_equal(first.frames[k], second.frames[k]) for k in first.frames)
+
+
+@pytest.mark.parametrize("category", NAMES)
+def test_a_surface_that_was_kept_makes_the_same_object(category):
+    first = instance(category, 7)
+    again = make_object(category, 7, first.joined)
+    assert again.mesh.content_hash == first.mesh.content_hash
+    assert again.part_names == first.part_names
+    assert np.array_equal(again.face_colours, first.face_colours)
+    points = np.random.default_rng(0).normal(size=(500, 3)) * np.ptp(first.bounds, axis=0)
+    assert np.array_equal(again.sdf(points), first.sdf(points))
 
 
 @pytest.mark.parametrize("category", NAMES)

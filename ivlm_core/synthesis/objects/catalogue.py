@@ -35,7 +35,7 @@ from ivlm_core.synthesis.objects import (
     vessels,
     wheeled,
 )
-from ivlm_core.synthesis.objects.instance import Assembly, ObjectInstance
+from ivlm_core.synthesis.objects.instance import Assembly, Joined, ObjectInstance
 from ivlm_core.synthesis.objects.meshing import Array
 
 Affordances = Mapping[str, tuple[str, ...]]
@@ -58,9 +58,11 @@ class Category:
     assemble: Callable[[np.random.Generator], Assembly]
     aliases: tuple[str, ...] = ()
 
-    def build(self, rng: np.random.Generator, seed: int = -1) -> ObjectInstance:
-        """Build one instance from a generator; `seed` only names it."""
-        return _finish(self, self.assemble(rng), seed)
+    def build(
+        self, rng: np.random.Generator, seed: int = -1, joined: Joined | None = None
+    ) -> ObjectInstance:
+        """Build one instance from a generator; `seed` only names it (`Assembly.build`)."""
+        return _finish(self, self.assemble(rng), seed, joined)
 
     @property
     def parts(self) -> tuple[str, ...]:
@@ -191,14 +193,16 @@ KNOWN_LABELS: tuple[str, ...] = tuple(sorted(_BY_LABEL))
 """Every label that `default_object` accepts."""
 
 
-def _finish(category: Category, made: Assembly, seed: int) -> ObjectInstance:
+def _finish(
+    category: Category, made: Assembly, seed: int, joined: Joined | None = None
+) -> ObjectInstance:
     present = {part for placed in made.placed for part in placed.parts}
     offered = {
         name: tuple(part for part in parts if part in present)
         for name, parts in category.affordances.items()
     }
     offered = {name: parts for name, parts in offered.items() if parts}
-    return made.build(category.name, seed, offered)
+    return made.build(category.name, seed, offered, joined)
 
 
 def _generator(category: str, seed: int) -> np.random.Generator:
@@ -212,12 +216,13 @@ def _category(name: str) -> Category:
     return CATEGORIES[name]
 
 
-def make_object(category: str, seed: int) -> ObjectInstance:
+def make_object(category: str, seed: int, joined: Joined | None = None) -> ObjectInstance:
     """Make one instance of a category, the same for the same seed.
 
     Args:
         category: a key of `CATEGORIES`.
         seed: instance number, 0 or more.
+        joined: the surface of this instance where it was made before, which saves making it.
 
     Raises:
         ValueError: if the category is unknown or the seed is negative.
@@ -225,7 +230,7 @@ def make_object(category: str, seed: int) -> ObjectInstance:
     kind = _category(category)
     if seed < 0:
         raise ValueError(f"the seed of an object must be 0 or more, got {seed}")
-    return kind.build(_generator(category, seed), seed)
+    return kind.build(_generator(category, seed), seed, joined)
 
 
 def make_backpack(

@@ -29,6 +29,29 @@ FAR = 0.10
 
 
 @dataclass(frozen=True, eq=False)
+class Joined:
+    """The surface of solids that were joined, what is hidden inside others left out.
+
+    It takes far longer to make than all else of an instance, so it can be kept.
+
+    Attributes:
+        vertices: float32 [V, 3] in metres. faces: int32 [F, 3].
+        part_index: which part of the assembly each vertex belongs to, int32 [V].
+        face_parts: the same of every face, int32 [F]; cleaner for colouring, because boundaries
+            between parts run along edges.
+        solid_order: the assembly's solids, those with large meshes first, int32 [S].
+        solid_spheres: a sphere around each of these: centre and radius, float32 [S, 4].
+    """
+
+    vertices: NDArray[np.float32]
+    faces: NDArray[np.int32]
+    part_index: NDArray[np.int32]
+    face_parts: NDArray[np.int32]
+    solid_order: NDArray[np.int32]
+    solid_spheres: NDArray[np.float32]
+
+
+@dataclass(frozen=True, eq=False)
 class ObjectInstance:
     """A generated object in its own frame (metres, y up; the category says where x and z point).
 
@@ -38,8 +61,7 @@ class ObjectInstance:
         mesh: surface; `mesh.parts` maps every part to its vertex indices, each vertex in one part.
         sdf: points [N, 3] to signed distance float32 [N] in metres, negative inside. Farther than
             `FAR` from the bounding box it returns the distance to that box, a lower bound.
-        face_parts: index into `part_names` of every face, int32 [F]; cleaner for colouring than
-            the parts of the vertices, because boundaries between parts run along edges.
+        joined: the surface as it was made; its parts are indices into `part_names`.
         frames: named interaction frames, see the module docstring.
         grip_radius: palm-side radius in metres of the frames that a hand takes.
         colours: RGB 0-255 per part.
@@ -51,7 +73,7 @@ class ObjectInstance:
     seed: int
     mesh: Mesh
     sdf: Callable[[NDArray[np.floating]], NDArray[np.float32]]
-    face_parts: NDArray[np.int32]
+    joined: Joined
     frames: Mapping[str, Array]
     grip_radius: Mapping[str, float]
     colours: Mapping[str, Colour]
@@ -68,14 +90,6 @@ class ObjectInstance:
         """Parts in a fixed order."""
         return tuple(self.mesh.parts)
 
-    @property
-    def part_index(self) -> NDArray[np.int32]:
-        """Index into `part_names` of every vertex, int32 [V]."""
-        index = np.zeros(len(self.mesh.vertices), np.int32)
-        for number, vertices in enumerate(self.mesh.parts.values()):
-            index[vertices] = number
-        return index
-
     @cached_property
     def bounds(self) -> NDArray[np.float32]:
         """Lowest and highest corner of the mesh's bounding box [2, 3]."""
@@ -85,13 +99,13 @@ class ObjectInstance:
     def vertex_colours(self) -> NDArray[np.uint8]:
         """RGB of every vertex, uint8 [V, 3]."""
         table = np.array([self.colours[part] for part in self.part_names], np.uint8)
-        return table[self.part_index]
+        return table[self.joined.part_index]
 
     @property
     def face_colours(self) -> NDArray[np.uint8]:
         """RGB of every face, uint8 [F, 3]."""
         table = np.array([self.colours[part] for part in self.part_names], np.uint8)
-        return table[self.face_parts]
+        return table[self.joined.face_parts]
 
     def affordance_vertices(self, affordance: str) -> NDArray[np.bool_]:
         """Return which vertices [V] offer an affordance.
@@ -190,12 +204,53 @@ class Assembly:
         if radius is not None:
             self.grip_radius[name] = float(radius)
 
+    @property
+    def part_names(self) -> list[str]:
+        """Parts in the order in which they were added."""
+        return list(dict.fromkeys(part for placed in self.placed for part in placed.parts))
+
     def build(
-        self, category: str, seed: int, affordances: Mapping[str, tuple[str, ...]]
+        self,
+        category: str,
+        seed: int,
+        affordances: Mapping[str, tuple[str, ...]],
+        joined: Joined | None = None,
     ) -> ObjectInstance:
-        """Join the solids, drop what is hidden inside others and return the instance."""
+        """Return the instance.
+
+        Args:
+            category: its name.
+            seed: names it, too.
+            affordances: affordance to the parts that offer it.
+            joined: what `join` gave for the same assembly; None joins anew.
+        """
+        joined = self.join() if joined is None else joined
+        names = self.part_names
+        mesh = Mesh(
+            vertices=joined.vertices,
+            faces=joined.faces,
+            parts={part: np.flatnonzero(joined.part_index == k) for k, part in enumerate(names)},
+            name=f"{category}-{seed}",
+        )
+        solids = tuple(self.placed[k] for k in joined.solid_order)
+        low, high = corners_of(joined.vertices)
+        return ObjectInstance(
+            category=category,
+            seed=seed,
+            mesh=mesh,
+            sdf=lambda points: union_distance(solids, joined.solid_spheres, low, high, points),
+            joined=joined,
+            frames=dict(self.frames),
+            grip_radius=dict(self.grip_radius),
+            colours={part: self.colours[part] for part in names},
+            affordances=dict(affordances),
+            sizes=dict(self.sizes),
+        )
+
+    def join(self) -> Joined:
+        """Join the solids and drop what is hidden inside others."""
         vertices, faces, labels, face_labels = [], [], [], []
-        names = list(dict.fromkeys(part for placed in self.placed for part in placed.parts))
+        names = self.part_names
         offset = 0
         meshes = [placed.solid.mesh(placed.edge) for placed in self.placed]
         boxes = [placed.box(local) for placed, (local, _) in zip(self.placed, meshes, strict=True)]
@@ -222,29 +277,15 @@ class Assembly:
             faces.append(compact[triangles] + offset)
             labels.append(numbers[choice[used]])
             offset += len(used)
-        all_vertices = np.concatenate(vertices).astype(np.float32)
-        label = np.concatenate(labels)
-        mesh = Mesh(
-            vertices=all_vertices,
-            faces=np.concatenate(faces).astype(np.int32),
-            parts={part: np.flatnonzero(label == k) for k, part in enumerate(names)},
-            name=f"{category}-{seed}",
-        )
         order = sorted(range(len(meshes)), key=lambda k: -float(np.ptp(boxes[k], axis=0).max()))
-        solids = tuple(self.placed[k] for k in order)
-        spheres = np.stack([_sphere(self.placed[k].to_object(meshes[k][0])) for k in order])
-        low, high = corners_of(all_vertices)
-        return ObjectInstance(
-            category=category,
-            seed=seed,
-            mesh=mesh,
-            sdf=lambda points: union_distance(solids, spheres, low, high, points),
-            face_parts=np.concatenate(face_labels).astype(np.int32),
-            frames=dict(self.frames),
-            grip_radius=dict(self.grip_radius),
-            colours={part: self.colours[part] for part in names},
-            affordances=dict(affordances),
-            sizes=dict(self.sizes),
+        spheres = [_sphere(self.placed[k].to_object(meshes[k][0])) for k in order]
+        return Joined(
+            np.concatenate(vertices).astype(np.float32),
+            np.concatenate(faces).astype(np.int32),
+            np.concatenate(labels).astype(np.int32),
+            np.concatenate(face_labels).astype(np.int32),
+            np.array(order, np.int32),
+            np.stack(spheres),
         )
 
 

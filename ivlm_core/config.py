@@ -179,15 +179,17 @@ class SamConfig:
     decoder: Literal["sam", "queries"] = "sam"
     """What makes the masks of views: SAM's two-way transformer, as published; or a product of query
     and pixel features (`model.query_decoder`), which learns and answers in a fraction of the
-    time. Masks on photographs are SAM's in any case."""
+    time."""
     decoder_channels: int = 64
     """Pixel features that `decoder="queries"` multiplies; SAM's has an eighth of `embed_dim`."""
     separate_decoders: bool = False
     """Own mask decoders for human and object tokens beside the one for generic tokens (`DifDe`)."""
-    photos: Literal["encoder", "tower"] = "encoder"
-    """What masks on photographs are decoded from: what SAM's encoder sees in them, as published;
-    or what the vision tower does, by a decoder of their own. An encoder that was not pretrained
-    knows renders only."""
+    photos: Literal["encoder", "tower", "none"] = "encoder"
+    """What masks on photographs are decoded from: what SAM's encoder sees in them, by its decoder,
+    as published; or what the vision tower does, by `model.photo_decoder`, since an encoder that was
+    not pretrained knows renders only; or none are made."""
+    photo_channels: int = 64
+    """Width of `model.photo_decoder`, a multiple of 8."""
 
     def __post_init__(self) -> None:
         _require_sizes(
@@ -219,12 +221,16 @@ class SamConfig:
             f"decoder_heads ({self.decoder_heads})",
         )
         _require(
-            self.decoder == "sam" or self.photos == "tower",
+            self.decoder == "sam" or self.photos != "encoder",
             'sam.decoder "queries" asks views only; masks on photographs need sam.photos "tower"',
         )
         _require(
             self.decoder_channels > 0,
             f"sam.decoder_channels must be positive, got {self.decoder_channels}",
+        )
+        _require(
+            self.photo_channels > 0 and self.photo_channels % 8 == 0,
+            f"sam.photo_channels must be a positive multiple of 8, got {self.photo_channels}",
         )
         outside = [i for i in self.global_attention if not 0 <= i < self.encoder_depth]
         _require(
@@ -343,8 +349,8 @@ class LiftConfig:
     along the mesh's edges (`lift.unseen`)."""
     extent: Literal["threshold", "expected_f1"] = "threshold"
     """What is in contact: all that scores the threshold of its task, as published; or, where
-    anything does, the vertices with the highest expected F1 (`lift.extent`), for models whose
-    scores are probabilities."""
+    anything does, the vertices, or pixels of a photograph, with the highest expected F1
+    (`lift.extent`), for models whose scores are probabilities."""
     token_share: float = 0.75
     """Weight, in [0, 1], of what the contact token itself says of the body's vertices beside lifted
     masks, where the model has a `body_head`; 0 leaves it out, 1 takes it alone."""
@@ -412,9 +418,14 @@ class IvlmConfig:
 
     def __post_init__(self) -> None:
         _require(
-            self.sam.photos == "encoder" or self.vision.fit == "pad",
+            self.sam.photos != "tower" or self.vision.fit == "pad",
             f"sam.photos {self.sam.photos!r} needs vision.fit 'pad': a tower that is shown a crop "
             "sees no borders to mask",
+        )
+        _require(
+            self.sam.photos != "tower" or self.vision.stem != "patch",
+            f"sam.photos {self.sam.photos!r} needs vision.stem 'efficientnet' or 'conv', got "
+            f"{self.vision.stem!r}: masks on photographs are finer than patches",
         )
 
     @property

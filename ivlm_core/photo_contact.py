@@ -7,6 +7,9 @@ from typing import Any
 import numpy as np
 import torch
 
+from ivlm_core.config import LiftConfig
+from ivlm_core.geometry.pixel_box import PixelBox
+from ivlm_core.lift.extent import contact_threshold
 from ivlm_core.model import prompts
 from ivlm_core.model.drafts import Drafter
 from ivlm_core.model.ivlm import ContactPrompt
@@ -17,6 +20,9 @@ from ivlm_core.official.preprocess import sam_input
 from ivlm_core.official.prompts import answer_wordings, demo_question
 from ivlm_core.official.quirks import ReferenceQuirks
 from ivlm_core.pipeline import Pipeline, unique_images
+
+_DECIDED_BY = 256
+"""Pixels of the longer side: more than the masks are decoded at, and soon sorted."""
 
 
 @dataclass(frozen=True)
@@ -64,14 +70,19 @@ def check_model(pipeline: Pipeline) -> None:
         )
 
 
-def contact_in_photo(pipeline: Pipeline, image: Any, label: str) -> PhotoContact:
+def contact_in_photo(
+    pipeline: Pipeline, image: Any, label: str, box: PixelBox | None = None
+) -> PhotoContact:
     """Mask what touches one object in one photograph; see `contact_in_photos`."""
-    return contact_in_photos(pipeline, [image], [label])[0]
+    return contact_in_photos(pipeline, [image], [label], [box])[0]
 
 
 @torch.inference_mode()
 def contact_in_photos(
-    pipeline: Pipeline, images: Sequence[Any], labels: Sequence[str]
+    pipeline: Pipeline,
+    images: Sequence[Any],
+    labels: Sequence[str],
+    boxes: Sequence[PixelBox | None] | None = None,
 ) -> list[PhotoContact]:
     """Mask the parts of persons that touch objects, in the photographs.
 
@@ -82,37 +93,51 @@ def contact_in_photos(
         pipeline: of a model trained for `photo_contact`, or of a published h2dcontact checkpoint.
         images: one per query: uint8 RGB `[height, width, 3]`, a PIL image, or a path.
         labels: one per query: the object; `scene` asks for the ground and other support.
+        boxes: one per query, where the object is, in pixels of the image; None where nothing is
+            told (`Query.box`).
 
     Raises:
-        ValueError: the model was not trained for it, an image or label cannot be used, or there
-            are not as many images as labels.
+        ValueError: the model was not trained for it, an image, label or box cannot be used, or
+            there are not as many of one as of the others.
         FileNotFoundError: an image path that does not exist.
     """
     check_model(pipeline)
     if len(images) != len(labels):
         raise ValueError(f"{len(images)} images and {len(labels)} labels; expected one label each")
+    if boxes is not None and len(boxes) != len(images):
+        raise ValueError(f"{len(images)} images and {len(boxes)} boxes; expected one box each")
     if not images:
         return []
-    photos, index = unique_images(list(map(check_image, images)))
-    words = [prompts.clean_label(label) for label in labels]
+    boxes = [None] * len(images) if boxes is None else boxes
+    checked, words = list(map(check_image, images)), list(map(prompts.clean_label, labels))
+    boxes = list(map(pipeline.check_box, boxes, checked, words))
+    photos, index = unique_images(checked)
     model, processor = pipeline.model, pipeline.processor
     ids = [processor.prompt_ids(_question(pipeline, label)) for label in words]
     drafters = [_drafter(pipeline, label) for label in words]
-    features = model.vlm.tower(processor.pixel_values(photos).to(pipeline.device))
-    generated = model.answer_features(features[index], ids, drafters)
+    pixels = processor.pixel_values(photos).to(pipeline.device)
+    features = model.vlm.tower(pixels)
+    squares = pipeline.square_boxes(boxes, checked)
+    generated = model.answer_features(features[index], ids, drafters, squares)
     answers, asked = pipeline.read_answers([PHOTO_TASK] * len(ids), generated, generated.ids, ids)
-    masks = _masks(pipeline, photos, features, index, asked)
+    masks = _masks(pipeline, photos, pixels, features, index, asked)
     return [
         PhotoContact(
             label=label,
             answer=answer,
             probabilities=mask,
             iou=iou,
-            threshold=pipeline.config.lift.photo_threshold,
+            threshold=_threshold(mask, pipeline.config.lift),
             label_known=pipeline.asked_label(label) is not None,
         )
         for label, answer, (mask, iou) in zip(words, answers, masks, strict=True)
     ]
+
+
+def _threshold(mask: np.ndarray, lift: LiftConfig) -> float:
+    """Return the probability from which pixels of a mask `[height, width]` are in contact."""
+    step = max(1, max(mask.shape) // _DECIDED_BY)
+    return contact_threshold(mask[::step, ::step].ravel(), lift.photo_threshold, lift)
 
 
 def _question(pipeline: Pipeline, label: str) -> str:
@@ -136,6 +161,7 @@ def _drafter(pipeline: Pipeline, label: str) -> Drafter:
 def _masks(
     pipeline: Pipeline,
     photos: Sequence[np.ndarray],
+    pixels: torch.Tensor,
     features: torch.Tensor,
     index: Sequence[int],
     asked: Sequence[ContactPrompt | None],
@@ -145,6 +171,7 @@ def _masks(
     Args:
         pipeline: of the model.
         photos: distinct photographs.
+        pixels: `[photo, 3, height, width]`, as the vision tower reads them.
         features: `[photo, patch, hidden]` of the vision tower.
         index: the photograph of every query.
         asked: what every query's answer asks for.
@@ -156,7 +183,9 @@ def _masks(
         return found
     shown = sorted({index[row] for row in rows})
     places = [shown.index(index[row]) for row in rows]
-    embeddings, fitted = _embed(pipeline, [photos[i] for i in shown], features[shown])
+    embeddings, fitted = _embed(
+        pipeline, [photos[i] for i in shown], pixels[shown], features[shown]
+    )
     prompts_asked = [p for p in asked if p is not None]
     logits, iou = model.localize_photos(prompts_asked, embeddings[places])
     for row, place, low, quality in zip(rows, places, logits, iou.tolist(), strict=True):
@@ -172,11 +201,14 @@ _Place = tuple[int, tuple[int, int], tuple[int, int]]
 
 
 def _embed(
-    pipeline: Pipeline, photos: Sequence[np.ndarray], features: torch.Tensor
+    pipeline: Pipeline,
+    photos: Sequence[np.ndarray],
+    pixels: torch.Tensor,
+    features: torch.Tensor,
 ) -> tuple[torch.Tensor, list[_Place]]:
-    """Return `[photo, embed_dim, grid, grid]` for the mask decoder, and where it shows them."""
+    """Return what `IvlmModel.localize_photos` reads of each photograph, and where that shows it."""
     model, config = pipeline.model, pipeline.config
-    if model.photo_neck is None:
+    if model.photo_decoder is None:
         inputs = [sam_input(photo, config.sam.image_size) for photo in photos]
         embedded = model.embed_views(torch.stack([p for p, _ in inputs]).to(pipeline.device))
         return embedded, [(config.sam.image_size, fitted, (0, 0)) for _, fitted in inputs]
@@ -185,4 +217,4 @@ def _embed(
         height, width = photo.shape[:2]
         (wide, high), (left, top) = place_in_square(width, height, side, config.vision.fit)
         places.append((side, (high, wide), (top, left)))
-    return model.photo_neck(features), places
+    return model.embed_photos(pixels, features), places

@@ -273,7 +273,7 @@ class Pipeline:
             images, image_index = unique_images([q.image for q in checked])
             pixels = self.processor.pixel_values(images).to(self.device)
             ids = [self._prompt(q) for q in checked]
-            boxes = self._boxes(checked)
+            boxes = self.square_boxes([q.box for q in checked], [q.image for q in checked])
         with watch.stage("surfaces"):
             surfaces = [self._surface(q) for q in checked]
         with watch.stage("vision"):
@@ -314,7 +314,10 @@ class Pipeline:
         pixels = self.processor.pixel_values([checked.image]).to(self.device)
         drafter = self.drafter(checked.task, checked.label)
         generated = self.model.answer_features(
-            self.model.vlm.tower(pixels), [ids], [drafter], self._boxes([checked])
+            self.model.vlm.tower(pixels),
+            [ids],
+            [drafter],
+            self.square_boxes([checked.box], [checked.image]),
         )
         (answer,), (asked,) = self.read_answers([checked.task], generated, generated.ids, [ids])
         return answer, asked
@@ -412,22 +415,32 @@ class Pipeline:
             raise ValueError(
                 f"label {SCENE_LABEL!r} has no mesh; it is for human_contact, not {task}"
             )
-        image, box = check_image(query.image), query.box
-        if box is not None:
-            if not self.reads_boxes:
-                raise ValueError(
-                    f"model {self.config.name} did not learn to be told where the object is; leave "
-                    "the box out, or cut the image"
-                )
-            if label == SCENE_LABEL:
-                raise ValueError(f"label {SCENE_LABEL!r} is no object, so it has no box")
-            box = check_box(box, image.shape[1], image.shape[0])
-        return Query(image, label, task, query.mesh, box)
+        image = check_image(query.image)
+        return Query(image, label, task, query.mesh, self.check_box(query.box, image, label))
 
-    def _boxes(self, queries: Sequence[Query]) -> Tensor | None:
-        """Return where the tower sees the objects, `[query, 4]`; None where no query tells."""
-        boxes = self.processor.square_boxes([q.box for q in queries], [q.image for q in queries])
-        return None if boxes is None else boxes.to(self.device)
+    def check_box(self, box: PixelBox | None, image: np.ndarray, label: str) -> PixelBox | None:
+        """Return where an object is in its image, cut at the border; None where nothing is told.
+
+        Raises:
+            ValueError: the model reads no boxes, the ground has none, or it is outside.
+        """
+        if box is None:
+            return None
+        if not self.reads_boxes:
+            raise ValueError(
+                f"model {self.config.name} did not learn to be told where the object is; leave "
+                "the box out, or cut the image"
+            )
+        if label == SCENE_LABEL:
+            raise ValueError(f"label {SCENE_LABEL!r} is no object, so it has no box")
+        return check_box(box, image.shape[1], image.shape[0])
+
+    def square_boxes(
+        self, boxes: Sequence[PixelBox | None], images: Sequence[np.ndarray]
+    ) -> Tensor | None:
+        """Return where the tower sees objects (`Processor.square_boxes`), where the model is."""
+        squares = self.processor.square_boxes(boxes, images)
+        return None if squares is None else squares.to(self.device)
 
     def drafter(self, task: Task, label: str | None = None) -> Drafter:
         """Return what guesses how answers go on (`Vlm.generate`).

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 import numpy as np
 import tyro
 
+from ivlm_core.commands import told_box
 from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say
 from ivlm_core.commands.prediction_files import FILE_KINDS, FileKind, write_prediction
-from ivlm_core.geometry.pixel_box import check_edges
+from ivlm_core.commands.told_box import BoxOption
 from ivlm_core.model.prompts import SCENE_LABEL, Task, clean_label
 
 if TYPE_CHECKING:
@@ -50,9 +51,7 @@ class Predict:
     mesh: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     """Mesh of the object, for object tasks (obj, ply, stl, off, glb, dae), or a point cloud (ply);
     without it, a shipped mesh of the label."""
-    box: Annotated[
-        tuple[float, float, float, float] | None, tyro.conf.arg(metavar="LEFT TOP RIGHT BOTTOM")
-    ] = None
+    box: BoxOption = None
     """Where the object is in the image, pixels, as a detector gives it: answers are then surer. For
     one image, and models that learned to read boxes, as nano did."""
     model: Annotated[str, tyro.conf.arg(metavar="MODEL")] = "nano"
@@ -109,10 +108,7 @@ class Predict:
                 "--smplx-transfer writes human contact into the npz file, so it goes with "
                 "--task human_contact and npz among --files"
             )
-        if self.box is not None:
-            check_edges(self.box, "--box")
-        if self.box is not None and self.label == SCENE_LABEL:
-            raise ValueError(f"label '{SCENE_LABEL}' is no object, so it takes no --box")
+        told_box.check_option(self.box, self.label)
         if self.label == SCENE_LABEL and self.task != "human_contact":
             raise ValueError(f"label '{SCENE_LABEL}' has no mesh; it goes with human_contact only")
 
@@ -125,8 +121,7 @@ class Predict:
         batch = _Batch(self, [(p.source, p.reason) for p in problems])
         for source, reason in batch.failures:
             complain(f"failed: {source}: {reason}")
-        if self.box is not None and (len(samples) > 1 or any(s.is_video for s in samples)):
-            raise UsageError("--box says where the object is in one image; give a single IMAGE")
+        told_box.check_inputs(self.box, samples)
         if samples:
             shared = _load_shared_mesh(self.mesh)
             pipeline = _load_pipeline(self)
@@ -272,8 +267,7 @@ def _load_pipeline(config: Predict) -> "Pipeline":
             published_data=config.published_data,
             reference_quirks=config.reference_quirks,
         )
-        if config.box is not None and not pipeline.reads_boxes:
-            raise ValueError("it did not learn to be told where the object is; leave --box out")
+        told_box.check_reader(config.box, pipeline)
         if pipeline.check_task(config.task) == "human_contact":
             _ = pipeline.surfaces.body_template  # read now: without it every image would fail
         return pipeline

@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import tyro
 
+from ivlm_core.commands import told_box
 from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say
+from ivlm_core.commands.told_box import BoxOption
 from ivlm_core.model.prompts import clean_label
 
 if TYPE_CHECKING:
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 class Segment:
     """Mask the parts of a person that touch an object, in the photograph (2D contact).
 
-    The shipped model finds the ground and hardly any object; published h2dcontact checkpoints are
-    made for this (guide 'Using the official weights').
+    The shipped model mostly finds where contact is, and its outline only roughly; published
+    h2dcontact checkpoints are made for this (guide 'Using the official weights').
     Writes per image NAME.png (question, answer, mask on the photograph), NAME.npz (probabilities,
     contact) and NAME.json.
     Exit code: 0 all done, 1 some inputs failed (each is named), 2 wrong usage.
@@ -34,6 +36,9 @@ class Segment:
     """Folder for the results; it is made."""
     label: Annotated[str | None, tyro.conf.arg(metavar="LABEL")] = None
     """The object asked about; left out, it comes from the file names."""
+    box: BoxOption = None
+    """Where the object is in the image, pixels, as a detector gives it: answers are then surer. For
+    one image, and models that learned to read boxes, as nano did."""
     model: Annotated[str, tyro.conf.arg(metavar="MODEL")] = "nano"
     """'nano' (shipped), or the folder of a model that learned it."""
     clip: Annotated[Path | None, tyro.conf.arg(metavar="DIR")] = None
@@ -59,6 +64,7 @@ class Segment:
             raise ValueError(f"--batch must be 1 or more, got {self.batch}")
         if self.label is not None:
             clean_label(self.label)
+        told_box.check_option(self.box, self.label)
 
     def run(self) -> int:
         """Segment everything; return the exit code."""
@@ -68,6 +74,7 @@ class Segment:
         from ivlm_core.visualize.wording import pixels_line
 
         samples, problems = find_samples(self.images, self.label)
+        told_box.check_inputs(self.box, samples)
         failures = [(p.source, p.reason) for p in problems]
         try:
             pipeline = Pipeline.from_pretrained(
@@ -79,6 +86,7 @@ class Segment:
                 clip=self.clip,
             )
             check_model(pipeline)
+            told_box.check_reader(self.box, pipeline)
             self.out.mkdir(parents=True, exist_ok=True)
         except (ValueError, OSError) as error:
             raise UsageError(str(error)) from error
@@ -87,7 +95,7 @@ class Segment:
         while batch := list(islice(images, self.batch)):
             failures += [(s.title, str(e)) for s, e in batch if isinstance(e, ValueError)]
             read = [(s, image) for s, image in batch if not isinstance(image, ValueError)]
-            answers = _answers(pipeline, [i for _, i in read], [s.label for s, _ in read])
+            answers = _answers(pipeline, [i for _, i in read], [s.label for s, _ in read], self.box)
             for (sample, image), found in zip(read, answers, strict=True):
                 try:
                     if isinstance(found, ValueError):
@@ -111,17 +119,17 @@ class Segment:
 
 
 def _answers(
-    pipeline: "Pipeline", images: list[np.ndarray], labels: list[str]
+    pipeline: "Pipeline", images: list[np.ndarray], labels: list[str], box: BoxOption
 ) -> "list[PhotoContact | ValueError]":
     """Answer a batch; where one image cannot be used, each alone, to know which."""
     from ivlm_core.photo_contact import contact_in_photos
 
     try:
-        return [*contact_in_photos(pipeline, images, labels)]
+        return [*contact_in_photos(pipeline, images, labels, [box] * len(images))]
     except ValueError as error:
         if len(images) == 1:
             return [error]
-    return [_answers(pipeline, [i], [w])[0] for i, w in zip(images, labels, strict=True)]
+    return [_answers(pipeline, [i], [w], box)[0] for i, w in zip(images, labels, strict=True)]
 
 
 def _write(found: "PhotoContact", photo: np.ndarray, folder: Path, name: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ _STAGE_STEPS = {
     "surface": "surface_steps",
     "body": "body_steps",
     "boxes": "box_steps",
+    "photos": "photo_steps",
 }
 """Stage to the option of its steps."""
 _PUBLISHED = "the published recipes"
@@ -108,6 +109,8 @@ class Train:
     """Nano: steps of stage 4 (vertices off the token), 0 leaves it out; default: the recipe's."""
     box_steps: int | None = None
     """Nano: steps of stage 5 (boxes of a detector), 0 leaves it out; default: the recipe's."""
+    photo_steps: int | None = None
+    """Nano: steps of stage 6 (masks on photographs), 0 leaves it out; default: the recipe's."""
     accumulate: int = 1
     """Batches whose gradients make a step."""
     gradient_checkpointing: bool = False

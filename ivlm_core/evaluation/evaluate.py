@@ -73,8 +73,6 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         if self.boxes and self.keep:
             raise ValueError("keep is for figures without boxes, which `ivlm reproduce` compares")
-        if self.boxes and PHOTO_TASK in self.tasks:
-            raise ValueError(f"boxes are not told for {PHOTO_TASK}; leave it out of tasks")
         if self.batch_size < 1 or (self.limit is not None and self.limit < 1):
             raise ValueError(
                 f"batch_size and limit must be positive, got {self.batch_size} and {self.limit}"
@@ -250,7 +248,7 @@ def evaluate(
     if PHOTO_TASK not in tasks:
         return report
     train = training_split(dataset)
-    masks = evaluate_masks(pipeline, dataset, train, indices, batch_size, threshold, progress)
+    masks = evaluate_masks(pipeline, dataset, train, indices, batch_size, threshold, progress, tell)
     return replace(report, photos=masks)
 
 

@@ -17,7 +17,7 @@ from ivlm_core.evaluation.figures import (
     hand_and_object_visible,
 )
 from ivlm_core.evaluation.outcomes import MODEL, PairOutcome
-from ivlm_core.evaluation.photo_masks import PhotoFigures
+from ivlm_core.evaluation.photo_masks import NEAR, PhotoFigures
 from ivlm_core.model.prompts import SCENE_LABEL
 
 Interval = tuple[float, float]
@@ -62,6 +62,11 @@ def photo_figures(photos: PhotoFigures | None) -> dict[str, KeyFigure]:
             "mean F1 of their pixels",
             group.questions,
             {name: scores.f1 for name, scores in group.by.items()},
+        ),
+        "photo_contact_near_f1": KeyFigure(
+            f"the same within {NEAR:.0%} of the picture's side",
+            group.questions,
+            {name: scores.near_f1 for name, scores in group.by.items()},
         ),
     }
 

@@ -1,7 +1,10 @@
 """A model on disk: a folder of configuration, safetensors, tokenizer files and provenance."""
 
 import json
+import logging
+import re
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,9 +17,12 @@ from ivlm_core.disk import room_for, save_tensors, told_by_system
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.placement import Placement
 from ivlm_core.model.processor import Processor
+from ivlm_core.model.prompts import PHOTO_TASK
 from ivlm_core.model.skeleton import check_shapes, expected_shapes, load_weights, skeleton
 from ivlm_core.model.weight_files import SAFETENSORS, CheckpointError, WeightFiles
 from ivlm_core.official.tokenizer import is_official_tokenizer, load_official_tokenizer
+
+LOG = logging.getLogger(__name__)
 
 __all__ = ["CheckpointError", "describe", "load_checkpoint", "load_tokenizer", "save_checkpoint"]
 
@@ -24,6 +30,8 @@ CONFIG_FILE = "config.json"
 WEIGHTS_FILE = SAFETENSORS
 TOKENIZER_FILE = "tokenizer.json"
 PROVENANCE_FILE = "provenance.json"
+_OLD_PHOTOS = re.compile(r"photo_neck\.|localizer\.photo_mask_decoder\.")
+"""What masked photographs in nano before its version 0.10, and found next to nothing."""
 
 
 def save_checkpoint(
@@ -83,15 +91,30 @@ def load_checkpoint(
     if not (folder / CONFIG_FILE).is_file():
         raise FileNotFoundError(f"model folder {folder} has no {CONFIG_FILE}; it is incomplete")
     config = IvlmConfig.load(folder / CONFIG_FILE)
-    processor = Processor(config, load_tokenizer(folder, legacy))
     files = WeightFiles.open(folder)
+    names = [name for name in files.entries if not _OLD_PHOTOS.match(name)]
+    if len(names) < len(files.entries):
+        LOG.warning(
+            "model %s has a decoder of photographs that is no longer known (nano's before 0.10), "
+            "so it masks none; `ivlm train --init %s` teaches it to",
+            config.name,
+            folder,
+        )
+        config = _without_photos(config)
+    processor = Processor(config, load_tokenizer(folder, legacy))
     model = skeleton(config, processor.contact_tokens)
     check_shapes(
         expected_shapes(model),
-        {name: entry.shape for name, entry in files.entries.items()},
+        {name: files.entries[name].shape for name in names},
         f"weights in {folder} do not fit its {CONFIG_FILE}",
     )
-    return load_weights(model, files.tensors(), placement or Placement()), processor
+    return load_weights(model, files.tensors(names), placement or Placement()), processor
+
+
+def _without_photos(config: IvlmConfig) -> IvlmConfig:
+    tasks = tuple(task for task in config.prompt.tasks if task != PHOTO_TASK)
+    sam = replace(config.sam, photos="none")
+    return replace(config, sam=sam, prompt=replace(config.prompt, tasks=tasks))
 
 
 def load_tokenizer(folder: Path, legacy: bool | None = None) -> Any:

@@ -37,6 +37,28 @@ class ConvStem(nn.Sequential):
             width = out
         layers += [nn.GroupNorm(8, width), nn.GELU(), nn.Conv2d(width, hidden_size, 1)]
         super().__init__(*layers)
+        self.strided = [
+            i
+            for i, layer in enumerate(layers)
+            if isinstance(layer, nn.Conv2d) and i < len(layers) - 1
+        ]
+        """Places of the layers that halve the resolution."""
+
+    @property
+    def fine_channels(self) -> tuple[int, int]:
+        """Channels of `fine_maps`; patches of 8 pixels or more have both."""
+        last, before = (self[i] for i in self.strided[:-3:-1])
+        assert isinstance(last, nn.Conv2d) and isinstance(before, nn.Conv2d)
+        return last.in_channels, before.in_channels
+
+    def fine_maps(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is seen at twice and four times the resolution of patches."""
+        x, found = pixel_values, []
+        for i, layer in enumerate(list(self)[: self.strided[-1]]):
+            if i in self.strided:
+                found.append(x)
+            x = layer(x)
+        return x, found[-1]
 
     @property
     def weight(self) -> Tensor:

@@ -27,7 +27,8 @@ _BLOCKS = (  # repeats, kernel, stride, expansion, channels
     (3, 3, 2, 6, 80),
     (3, 5, 1, 6, 112),
 )
-_FINE_CHANNELS, _CHANNELS = 40, 112
+_FINEST_CHANNELS, _FINE_CHANNELS, _CHANNELS = 24, 40, 112
+_FINEST_LAYERS = 4  # down to 1/4
 _FROZEN_LAYERS = 6  # down to 1/8
 
 
@@ -136,6 +137,16 @@ class EfficientNetStem(nn.Module):
         # Both are some eight wide; new convolutions begin better with less.
         both = torch.cat([self.high(low) / 2, self.fine(low / 4)], dim=1)
         return self.out(self.join(both))  # type: ignore[no-any-return]
+
+    @property
+    def fine_channels(self) -> tuple[int, int]:
+        """Channels of `fine_maps`."""
+        return _FINE_CHANNELS, _FINEST_CHANNELS
+
+    def fine_maps(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what is seen at 1/8 and at 1/4, twice and four times the resolution of patches."""
+        finest = self.low[:_FINEST_LAYERS](pixel_values)
+        return self.low[_FINEST_LAYERS:](finest) / 4, finest / 4
 
     def load_published(self, file: Path | None = None) -> None:
         """Load the weights learned on ImageNet.

@@ -11,8 +11,8 @@ from ivlm_core.geometry.view_rig import get_rig
 from ivlm_core.model.body_head import BodyHead
 from ivlm_core.model.drafts import Drafter
 from ivlm_core.model.localize import Localizer, PromptKind
-from ivlm_core.model.photo_neck import PhotoNeck
-from ivlm_core.model.prompts import PHOTO_TASK, Task
+from ivlm_core.model.photo_decoder import PhotoDecoder
+from ivlm_core.model.prompts import Task
 from ivlm_core.model.sam import build_image_encoder
 from ivlm_core.model.tokens import ContactTokens, locate_contact_token
 from ivlm_core.model.view_encoder import TokenSplitter, build_view_encoder
@@ -46,7 +46,11 @@ class IvlmModel(nn.Module):
         )
         self.splitter = TokenSplitter(dim, dim // 2) if config.tokens.splitter else None
         self.image_encoder = build_image_encoder(config.sam)
-        self.photo_neck = PhotoNeck(config) if config.sam.photos == "tower" else None
+        self.photo_decoder = (
+            PhotoDecoder(config, self.vlm.tower.fine_channels)
+            if config.sam.photos == "tower"
+            else None
+        )
         self.localizer = Localizer(config.sam)
         self.body_head = BodyHead(config.body_head, dim) if config.body_head else None
         for task, name in _rigs(config).items():
@@ -165,29 +169,40 @@ class IvlmModel(nn.Module):
             return None
         return self.body_head(torch.stack([p.embedding for p in prompts]))  # type: ignore[no-any-return]
 
+    def embed_photos(self, pixel_values: Tensor, features: Tensor) -> Tensor:
+        """Describe photographs for the `photo_decoder`, which the model must have.
+
+        Args:
+            pixel_values: `[photo, 3, height, width]`, as the vision tower reads them.
+            features: `[photo, patch, hidden]`, what it makes of them.
+
+        Returns:
+            `[photo, photo_channels, 4 grid, 4 grid]`.
+        """
+        assert self.photo_decoder is not None
+        return self.photo_decoder.embed(features, self.vlm.tower.fine_maps(pixel_values))
+
     def localize_photos(
         self, prompts: Sequence[ContactPrompt], embeddings: Tensor
     ) -> tuple[Tensor, Tensor]:
         """Decode masks on photographs, each asked for by one query.
 
-        Models trained for `photo_contact` are asked by the token alone. Published ones are asked
-        by all prompts of the body's views: their code shows the photograph once per view and
-        decodes the same mask every time, since all prompts enter every view.
+        Models with a `photo_decoder` are asked by the token alone. Published ones are asked by all
+        prompts of the body's views: their code shows the photograph once per view and decodes the
+        same mask every time, since all prompts enter every view.
 
         Args:
             prompts: one per query.
-            embeddings: `[query, embed_dim, grid, grid]` of the photograph of every query, of the
-                `photo_neck` where the model has one, of `embed_views` otherwise.
+            embeddings: of the photograph of every query: of `embed_photos` where the model has a
+                `photo_decoder`, `[query, embed_dim, grid, grid]` of `embed_views` otherwise.
 
         Returns:
-            Low-resolution mask logits `[query, 4 grid, 4 grid]` and predicted mask IoU `[query]`.
+            Low-resolution mask logits `[query, side, side]` and predicted mask IoU `[query]`.
         """
-        if PHOTO_TASK in self.config.prompt.tasks:
-            asked = self._split(prompts, torch.stack([p.embedding for p in prompts])[:, None])
-        else:
-            asked = self.view_prompts(prompts, self.cameras("human_contact"))
-        if self.photo_neck is not None:
-            return self.localizer.each(asked, embeddings, "photo")
+        if self.photo_decoder is not None:
+            tokens = torch.stack([p.embedding for p in prompts])
+            return self.photo_decoder(tokens, embeddings)  # type: ignore[no-any-return]
+        asked = self.view_prompts(prompts, self.cameras("human_contact"))
         kinds = [self._kind(p) for p in prompts]
         if len(set(kinds)) == 1:
             return self.localizer.each(asked, embeddings, kinds[0])

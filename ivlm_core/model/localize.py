@@ -9,8 +9,8 @@ from ivlm_core.config import SamConfig
 from ivlm_core.model.query_decoder import QueryMaskDecoder
 from ivlm_core.model.sam import build_mask_decoder, build_prompt_encoder
 
-PromptKind = Literal["human", "object", "generic", "photo"]
-"""What a prompt asks for: its contact token's surface, or a mask on a photograph."""
+PromptKind = Literal["human", "object", "generic"]
+"""What a prompt asks for: its contact token's surface."""
 
 
 _CELLS = 4096
@@ -34,8 +34,6 @@ class Localizer(nn.Module):
         self.mask_decoder = None if separate and config.decoder == "queries" else make(config)
         self.human_mask_decoder = make(config) if separate else None
         self.object_mask_decoder = make(config) if separate else None
-        of_tower = config.photos == "tower"
-        self.photo_mask_decoder = build_mask_decoder(config) if of_tower else None
 
     def forward(
         self, prompts: Tensor, view_embeddings: Tensor, kind: PromptKind = "generic"
@@ -117,7 +115,6 @@ class Localizer(nn.Module):
         own = {
             "human": self.human_mask_decoder,
             "object": self.object_mask_decoder,
-            "photo": self.photo_mask_decoder,
         }.get(kind)
         return self.mask_decoder if own is None else own
 

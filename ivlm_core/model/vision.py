@@ -43,6 +43,27 @@ class VisionTower(nn.Module):
         """What makes one vector of every patch."""
         return self.clip.embeddings.patch_embedding
 
+    @property
+    def fine_channels(self) -> tuple[int, int]:
+        """Channels of `fine_maps`."""
+        stem = self.stem
+        assert isinstance(stem, ConvStem | EfficientNetStem)
+        return stem.fine_channels
+
+    def fine_maps(self, pixel_values: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the stem sees at twice and four times the resolution of patches.
+
+        Args:
+            pixel_values: `[batch, 3, height, width]` normalised pixels.
+
+        Returns:
+            `[batch, fine_channels[0], 2 grid, 2 grid]` and `[batch, fine_channels[1], 4 grid,
+            4 grid]`.
+        """
+        stem = self.stem
+        assert isinstance(stem, ConvStem | EfficientNetStem)
+        return stem.fine_maps(pixel_values)
+
     def forward(self, pixel_values: Tensor) -> Tensor:
         """Map `[batch, 3, height, width]` normalised pixels to `[batch, patch, hidden]`."""
         layers = self.clip.encoder.layers

@@ -17,13 +17,7 @@ class LossWeights:
     vertex_bce: float = 0.5
     vertex_dice: float = 2.0
     mask_iou: float = 0.1
-    """Of the IoU that the decoder predicts of its own masks, on photographs too."""
-    photo_bce: float = 20.0
-    """Of masks on the photograph, which nothing is lifted from: they are the answer. Focal, twenty
-    to one of dice as for SAM: a few pixels in ten thousand are in contact, and plain cross-entropy
-    learned to find none."""
-    photo_dice: float = 1.0
-    """Also of empty masks: no pixel is to be found of what is not there or not touched in sight."""
+    """Of the IoU that the decoder predicts of its own masks."""
     known: float = 0.3
     """Of the losses of stage 1, which go on."""
 
@@ -40,9 +34,6 @@ class ContactBatch:
     """Object instances a step asks about."""
     object_images: int = 3
     """Pictures of each instance, one question about the object each."""
-    photo_images: int = 3
-    """Of `images`, those on which contact is masked itself; 0 does not teach it. They cost most
-    where SAM's encoder reads them beside the views (`SamConfig.photos`)."""
     views: int = 4
     """Views of a surface that SAM's decoder makes masks of, drawn anew for every step; the cheap
     one (`SamConfig.decoder`) makes all."""

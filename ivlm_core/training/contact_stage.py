@@ -18,7 +18,6 @@ from ivlm_core.training.arrays import TrainingArrays, augmented
 from ivlm_core.training.augment import Affine
 from ivlm_core.training.contact_settings import ContactBatch, LossWeights
 from ivlm_core.training.heads import StageHeads, token_loss
-from ivlm_core.training.photo_masks import PhotoMasks
 from ivlm_core.training.questions import Asked, ImageQuestions, Questions, ask
 from ivlm_core.training.run import device_of
 from ivlm_core.training.surfaces import TrainingSurface, TrainingSurfaces
@@ -35,8 +34,6 @@ class _Read:
     index: Tensor
     """`[picture]`, which of the arrays they are."""
     affine: Affine
-    pictures: Tensor
-    """`[picture, 3, side, side]`, augmented."""
     features: Tensor
     """`[picture, patch, hidden]` of the vision tower."""
     asked: Asked
@@ -70,7 +67,6 @@ class ContactStage(nn.Module):
         self.model, self.processor, self.heads, self.arrays = model, processor, heads, arrays
         self.questions, self.surfaces = questions, surfaces
         self.batch, self.weights, self.seed = batch, weights, seed
-        self.photos = PhotoMasks(model, arrays, batch.photo_images, weights)
         self.human = ImageQuestions(arrays.targets, images, "human")
         objects = ImageQuestions(arrays.targets, images, "object")
         self.by_instance: dict[str, list[Target]] = defaultdict(list)
@@ -101,7 +97,7 @@ class ContactStage(nn.Module):
         parts["known_token"] = self.weights.known * token_loss(
             self.heads, contact[:on_body], told.contact
         )
-        return parts | self._on_photos(read, contact) | self._on_surfaces(read, contact, rng)
+        return parts | self._on_surfaces(read, contact, rng)
 
     def _read(self, rng: random.Random, generator: torch.Generator) -> "_Read":
         """Draw pictures and questions about them; read both, with the right answers."""
@@ -109,23 +105,9 @@ class ContactStage(nn.Module):
         index = torch.tensor(chosen)
         affine = Affine.draw(len(index), generator, torch.arange(len(index)) < self.batch.images)
         vlm, drawn = self.model.vlm, [q for group in groups for q in group]
-        pictures = augmented(self.arrays.to(device_of(self)), index, affine, generator)
-        features = vlm.tower(pictures)
+        features = vlm.tower(augmented(self.arrays.to(device_of(self)), index, affine, generator))
         asked = ask(vlm, self.questions, features[rows], drawn, affine.mirrored[rows], rng)
-        return _Read(groups, rows, index, affine, pictures, features, asked)
-
-    def _on_photos(self, read: "_Read", contact: Sequence[ContactPrompt]) -> dict[str, Tensor]:
-        """Return the losses of masks on the photographs."""
-        on_body = read.on_body
-        return self.photos.losses(
-            read.pictures,
-            read.features,
-            read.index,
-            read.affine,
-            read.asked.queries[:on_body],
-            read.rows[:on_body],
-            contact[:on_body],
-        )
+        return _Read(groups, rows, index, affine, features, asked)
 
     def _on_surfaces(
         self, read: "_Read", contact: Sequence[ContactPrompt], rng: random.Random

@@ -145,6 +145,18 @@ def legs(model: Path, out: Path) -> list[Leg]:
     return found
 
 
+_RETIRED = {"contact_batch": {"photo_images"}, "weights": {"photo_bce", "photo_dice"}}
+"""Settings of before stage 6, when stages 2 and 3 taught masks on photographs beside all else."""
+
+
+def _without_retired(recipe: dict[str, Any]) -> dict[str, Any]:
+    return recipe | {
+        group: {name: value for name, value in recipe[group].items() if name not in retired}
+        for group, retired in _RETIRED.items()
+        if group in recipe
+    }
+
+
 def _leg(told: dict[str, Any], number: int, out: Path, before: Sequence[Leg]) -> Leg:
     from ivlm_core.training.train import TrainConfig
 
@@ -155,7 +167,7 @@ def _leg(told: dict[str, Any], number: int, out: Path, before: Sequence[Leg]) ->
             f"run '{told['recipe']['out']}' learned from generator version {version}, this is "
             f"version {GENERATOR_VERSION}: make the model again with the commit that has that one"
         )
-    recipe = dict(told["recipe"])
+    recipe = _without_retired(told["recipe"])
     for stage in STAGES:  # older runs had not all of them, so no steps of those
         schedule = recipe.get(stage, {"learning_rate": 0.0})
         recipe[stage] = {**schedule, "steps": told["steps"].get(stage, 0), "minutes": None}

@@ -31,9 +31,10 @@ LOG = logging.getLogger(__name__)
 WEIGHTS = "model.safetensors"
 _WORD_TABLES = ("vlm.language.model.embed_tokens.weight", "vlm.language.lm_head.weight")
 
-DENSE, CONTACT, SURFACE, BODY, BOXES = "dense", "contact", "surface", "body", "boxes"
+DENSE, CONTACT, SURFACE = "dense", "contact", "surface"
+BODY, BOXES, PHOTOS = "body", "boxes", "photos"
 """The stages, and what their checkpoints are called; fine-tuning has only the second."""
-STAGES = (DENSE, CONTACT, SURFACE, BODY, BOXES)
+STAGES = (DENSE, CONTACT, SURFACE, BODY, BOXES, PHOTOS)
 """In the order in which they run."""
 NANO_RECIPE, REGRESSOR = "nano", "regressor"
 """Recipes; the checkpoint of a regressor is called as its recipe."""
@@ -139,7 +140,8 @@ def load_weights(folder: Path, stage: nn.Module) -> None:
 
 _STEM = ".embeddings.patch_embedding."
 _CHANGED_PARTS = re.compile(
-    r".*(photo_neck|mask_decoder|token_contact|token_regions|body_head|mm_projector\.boxes)(?=\.)"
+    r".*(photo_neck|photo_decoder|mask_decoder|token_contact|token_regions|body_head|"
+    r"mm_projector\.boxes)(?=\.)"
 )
 """What networks of earlier versions lack, have in another form, or had in place of these."""
 

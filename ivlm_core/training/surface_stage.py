@@ -1,7 +1,4 @@
-"""The last stage: masks of body and objects, decoded on all views and lifted as they are in use.
-
-Masks on photographs go on beside them, or what they share with those of views would forget them.
-"""
+"""Stage 3: masks of body and objects, decoded on all views and lifted as they are in use."""
 
 import random
 
@@ -24,8 +21,7 @@ class SurfaceStage(ContactStage):
         generator = torch.Generator().manual_seed(rng.getrandbits(62))
         with torch.no_grad():
             read = self._read(rng, generator)
-        contact = read.asked.contact(self.model)
-        return self._on_surfaces(read, contact, rng) | self._on_photos(read, contact)
+        return self._on_surfaces(read, read.asked.contact(self.model), rng)
 
     def _views(self, surface: TrainingSurface, rng: random.Random) -> list[int]:
         return list(range(surface.num_views))

@@ -25,6 +25,7 @@ from ivlm_core.training.contact_settings import ContactBatch, LossWeights
 from ivlm_core.training.contact_stage import ContactStage
 from ivlm_core.training.dense_stage import DenseStage
 from ivlm_core.training.heads import StageHeads
+from ivlm_core.training.photo_stage import PhotoStage
 from ivlm_core.training.precision import Precision
 from ivlm_core.training.pretrained import RATE, learned_before, load_stem
 from ivlm_core.training.provenance import described_data, described_identity, described_run
@@ -38,6 +39,7 @@ from ivlm_core.training.state import (
     CONTACT,
     DENSE,
     NANO_RECIPE,
+    PHOTOS,
     STAGES,
     SURFACE,
     KeptModels,
@@ -86,6 +88,10 @@ class TrainConfig:
         default_factory=lambda: Schedule(steps=4000, learning_rate=1e-3, warmup=100)
     )
     """Stage 5: what a detector's box tells, where the network reads boxes."""
+    photos: Schedule = field(
+        default_factory=lambda: Schedule(steps=6000, learning_rate=2e-3, warmup=100)
+    )
+    """Stage 6: masks on photographs, where the network has a `photo_decoder`."""
     weights: LossWeights = field(default_factory=LossWeights)
     tower_rate: float = 0.3
     """Learning rate in stage 2 of vision tower, projector and heads, as a multiple."""
@@ -102,6 +108,8 @@ class TrainConfig:
     """Questions of a step of stage 4."""
     box_batch: int = 16
     """Pictures of a step of stage 5."""
+    photo_batch: int = 8
+    """Pictures of a step of stage 6."""
     known_instances: int = 500
     """Most object instances that are trained on; each costs its renders."""
     lift_size: int = 128
@@ -147,8 +155,7 @@ def train(config: TrainConfig) -> Path:
         len(arrays.targets),
     )
 
-    tasks = (*TASKS, PHOTO_TASK) if config.contact_batch.photo_images else TASKS
-    asks = replace(config.model.prompt, labels=arrays.labels, tasks=tasks)
+    asks = replace(config.model.prompt, labels=arrays.labels, tasks=TASKS)
     sizes = replace(config.model, prompt=asks)
     model, processor = build(sizes, arrays.labels, _details(arrays))
     model.vlm.tower.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -276,6 +283,20 @@ def train(config: TrainConfig) -> Path:
             return figures, {}
 
         run5.run(judge_boxes, config.validate_every)
+    if model.photo_decoder is not None and (config.photos.steps or config.init):
+        asks = replace(asks, tasks=(*TASKS, PHOTO_TASK))
+        model.config = replace(model.config, prompt=asks)
+        stage6 = PhotoStage(
+            model, heads, questions, arrays, training, config.photo_batch, config.seed
+        )
+        run6 = begun(PHOTOS, stage6, [Trained(model.photo_decoder)], config.photos)
+
+        def judge_photos(step: int) -> tuple[dict[str, float], Pictures]:
+            figures, pictures = held.photo_figures(model, processor)
+            kept.keep(PHOTOS, step, figures)
+            return figures, pictures
+
+        run6.run(judge_photos, config.validate_every)
     folder = config.out / "model"
     if not run3.accelerator.is_main_process:
         return folder
@@ -290,6 +311,7 @@ def _identity(config: TrainConfig, data: dict[str, Any]) -> dict[str, Any]:
         "contact": asdict(config.contact_batch),
         "body": config.body_batch,
         "boxes": config.box_batch,
+        "photos": config.photo_batch,
     }
     network = asdict(config.model)
     return described_identity(NANO_RECIPE, data, config.seed, config.init, network, batches)
@@ -313,7 +335,7 @@ def _begin(
 def _localising(model: IvlmModel) -> list[torch.nn.Module]:
     """Return what turns a token's state into masks."""
     parts = [model.projection, model.view_encoder, model.image_encoder, model.localizer]
-    return [*parts, *(part for part in (model.photo_neck, model.splitter) if part is not None)]
+    return parts if model.splitter is None else [*parts, model.splitter]
 
 
 def _contact_groups(model: IvlmModel, heads: torch.nn.Module, config: TrainConfig) -> list[Trained]:

@@ -9,6 +9,7 @@ from ivlm_core.cache import ArtifactCache
 from ivlm_core.config import LiftConfig
 from ivlm_core.datasets.sample import Target
 from ivlm_core.evaluation.metrics import contact_scores
+from ivlm_core.evaluation.photo_masks import near_f1
 from ivlm_core.evaluation.photos import mask_f1
 from ivlm_core.evaluation.segmentation import MaskMeter, mask_overlap
 from ivlm_core.geometry.mesh import Mesh
@@ -24,8 +25,6 @@ from ivlm_core.visualize.overview import overview
 
 _BATCH = 25
 _PICTURES = 3
-_PHOTOS = 50
-"""Most questions whose masks on the photograph are judged while training."""
 _THRESHOLDS = np.arange(0.1, 0.71, 0.05)
 
 
@@ -74,11 +73,18 @@ class Validation:
                 photo = self.arrays.images[target.image_index].cpu().numpy()
                 pictures[f"{len(pictures)}_{target.label}"] = overview(prediction, photo)
         figures = {"f1": float(np.mean(f1)), "answers_right": float(np.mean(right))}
-        if PHOTO_TASK in model.config.prompt.tasks:
-            masks = self._masks(model, processor, self.human[:: max(1, len(self.human) // _PHOTOS)])
-            figures |= _mask_figures(masks)
-            pictures |= self._mask_picture(masks)
         return figures, pictures
+
+    def photo_figures(
+        self, model: IvlmModel, processor: Processor
+    ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        """Judge the masks on photographs.
+
+        Returns:
+            gIoU and F1 of those that are not empty; and one of them beside the true one.
+        """
+        masks = self._masks(model, processor, self.human)
+        return _mask_figures(masks), self._mask_picture(masks)
 
     def thresholds(self, model: IvlmModel, processor: Processor) -> LiftConfig:
         """Return the model's lift settings with the thresholds that give the best mean F1."""
@@ -91,9 +97,7 @@ class Validation:
             return lift
         masks = self._masks(model, processor, self.human)
         curves = [
-            [mask_f1(m.truth, m.found.probabilities, t) for t in _THRESHOLDS]
-            for m in masks
-            if m.truth.any()
+            [m.worth(contact_threshold(m.scores, t, lift)) for t in _THRESHOLDS] for m in masks
         ]
         return replace(lift, photo_threshold=_best_threshold(curves))
 
@@ -164,6 +168,20 @@ class _Mask:
     truth: np.ndarray
     """float32 `[side, side]`, 1 in contact."""
     found: PhotoContact
+
+    @property
+    def scores(self) -> np.ndarray:
+        """Probabilities of the pixels, `[side * side]`."""
+        return self.found.probabilities.ravel()
+
+    def worth(self, threshold: float) -> float:
+        """`near_f1`; of an empty mask 1 if nothing is found, as of a surface.
+
+        By plain F1, of masks of a few pixels, it would be best to find nothing at all.
+        """
+        found = self.found.probabilities >= threshold
+        true = self.truth > 0
+        return near_f1(true, found) if true.any() else float(not found.any())
 
 
 def _mask_figures(masks: Sequence[_Mask]) -> dict[str, float]:

@@ -137,11 +137,15 @@ def test_body_parts_of_the_answers(report: Report) -> None:
 
 
 def test_masks_on_pictures_are_among_them(report: Report) -> None:
-    scores = {MODEL: MaskScores(0.4, 0.5, 0.6), "label_on_parts": MaskScores(0.1, 0.2, 0.3)}
+    scores = {
+        MODEL: MaskScores(0.4, 0.5, 0.6, 0.7),
+        "label_on_parts": MaskScores(0.1, 0.2, 0.3, 0.4),
+    }
     group = MaskGroup(questions=7, by=scores, gain=0.3, gain_interval=(0.2, 0.4))
     figures = replace(report, photos=PhotoFigures({"all": group}, None)).key_figures
     assert figures["photo_contact_giou"].by == {MODEL: 0.4, "label_on_parts": 0.1}
     assert (figures["photo_contact_f1"].by[MODEL], figures["photo_contact_f1"].pairs) == (0.6, 7)
+    assert figures["photo_contact_near_f1"].by[MODEL] == 0.7
     nothing = replace(report, photos=PhotoFigures({}, None)).key_figures
     assert nothing.keys() == report.key_figures.keys()
 

@@ -15,6 +15,7 @@ from ivlm_core.evaluation.photo_masks import (
     LabelOnParts,
     PhotoFigures,
     evaluate_masks,
+    near_f1,
 )
 from ivlm_core.evaluation.photos import mask_f1
 from ivlm_core.geometry.body import BODY_PARTS
@@ -43,7 +44,10 @@ def _judged(
         if t.task == "human_contact"
     }
 
-    def masks(_: Any, images: Sequence[np.ndarray], labels: Sequence[str]) -> list[PhotoContact]:
+    def masks(
+        _: Any, images: Sequence[np.ndarray], labels: Sequence[str], boxes: Sequence[Any]
+    ) -> list[PhotoContact]:
+        assert boxes == [None] * len(images)
         found = []
         for image, label in zip(images, labels, strict=True):
             contact, bit = known[image.tobytes(), label]
@@ -63,7 +67,7 @@ def test_a_model_that_sees_beats_the_guess(
     figures = _judged(splits, monkeypatch, lambda truth: 0.45 * truth)
     for group in figures.groups.values():
         scores = group.by[MODEL]
-        assert scores.giou == scores.ciou == scores.f1 == 1
+        assert scores.giou == scores.ciou == scores.f1 == scores.near_f1 == 1
     assert set(figures.groups) == {"all", "side_undecided", "bottle", "chair", "phone", "scene"}
     undecided = figures.groups["side_undecided"]
     blind = undecided.by[LABEL_ON_PARTS]
@@ -75,7 +79,8 @@ def test_a_model_that_sees_beats_the_guess(
     assert figures.empty.false_positive_rate[MODEL] == 0
     assert figures.empty.false_positive_rate[LABEL_ON_PARTS] == 1
     titles = [title for title, _ in figures.tables()]
-    assert titles == ["Contact on the photograph", "Contact on the photograph that is not there"]
+    guess = " (guess: the mean contact of the label, true body parts told)"
+    assert titles == [f"Contact on the photograph{t}{guess}" for t in ("", " that is not there")]
     assert all(len({len(row) for row in rows}) == 1 for _, rows in figures.tables())
 
 
@@ -112,6 +117,19 @@ def test_f1_of_pixels() -> None:
     assert math.isnan(mask_f1(truth, truth))
     truth[0, :2] = 1
     assert mask_f1(truth, np.eye(4)) == pytest.approx(2 / 6)
+
+
+def test_f1_of_pixels_that_are_nearly_right() -> None:
+    truth, found = np.zeros((100, 50), bool), np.zeros((100, 50), bool)
+    assert math.isnan(near_f1(truth, found))
+    truth[20, 10:20] = True
+    assert near_f1(truth, found) == 0
+    found[22, 10:20] = True
+    assert near_f1(truth, found) == 1 and mask_f1(truth, found) == 0
+    assert near_f1(truth, np.roll(found, 1, axis=0)) == 0, "further than 2 % of the longer side"
+    found[60, 10:20] = True
+    assert near_f1(truth, found) == pytest.approx(2 / 3), "half of what is found, all of the true"
+    assert near_f1(found, truth) == pytest.approx(2 / 3)
 
 
 def test_a_split_without_empty_questions(

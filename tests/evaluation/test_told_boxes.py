@@ -67,8 +67,6 @@ def test_what_cannot_be_told_is_refused(
 ) -> None:
     with pytest.raises(ValueError, match="without boxes"):
         EvaluateConfig(split.folder, boxes=True, keep=True)
-    with pytest.raises(ValueError, match="photo_contact"):
-        EvaluateConfig(split.folder, boxes=True, tasks=("photo_contact",))
     config = EvaluateConfig(
         split.folder, str(answering_model), boxes=True, cache_dir=tmp_path, progress=False
     )

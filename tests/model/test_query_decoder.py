@@ -73,3 +73,4 @@ def test_prompts_of_other_views_are_refused() -> None:
 def test_photographs_need_a_decoder_of_their_own() -> None:
     with pytest.raises(ValueError, match='masks on photographs need sam.photos "tower"'):
         SamConfig(decoder="queries")
+    SamConfig(decoder="queries", photos="none")

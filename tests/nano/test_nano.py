@@ -11,9 +11,13 @@ import pytest
 from PIL import Image
 
 from ivlm_core.evaluation.metrics import contact_scores
+from ivlm_core.evaluation.photo_masks import near_f1
+from ivlm_core.photo_contact import contact_in_photos
 from ivlm_core.pipeline import Pipeline, Query, model_folder
 
-HELD_OUT, TOLD = (Path(__file__).with_name(f"{name}.npz") for name in ("held_out", "told"))
+HELD_OUT, TOLD, PHOTO = (
+    Path(__file__).with_name(f"{name}.npz") for name in ("held_out", "told", "photo")
+)
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +148,28 @@ def _contacts(pipeline: Pipeline, queries: list[Query]) -> np.ndarray:
     """Return what is in contact, `[query, vertex]`."""
     batches = (queries[k : k + 16] for k in range(0, len(queries), 16))
     return np.stack([p.contact for batch in batches for p in pipeline.predict_batch(batch)])
+
+
+def test_contact_in_sight_is_masked_near_where_it_is(pipeline: Pipeline) -> None:
+    """Of the ground nearly always, of things where no guess from the label could know it."""
+    given = _read(PHOTO)
+    side = given["images"].shape[1]
+    true = np.unpackbits(given["mask"], axis=1).reshape(-1, side, side).astype(bool)
+    found = [
+        answer.contact
+        for k in range(0, len(true), 16)
+        for answer in contact_in_photos(
+            pipeline,
+            [given["images"][i] for i in given["image"][k : k + 16]],
+            [str(label) for label in given["label"][k : k + 16]],
+        )
+    ]
+    near = np.array([near_f1(t, f) for t, f in zip(true, found, strict=True)])  # NaN: none to find
+    ground = given["label"] == "scene"
+    assert np.nanmean(near[ground]) > 0.7
+    assert np.nanmean(near[~ground]) > 0.2
+    untouched = ~true.any(axis=(1, 2))
+    assert np.mean([f.any() for f in np.array(found)[untouched]]) < 0.4
 
 
 def test_answers_ask_for_a_mask(found: list[Found]) -> None:

@@ -16,7 +16,7 @@ from ivlm_core.model.presets import TINY
 from ivlm_core.pipeline import Pipeline
 from ivlm_core.training.body_stage import BodyStage
 from ivlm_core.training.run import Schedule
-from ivlm_core.training.state import WEIGHTS, last_checkpoint
+from ivlm_core.training.state import STAGES, WEIGHTS, last_checkpoint
 from ivlm_core.training.train import TrainConfig, train
 from tests.asking import always_ask
 from tests.datasets.fixtures import write_tiny_dataset
@@ -133,7 +133,7 @@ def test_a_model_without_the_head_gets_one(
             torch.testing.assert_close(after[name].float(), before[name], atol=1e-3, rtol=1e-3)
     assert {name.split(".")[0] for name in after.keys() - before.keys()} == {"body_head"}
     steps = json.loads((folder / PROVENANCE_FILE).read_text())["steps"]
-    assert steps == {"dense": 0, "contact": 0, "surface": 0, "body": 2, "boxes": 0}
+    assert steps == dict.fromkeys(STAGES, 0) | {"body": 2}
 
 
 def test_a_head_of_no_width_is_refused(run: Path) -> None:

@@ -25,9 +25,8 @@ from ivlm_core.model.efficientnet import EfficientNetStem
 from ivlm_core.model.positions import resized_places
 from ivlm_core.model.presets import TINY
 from ivlm_core.model.processor import normalise_images
-from ivlm_core.model.prompts import PHOTO_TASK, TASKS
+from ivlm_core.model.prompts import TASKS
 from ivlm_core.model.vision import VisionTower
-from ivlm_core.photo_contact import contact_in_photo
 from ivlm_core.pipeline import Pipeline
 from ivlm_core.training.arrays import TrainingArrays
 from ivlm_core.training.augment import Affine, warp_images
@@ -65,9 +64,8 @@ def test_train_gives_a_model_the_pipeline_loads(data: Path, tmp_path: Path) -> N
     image = SyntheticDataset(data, "test").image(0)
     assert pipeline.predict(image, "bottle", "human_contact").scores.shape == (13718,)
     figures = [e["validation"] for e in _log(tmp_path / "run", "contact") if "validation" in e]
-    assert set(figures[-1]) == {"f1", "answers_right", "photo_giou", "photo_f1"}
-    assert pipeline.config.prompt.tasks == (*TASKS, PHOTO_TASK)
-    assert contact_in_photo(pipeline, image, "bottle").probabilities.shape == image.shape[:2]
+    assert set(figures[-1]) == {"f1", "answers_right"}
+    assert pipeline.config.prompt.tasks == TASKS
     provenance = json.loads((folder / "provenance.json").read_text())
     assert provenance["data"]["images"] == 12
     recipe = provenance["recipe"]
@@ -115,7 +113,7 @@ def test_stages_can_be_left_out(data: Path, tmp_path: Path) -> None:
     moved = {name.split(".")[0] for name in after if not torch.equal(after[name], before[name])}
     assert moved and moved <= {"projection", "view_encoder", "image_encoder", "localizer"}
     steps = json.loads((folder / PROVENANCE_FILE).read_text())["steps"]
-    assert steps == {"dense": 0, "contact": 0, "surface": 2, "body": 0, "boxes": 0}
+    assert steps == dict.fromkeys(STAGES, 0) | {"surface": 2}
     assert [f.name for f in (tmp_path / "second").glob("*.jsonl")] == ["surface.jsonl"]
 
 
@@ -174,10 +172,10 @@ def test_a_decoder_of_another_kind_begins_anew(
         folder = train(second)
     assert caplog.messages == [
         "begin anew: model.localizer.human_mask_decoder, model.localizer.object_mask_decoder, "
-        "model.localizer.photo_mask_decoder, model.photo_neck"
+        "model.photo_decoder"
     ]
     before, after = load_file(last_checkpoint(first.out) / WEIGHTS), load_file(folder / WEIGHTS)
-    assert not any("mask_decoder.transformer" in name for name in after if "photo" not in name)
+    assert not any("mask_decoder.transformer" in name for name in after)
     same = "vlm.mm_projector.queries"
     torch.testing.assert_close(after[same].float(), before[f"model.{same}"], atol=0.05, rtol=0)
     model = Pipeline.from_pretrained(folder, "cpu", tmp_path / "cache")

@@ -19,6 +19,7 @@ def tiny_config(data: Path, out: Path, dense: int = 4, contact: int = 4) -> Trai
         dense=Schedule(steps=dense, learning_rate=1e-3, warmup=2),
         contact=Schedule(steps=contact, learning_rate=1e-3, warmup=2),
         surface=Schedule(steps=2, learning_rate=1e-3, warmup=1),
+        photos=Schedule(steps=2, learning_rate=1e-3, warmup=1),
         dense_batch=4,
         contact_batch=ContactBatch(images=2, questions=2, instances=1, object_images=2, views=2),
         lift_size=32,

@@ -5,18 +5,19 @@ matrix products, and thousands of them cost less than the reading.
 """
 
 import random
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from tqdm import tqdm
 
 from ivlm_core.datasets.sample import Target
 from ivlm_core.model import prompts
-from ivlm_core.model.ivlm import IvlmModel
-from ivlm_core.training.arrays import TrainingArrays, augmented
+from ivlm_core.training.arrays import augmented
 from ivlm_core.training.augment import Affine
-from ivlm_core.training.heads import StageHeads, vertex_loss
-from ivlm_core.training.questions import ImageQuestions, Questions, ask
+from ivlm_core.training.heads import vertex_loss
+from ivlm_core.training.question_stage import QuestionStage
+from ivlm_core.training.questions import ask
 from ivlm_core.training.run import device_of
 from ivlm_core.training.surfaces import vertex_targets
 
@@ -25,33 +26,11 @@ _SCENE_WEIGHT = 0.5
 """The ground is asked about in nearly every picture, and the answer varies little."""
 
 
-class BodyStage(nn.Module):
-    """Stage 4 losses: a batch of questions about the body a step.
+class BodyStage(QuestionStage):
+    """Stage 4 losses: a batch of questions about the body a step; only the `body_head` learns."""
 
-    Args:
-        model: with a `body_head`, the only part that learns.
-        heads: of the other stages, so that their checkpoints and this one's hold the same parts.
-        questions: makes ids of questions and answers.
-        arrays: the split.
-        images: those that are learned from.
-        batch_size: questions of a step.
-        seed: of augmentation and batches.
-    """
-
-    def __init__(
-        self,
-        model: IvlmModel,
-        heads: StageHeads,
-        questions: Questions,
-        arrays: TrainingArrays,
-        images: list[int],
-        batch_size: int,
-        seed: int,
-    ) -> None:
-        super().__init__()
-        self.model, self.heads, self.questions, self.arrays = model, heads, questions, arrays
-        self.batch_size, self.seed = batch_size, seed
-        self.asked = ImageQuestions(arrays.targets, images, "human")
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
         self._embeddings: Tensor | None = None
         self._targets: list[Target] = []
         self._weights: list[float] = []

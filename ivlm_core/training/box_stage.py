@@ -4,20 +4,22 @@ Questions without a box are so answered as before, to the last bit.
 """
 
 import random
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
 from ivlm_core.datasets.boxes import detected_box
+from ivlm_core.datasets.sample import Target
 from ivlm_core.model.box_reader import in_square
-from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.resampler import QuestionResampler
 from ivlm_core.model.vlm import text_loss
-from ivlm_core.training.arrays import TrainingArrays, augmented
+from ivlm_core.training.arrays import augmented
 from ivlm_core.training.augment import Affine, warp_map
 from ivlm_core.training.dense import look_loss
-from ivlm_core.training.heads import StageHeads, vertex_loss
-from ivlm_core.training.questions import DrawnQuestions, ImageQuestions, Questions, ask
+from ivlm_core.training.heads import vertex_loss
+from ivlm_core.training.question_stage import QuestionStage
+from ivlm_core.training.questions import DrawnQuestions, ask
 from ivlm_core.training.run import device_of
 from ivlm_core.training.surfaces import vertex_targets
 
@@ -27,34 +29,15 @@ _VERTICES = 2.0
 """Weight of the loss on the body's vertices, beside words and looks."""
 
 
-class BoxStage(nn.Module):
+class BoxStage(QuestionStage):
     """Stage 5 losses: a batch of pictures a step, questions about objects that are in them.
 
-    Args:
-        model: with `LanguageConfig.resampler_boxes`; only what reads boxes learns.
-        heads: of the other stages, so that their checkpoints and this one's hold the same parts.
-        questions: makes ids of questions and answers.
-        arrays: the split.
-        images: those that are learned from.
-        batch_size: pictures of a step.
-        seed: of augmentation, boxes and batches.
+    The model has `LanguageConfig.resampler_boxes`, and only what reads boxes learns.
     """
 
-    def __init__(
-        self,
-        model: IvlmModel,
-        heads: StageHeads,
-        questions: Questions,
-        arrays: TrainingArrays,
-        images: list[int],
-        batch_size: int,
-        seed: int,
-    ) -> None:
-        super().__init__()
-        self.model, self.heads, self.questions, self.arrays = model, heads, questions, arrays
-        self.batch_size, self.seed = batch_size, seed
-        there = [target for target in arrays.targets if target.slot >= 0]
-        self.asked = ImageQuestions(there, images, "human")
+    def chosen(self, targets: Sequence[Target]) -> Sequence[Target]:
+        """Return the questions about what is there."""
+        return [target for target in targets if target.slot >= 0]
 
     @property
     def trained(self) -> nn.Module:

@@ -1,40 +1,27 @@
 """Stage 1: dense supervision of what sees and reads; nothing is rendered."""
 
 import random
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.vlm import text_loss
-from ivlm_core.training.arrays import TrainingArrays, augmented
+from ivlm_core.training.arrays import augmented
 from ivlm_core.training.augment import Affine
-from ivlm_core.training.heads import StageHeads, token_loss
-from ivlm_core.training.questions import ImageQuestions, Questions, ask
+from ivlm_core.training.heads import token_loss
+from ivlm_core.training.question_stage import QuestionStage
+from ivlm_core.training.questions import ask
 from ivlm_core.training.run import device_of
 
+_PER_IMAGE = 2
+"""Questions about one picture."""
 
-class DenseStage(nn.Module):
+
+class DenseStage(QuestionStage):
     """Stage 1 losses: a batch of images a step, some questions about each."""
 
-    def __init__(
-        self,
-        model: IvlmModel,
-        heads: StageHeads,
-        questions: Questions,
-        arrays: TrainingArrays,
-        images: Sequence[int],
-        batch_size: int,
-        seed: int,
-        text_weight: float,
-        questions_per_image: int = 2,
-    ) -> None:
-        super().__init__()
-        self.model, self.heads, self.questions, self.arrays = model, heads, questions, arrays
-        self.batch_size, self.seed, self.per_image = batch_size, seed, questions_per_image
-        self.text_weight = text_weight
-        self.asked = ImageQuestions(arrays.targets, images, "human")
+    text_weight = 1.0
+    """Of the words, beside all else."""
 
     @property
     def trained(self) -> list[nn.Module]:
@@ -46,7 +33,7 @@ class DenseStage(nn.Module):
         """Return the loss parts of the batch of this number."""
         rng = random.Random(f"{self.seed} 1 {batch}")
         generator = torch.Generator().manual_seed(rng.getrandbits(62))
-        drawn = self.asked.draw_batch(self.batch_size, self.per_image, rng)
+        drawn = self.asked.draw_batch(self.batch_size, _PER_IMAGE, rng)
         index, rows = drawn.images, drawn.rows
         affine = Affine.draw(len(index), generator)
         arrays = self.arrays.to(device_of(self))

@@ -6,20 +6,20 @@ to find or none, so those with some in sight are drawn more often.
 
 import random
 from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from ivlm_core.datasets.sample import Target
 from ivlm_core.model import prompts
-from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.losses import contact_bce, dice, iou_error
 from ivlm_core.model.masks import upscale
-from ivlm_core.training.arrays import TrainingArrays, augmented
+from ivlm_core.training.arrays import augmented
 from ivlm_core.training.augment import Affine, warp_map
 from ivlm_core.training.dense import IGNORE
-from ivlm_core.training.heads import StageHeads
-from ivlm_core.training.questions import ImageQuestions, Questions, ask
+from ivlm_core.training.question_stage import QuestionStage
+from ivlm_core.training.questions import ask
 from ivlm_core.training.run import device_of
 
 _PER_IMAGE = 2
@@ -29,33 +29,11 @@ _SCENE, _UNSEEN = 0.3, 0.25
 the ground's mask varies little, and of an empty one little is learned."""
 
 
-class PhotoStage(nn.Module):
-    """Stage 6 losses: a batch of pictures a step.
+class PhotoStage(QuestionStage):
+    """Stage 6 losses: a batch of pictures a step; only the `photo_decoder` learns."""
 
-    Args:
-        model: with a `photo_decoder`, the only part that learns.
-        heads: of the other stages, so that their checkpoints and this one's hold the same parts.
-        questions: makes ids of questions and answers.
-        arrays: the split.
-        images: those that are learned from.
-        batch_size: pictures of a step.
-        seed: of augmentation and batches.
-    """
-
-    def __init__(
-        self,
-        model: IvlmModel,
-        heads: StageHeads,
-        questions: Questions,
-        arrays: TrainingArrays,
-        images: list[int],
-        batch_size: int,
-        seed: int,
-    ) -> None:
-        super().__init__()
-        self.model, self.heads, self.questions, self.arrays = model, heads, questions, arrays
-        self.batch_size, self.seed = batch_size, seed
-        self.asked = ImageQuestions(arrays.targets, images, "human")
+    def __init__(self, *given: Any, **named: Any) -> None:
+        super().__init__(*given, **named)
         self._rates = {image: self._rates_of(image) for image in self.asked.images}
         self._images_rates = [sum(self._rates[image]) for image in self.asked.images]
 

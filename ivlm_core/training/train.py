@@ -5,7 +5,7 @@ import math
 from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 
@@ -29,6 +29,7 @@ from ivlm_core.training.photo_stage import PhotoStage
 from ivlm_core.training.precision import Precision
 from ivlm_core.training.pretrained import RATE, learned_before, load_stem
 from ivlm_core.training.provenance import described_data, described_identity, described_run
+from ivlm_core.training.question_stage import QuestionStage
 from ivlm_core.training.questions import Questions
 from ivlm_core.training.regions import body_regions
 from ivlm_core.training.run import Pictures, Schedule, StageRun, Trained
@@ -54,6 +55,8 @@ from ivlm_core.training.surfaces import TrainingSurfaces
 from ivlm_core.training.validation import Validation
 
 LOG = logging.getLogger(__name__)
+
+_Stage = TypeVar("_Stage", bound=QuestionStage)
 
 
 @dataclass(frozen=True)
@@ -168,14 +171,13 @@ def train(config: TrainConfig) -> Path:
     body = load_body(config.model.body)
     heads = StageHeads(model, arrays, len(regions), body.mesh.num_vertices)
     questions = Questions(processor, arrays, body, regions)
-    text = config.weights.text
 
-    def dense(images: list[int], seed: int) -> DenseStage:
-        return DenseStage(
-            model, heads, questions, arrays, images, config.dense_batch, seed, text_weight=text
-        )
+    def asking(kind: type[_Stage], batch: int, held_out: bool = False) -> _Stage:
+        images, seed = (validation, config.seed + 1) if held_out else (training, config.seed)
+        return kind(model, heads, questions, arrays, images, batch, seed)
 
-    stage1 = dense(training, config.seed)
+    stage1, check = (asking(DenseStage, config.dense_batch, held) for held in (False, True))
+    stage1.text_weight = check.text_weight = config.weights.text
     _begin(config, model, processor, stage1)
     model.train()
 
@@ -212,7 +214,6 @@ def train(config: TrainConfig) -> Path:
         ],
         config.dense,
     )
-    check = dense(validation, config.seed + 1)
     run1.run(lambda _: (_held_out(check), {}), config.validate_every)
 
     surfaces = TrainingSurfaces(
@@ -263,19 +264,12 @@ def train(config: TrainConfig) -> Path:
     )
     run3.run(partial(validate, run3.name), config.validate_every)
     if model.body_head is not None:
-        stage4 = BodyStage(
-            model, heads, questions, arrays, training, config.body_batch, config.seed
-        )
+        stage4 = asking(BodyStage, config.body_batch)
         run4 = begun(BODY, stage4, [Trained(model.body_head)], config.body)
         run4.run(partial(validate, run4.name), config.body.steps)
     if config.model.language.resampler_boxes:
-
-        def told_boxes(images: list[int], seed: int) -> BoxStage:
-            return BoxStage(model, heads, questions, arrays, images, config.box_batch, seed)
-
-        stage5 = told_boxes(training, config.seed)
+        stage5, unseen = (asking(BoxStage, config.box_batch, held) for held in (False, True))
         run5 = begun(BOXES, stage5, [Trained(stage5.trained)], config.boxes)
-        unseen = told_boxes(validation, config.seed + 1)
 
         def judge_boxes(step: int) -> tuple[dict[str, float], Pictures]:
             figures = _held_out(unseen)
@@ -286,9 +280,7 @@ def train(config: TrainConfig) -> Path:
     if model.photo_decoder is not None and (config.photos.steps or config.init):
         asks = replace(asks, tasks=(*TASKS, PHOTO_TASK))
         model.config = replace(model.config, prompt=asks)
-        stage6 = PhotoStage(
-            model, heads, questions, arrays, training, config.photo_batch, config.seed
-        )
+        stage6 = asking(PhotoStage, config.photo_batch)
         run6 = begun(PHOTOS, stage6, [Trained(model.photo_decoder)], config.photos)
 
         def judge_photos(step: int) -> tuple[dict[str, float], Pictures]:

@@ -28,7 +28,7 @@ def bbox(x: float, y: float, wide: float, high: float, theta: float = 0.0) -> An
     return SimpleNamespace(center=center, size_x=wide, size_y=high)
 
 
-def detection(box: Any, **scores: float) -> Any:
+def detection(box: Any, /, **scores: float) -> Any:
     """A detection with scores by label, `_` for a space."""
     results = [
         SimpleNamespace(hypothesis=SimpleNamespace(class_id=name.replace("_", " "), score=score))

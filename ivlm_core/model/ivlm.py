@@ -172,6 +172,8 @@ class IvlmModel(nn.Module):
     def embed_photos(self, pixel_values: Tensor, features: Tensor) -> Tensor:
         """Describe photographs for the `photo_decoder`, which the model must have.
 
+        The stem learns nothing from it.
+
         Args:
             pixel_values: `[photo, 3, height, width]`, as the vision tower reads them.
             features: `[photo, patch, hidden]`, what it makes of them.
@@ -180,7 +182,9 @@ class IvlmModel(nn.Module):
             `[photo, photo_channels, 4 grid, 4 grid]`.
         """
         assert self.photo_decoder is not None
-        return self.photo_decoder.embed(features, self.vlm.tower.fine_maps(pixel_values))
+        with torch.no_grad():
+            maps = self.vlm.tower.fine_maps(pixel_values)
+        return self.photo_decoder.embed(features, maps)
 
     def localize_photos(
         self, prompts: Sequence[ContactPrompt], embeddings: Tensor

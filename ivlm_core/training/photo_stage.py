@@ -61,15 +61,12 @@ class PhotoStage(QuestionStage):
         model, arrays = self.model, self.arrays.to(device_of(self))
         with torch.no_grad():
             pictures = augmented(arrays, index, affine, generator)
-            features, maps = model.vlm.tower(pictures), model.vlm.tower.fine_maps(pictures)
+            features = model.vlm.tower(pictures)
             asked = ask(
                 model.vlm, self.questions, features[rows], drawn, affine.mirrored[rows], rng
             )
             contact = asked.contact(model)
-        assert model.photo_decoder is not None
-        logits, iou = model.localize_photos(
-            contact, model.photo_decoder.embed(features, maps)[rows]
-        )
+        logits, iou = model.localize_photos(contact, model.embed_photos(pictures, features)[rows])
         side = pictures.shape[-1]
         logits = upscale(logits[:, None], side)
         device = arrays.contacts.device

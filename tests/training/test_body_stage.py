@@ -19,16 +19,10 @@ from ivlm_core.training.run import Schedule
 from ivlm_core.training.state import STAGES, WEIGHTS, last_checkpoint
 from ivlm_core.training.train import TrainConfig, train
 from tests.asking import always_ask
-from tests.datasets.fixtures import write_tiny_dataset
 from tests.training.stopping import stopped_after_saving
 from tests.training.tiny_run import tiny_config
 
 WITH_HEAD = replace(TINY, body_head=BodyHeadConfig(hidden=16, width=8))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_dataset(tmp_path_factory.mktemp("data") / "tiny", train=12, test=4)
 
 
 def _config(data: Path, out: Path, steps: int = 40) -> TrainConfig:

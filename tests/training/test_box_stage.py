@@ -20,7 +20,6 @@ from ivlm_core.training.box_stage import BoxStage
 from ivlm_core.training.run import Schedule
 from ivlm_core.training.state import WEIGHTS, last_checkpoint
 from ivlm_core.training.train import TrainConfig, train
-from tests.datasets.fixtures import write_tiny_dataset
 from tests.training.stopping import stopped_after_saving
 from tests.training.tiny_run import tiny_config
 
@@ -29,11 +28,6 @@ WITH_BOXES = replace(
     language=replace(TINY.language, resampler_boxes=True),
     body_head=BodyHeadConfig(hidden=16, width=8),
 )
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_dataset(tmp_path_factory.mktemp("data") / "tiny", train=12, test=4)
 
 
 def _config(data: Path, out: Path, steps: int = 20) -> TrainConfig:

@@ -31,16 +31,11 @@ from ivlm_core.training.regions import body_regions
 from ivlm_core.training.run import Schedule
 from ivlm_core.training.state import WEIGHTS, last_checkpoint
 from ivlm_core.training.train import TrainConfig, train
-from tests.datasets.fixtures import SIZE, write_tiny_dataset
+from tests.datasets.fixtures import SIZE
 from tests.training.stopping import stopped_after_saving
 from tests.training.tiny_run import tiny_config
 
 WITH_PHOTOS = replace(TINY, sam=replace(TINY.sam, photos="tower"))
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_dataset(tmp_path_factory.mktemp("data") / "tiny", train=12, test=4)
 
 
 @pytest.fixture(scope="module")

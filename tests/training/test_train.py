@@ -43,15 +43,10 @@ from ivlm_core.training.state import (
     replace_state,
 )
 from ivlm_core.training.train import train
-from tests.datasets.fixtures import SIZE, write_tiny_dataset
+from tests.datasets.fixtures import SIZE
 from tests.training import tiny_run
 from tests.training.stopping import stopped_after_saving
 from tests.training.tiny_run import tiny_config
-
-
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_tiny_dataset(tmp_path_factory.mktemp("data") / "tiny", train=12, test=4)
 
 
 def _log(out: Path, stage: str) -> list[dict]:

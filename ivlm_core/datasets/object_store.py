@@ -25,6 +25,11 @@ class Affordance:
     """int32 `[vertex of the parts]`, sorted."""
 
 
+def _is_entry(entry: Any) -> bool:
+    """Whether an instance's entry of the index can be read."""
+    return isinstance(entry, dict) and {"parts", "affordances"} <= entry.keys()
+
+
 class ObjectStore:
     """The `objects` folder of a dataset; meshes are read when they are asked for, then kept.
 
@@ -39,8 +44,21 @@ class ObjectStore:
 
     @cached_property
     def index(self) -> dict[str, dict[str, Any]]:
-        """Instance name to its category, parts and affordances."""
-        return load_json(self.folder / "index.json")["instances"]
+        """Instance name to its category, parts and affordances.
+
+        Raises:
+            FileNotFoundError: there is no index.
+            DatasetError: it is damaged.
+        """
+        path = self.folder / "index.json"
+        found = load_json(path)
+        entries = found.get("instances") if isinstance(found, dict) else None
+        if not isinstance(entries, dict) or not all(map(_is_entry, entries.values())):
+            raise DatasetError(
+                f"'{path}' must list instances with their parts and affordances; generate the "
+                "dataset again"
+            )
+        return entries
 
     def mesh(self, instance: str, mirrored: bool = False) -> Mesh:
         """Return the mesh of an instance, in its own frame (metres), with named parts.

@@ -24,6 +24,14 @@ ROW_FIELDS = {
 """Tensors with one row per image, and how many axes they have; pixels are in `PACKED` fields."""
 
 
+_OF_IMAGE = ("seed", "body_id", "template", "objects", "queries")
+_OF_ENTRY = {
+    "objects": ("slot", "category", "instance", "in_contact"),
+    "queries": ("task", "label", "slot", "offset", "count"),
+}
+"""What a line of the index has at least, and each entry of its lists."""
+
+
 class DatasetError(ValueError):
     """A dataset's files are damaged or do not belong together; the text names file and remedy."""
 
@@ -44,6 +52,20 @@ def load_json(path: Path) -> Any:
         return json.loads(path.read_text(encoding="utf-8"))
     except json.JSONDecodeError as error:
         raise DatasetError(f"'{path}' is not JSON ({error}); generate the dataset again") from error
+
+
+def _lacking(line: Any) -> str:
+    """Return what a line of the index has not got, in words; empty where it is complete."""
+    if not isinstance(line, dict):
+        return "an object"
+    if missing := [name for name in _OF_IMAGE if name not in line]:
+        return ", ".join(missing)
+    for name, keys in _OF_ENTRY.items():
+        if not isinstance(line[name], list) or not all(isinstance(e, dict) for e in line[name]):
+            return f"a list of objects as {name}"
+        if missing := [key for key in keys if any(key not in entry for entry in line[name])]:
+            return f"{', '.join(missing)} of one of its {name}"
+    return ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +92,8 @@ class DatasetInfo:
             DatasetError: it lacks an entry, has another layout, or was made for other body parts.
         """
         raw = load_json(path)
+        if not isinstance(raw, dict):
+            raise DatasetError(f"'{path}' does not hold an object; generate the dataset again")
         if raw.get("format", 1) != FORMAT:
             raise DatasetError(
                 f"'{path}' describes a dataset of layout {raw.get('format', 1)}, this version "
@@ -78,12 +102,18 @@ class DatasetInfo:
         missing = {"categories", "part_names", "joint_names"} - set(raw)
         if missing:
             raise DatasetError(f"'{path}' lacks {sorted(missing)}; generate the dataset again")
+        counts = raw.get("counts", {})
+        lists = [raw[name] for name in ("categories", "part_names", "joint_names")]
+        if not isinstance(counts, dict) or not all(isinstance(names, list) for names in lists):
+            raise DatasetError(
+                f"'{path}' must have lists of names and an object of counts; generate the dataset "
+                "again"
+            )
         if tuple(raw["part_names"]) != BODY_PARTS:
             raise DatasetError(
                 f"'{path}' numbers other body parts ({', '.join(raw['part_names'])}) than this "
                 f"version ({', '.join(BODY_PARTS)}); generate the dataset again"
             )
-        counts = raw.get("counts", {})
         return cls(
             categories=tuple(raw["categories"]),
             part_names=BODY_PARTS,
@@ -130,12 +160,19 @@ class Shard:
         """The index: one entry per image."""
         text = self.lines_file.read_text(encoding="utf-8")
         try:
-            return [json.loads(line) for line in text.splitlines() if line.strip()]
+            lines = [json.loads(line) for line in text.splitlines() if line.strip()]
         except json.JSONDecodeError as error:
             raise DatasetError(
                 f"'{self.lines_file}' has a line that is not JSON ({error}); delete the shard and "
                 "generate again"
             ) from error
+        for number, line in enumerate(lines, start=1):
+            if lacking := _lacking(line):
+                raise DatasetError(
+                    f"'{self.lines_file}': line {number} lacks {lacking}; delete the shard and "
+                    "generate again"
+                )
+        return lines
 
     @cached_property
     def contact_vertices(self) -> np.ndarray:

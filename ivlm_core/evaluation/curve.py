@@ -17,7 +17,7 @@ REFERENCES = (LABEL_ONLY, NEAREST, TRUE_SIDE)
 """Predictors that do not depend on the share: they know the whole training split."""
 SHOWN = ("human_contact_f1", "human_contact_f1_side_undecided")
 """Key figures that are drawn."""
-_SAME = ("data", "split", "images", "boxes")
+_SAME = ("data", "split", "images", "boxes", "threshold")
 
 
 @dataclass(frozen=True)
@@ -60,8 +60,8 @@ class Curve:
 
         Raises:
             FileNotFoundError: there is no report.
-            ValueError: reports of different questions, or one that does not tell how many images
-                its model learned from.
+            ValueError: reports of different questions, without any figure, or one that does not
+                tell how many images its model learned from.
         """
         if not folders:
             raise ValueError("a curve needs the folder of at least one evaluation")
@@ -76,6 +76,8 @@ class Curve:
                         "questions can be compared"
                     )
         points = [point for name, report in reports.items() for point in _points(name, report)]
+        if not points:
+            raise ValueError(f"'{first}' has no key figures, so there is nothing to draw")
         once = {(p.predictor, p.images, tuple(p.figures.items())): p for p in reversed(points)}
         order = list(LEARNED)
         ordered = sorted(
@@ -128,7 +130,8 @@ def _read(folder: Path) -> dict[str, Any]:
         report = json.loads(file.read_text(encoding="utf-8"))
     except ValueError as error:
         raise ValueError(f"'{file}' is not JSON: {error}; evaluate again") from error
-    if not isinstance(report, dict) or not {"about", "groups", "key_figures"} <= report.keys():
+    parts = ("about", "groups", "key_figures")
+    if not isinstance(report, dict) or not all(isinstance(report.get(p), dict) for p in parts):
         raise ValueError(f"'{file}' is no report on synthetic data of this version; evaluate again")
     return report
 

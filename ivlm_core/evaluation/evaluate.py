@@ -73,6 +73,14 @@ class EvaluateConfig:
     def __post_init__(self) -> None:
         if self.boxes and self.keep:
             raise ValueError("keep is for figures without boxes, which `ivlm reproduce` compares")
+        if self.threshold is not None and self.keep:
+            raise ValueError(
+                "keep is for figures at the model's own threshold, which `ivlm reproduce` compares"
+            )
+        if not self.tasks:
+            raise ValueError("tasks must name at least one")
+        if self.cases < 0:
+            raise ValueError(f"cases must be 0 or more, got {self.cases}")
         if self.batch_size < 1 or (self.limit is not None and self.limit < 1):
             raise ValueError(
                 f"batch_size and limit must be positive, got {self.batch_size} and {self.limit}"
@@ -127,6 +135,8 @@ def main(config: EvaluateConfig) -> Report:
     about: dict[str, Any] = {"model": config.model, **trained_on(Path(config.model))}
     if config.boxes:
         about["boxes"] = "told"
+    if config.threshold is not None:
+        about["threshold"] = config.threshold
     tell = boxes_of(dataset) if config.boxes else nothing
     baselines = None
     if config.regressor is not None:
@@ -242,14 +252,15 @@ def evaluate(
             "split": dataset.split,
             "images": len(indices),
             "questions": len(pairs),
-            "ms_per_question": round(1000 * seconds / max(1, len(pairs)), 1),
+            **({"ms_per_question": round(1000 * seconds / len(pairs), 1)} if pairs else {}),
         },
     )
     if PHOTO_TASK not in tasks:
         return report
     train = training_split(dataset)
     masks = evaluate_masks(pipeline, dataset, train, indices, batch_size, threshold, progress, tell)
-    return replace(report, photos=masks)
+    asked = {"questions": len(pairs) + masks.questions}
+    return replace(report, about={**report.about, **asked}, photos=masks)
 
 
 def evaluate_scores(

@@ -15,6 +15,8 @@ TRUE_SIDE = "true_side"
 TRUE_TEMPLATE = "true_template"
 
 BOOTSTRAP_DRAWS = 1000
+_UNKNOWN_DRAWS = 0.025
+"""Share of draws without a mean beyond which an end of the interval could be one of them."""
 SMALLEST_GAP = 0.01
 """Below this gap between label-only and a reference, its share that is closed means nothing."""
 SMALL_OBJECT = 50
@@ -167,6 +169,10 @@ def bootstrap_interval(
         weights: `[sample]`, whose sum the sum of the values is divided by; None counts samples.
         draws: number of resamples.
         seed: of the random draws.
+
+    Returns:
+        Lower and upper end; NaN both where so many draws have no weight above 0, and so no mean,
+        that the percentiles are unknown.
     """
     _, cluster = np.unique(clusters, return_inverse=True)
     counts = np.bincount(cluster, weights).astype(float)
@@ -175,8 +181,12 @@ def bootstrap_interval(
     means = np.empty(draws)
     for start in range(0, draws, 100):
         drawn = rng.integers(0, len(counts), (min(100, draws - start), len(counts)))
-        means[start : start + 100] = sums[drawn].sum(axis=1) / counts[drawn].sum(axis=1)
-    low, high = np.percentile(means, [2.5, 97.5])
+        whole = counts[drawn].sum(axis=1)
+        whole[whole <= 0] = np.nan
+        means[start : start + 100] = sums[drawn].sum(axis=1) / whole
+    if np.isnan(means).mean() > _UNKNOWN_DRAWS:
+        return np.nan, np.nan
+    low, high = np.nanpercentile(means, [2.5, 97.5])
     return float(low), float(high)
 
 

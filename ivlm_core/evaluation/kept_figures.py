@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from ivlm_core.config import ConfigError, read_json
+from ivlm_core.disk import new_file
 from ivlm_core.evaluation.outcomes import MODEL
 
 FILE = "figures.json"
@@ -47,7 +48,8 @@ class KeptFigures:
     def save(self, folder: Path) -> None:
         """Write them into a model's folder."""
         text = json.dumps(asdict(self), indent=1) + "\n"
-        (folder / FILE).write_text(text, encoding="utf-8")
+        with new_file(folder / FILE) as partial:
+            partial.write_text(text, encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> "KeptFigures":

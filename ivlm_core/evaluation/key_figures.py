@@ -57,16 +57,19 @@ def photo_figures(photos: PhotoFigures | None) -> dict[str, KeyFigure]:
             "mean IoU of masks of contact on the picture itself",
             group.questions,
             {name: scores.giou for name, scores in group.by.items()},
+            group.intervals.get("giou"),
         ),
         "photo_contact_f1": KeyFigure(
             "mean F1 of their pixels",
             group.questions,
             {name: scores.f1 for name, scores in group.by.items()},
+            group.intervals.get("f1"),
         ),
         "photo_contact_near_f1": KeyFigure(
             f"the same within {NEAR:.0%} of the picture's side",
             group.questions,
             {name: scores.near_f1 for name, scores in group.by.items()},
+            group.intervals.get("near_f1"),
         ),
     }
 
@@ -116,9 +119,10 @@ class _Row:
         known = ~np.isnan(values)
         if not known.any():
             return None
-        return bootstrap_interval(
+        found = bootstrap_interval(
             values[known], images[known], None if whole is None else whole[known]
         )
+        return None if np.isnan(found).any() else found
 
 
 def _touched(pairs: Pairs) -> list[PairOutcome]:

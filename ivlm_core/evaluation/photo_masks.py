@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
@@ -11,7 +11,6 @@ from tqdm import tqdm
 
 from ivlm_core.datasets.sample import Target
 from ivlm_core.datasets.synthetic import SyntheticDataset
-from ivlm_core.evaluation.baselines import LEVELS
 from ivlm_core.evaluation.figures import bootstrap_interval
 from ivlm_core.evaluation.metrics import scores_from_counts
 from ivlm_core.evaluation.outcomes import MODEL
@@ -61,6 +60,8 @@ class MaskGroup:
     """F1 of the model over that of the guess."""
     gain_interval: tuple[float, float]
     """95 % of it, over images."""
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    """The same of the model's `giou`, `f1` and `near_f1`, by name."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,12 @@ class PhotoFigures:
 
     groups: dict[str, MaskGroup]
     empty: EmptyMasks | None
+
+    @property
+    def questions(self) -> int:
+        """All that were asked."""
+        seen = self.groups["all"].questions if self.groups else 0
+        return seen + (self.empty.questions if self.empty is not None else 0)
 
     def tables(self) -> list[tuple[str, list[tuple[str, ...]]]]:
         """Return title and rows of every table, the first row its heads."""
@@ -146,10 +153,12 @@ class LabelOnParts:
         for label in touched:
             true, seen = np.stack(touched[label]), np.stack(visible[label])  # [question, part]
             means[label] = (true.sum(axis=0) / seen.sum(axis=0).clip(1)).astype(np.float32)
-            taken = (means[label] >= LEVELS[:, None]).T.astype(float)  # [part, level]
-            size = np.repeat(true.sum(axis=1, keepdims=True), len(LEVELS), axis=1).astype(float)
+            # Contact in sight is a hundredth of a hand: each part's own mean is a threshold to try.
+            levels = np.unique(means[label][means[label] > 0])
+            taken = (means[label] >= levels[:, None]).T.astype(float)  # [part, level]
+            size = np.repeat(true.sum(axis=1, keepdims=True), len(levels), axis=1).astype(float)
             f1 = scores_from_counts(true @ taken, seen @ taken, size).f1.mean(axis=0)
-            thresholds[label] = float(LEVELS[int(f1.argmax())])
+            thresholds[label] = float(levels[int(f1.argmax())])
         return cls(means, thresholds)
 
     def contact(self, label: str, parts: np.ndarray) -> np.ndarray:
@@ -305,8 +314,19 @@ def _group(answered: Sequence[_Answered]) -> MaskGroup:
         near = float(np.mean([a.near[name] for a in answered]))
         by[name] = MaskScores(meter.giou(), meter.ciou(), float(f1[name].mean()), near)
     over = f1[MODEL] - f1[LABEL_ON_PARTS]
+    values = {
+        "giou": np.array([a.overlaps[MODEL].iou[1] for a in answered]),
+        "f1": f1[MODEL],
+        "near_f1": np.array([a.near[MODEL] for a in answered]),
+    }
     images = np.array([a.target.image_index for a in answered])
-    return MaskGroup(len(answered), by, float(over.mean()), bootstrap_interval(over, images))
+    return MaskGroup(
+        len(answered),
+        by,
+        float(over.mean()),
+        bootstrap_interval(over, images),
+        {name: bootstrap_interval(found, images) for name, found in values.items()},
+    )
 
 
 def _empty(answered: Sequence[_Answered]) -> EmptyMasks | None:

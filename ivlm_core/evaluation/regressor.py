@@ -16,6 +16,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
+from torch.nn.functional import interpolate
 
 from ivlm_core.config import ConfigError, VisionConfig, read_config
 from ivlm_core.datasets.sample import Target
@@ -199,7 +200,7 @@ class ContactRegressor(nn.Module):
         """Return the contact of a label for each image.
 
         Args:
-            images: uint8 `[image, size, size, 3]`, as large as the tower reads.
+            images: uint8 `[image, side, side, 3]`, as large as the tower reads or larger.
             labels: of each image, from `config.labels`.
 
         Returns:
@@ -208,20 +209,28 @@ class ContactRegressor(nn.Module):
         device = self.labels.weight.device
         index = torch.tensor([self.config.labels.index(label) for label in labels], device=device)
         rows = torch.arange(len(images), device=device)
-        found = self(normalise_images(images).to(device), index, rows)
+        found = self(self._fitted(normalise_images(images).to(device)), index, rows)
         return found.contact.float().sigmoid().cpu()
+
+    def _fitted(self, pictures: Tensor) -> Tensor:
+        """Return pictures `[image, 3, side, side]` at the side that the tower reads."""
+        side = self.config.vision.image_size
+        if pictures.shape[-1] == side:
+            return pictures
+        # As the model's own processor makes them smaller, so that both see the same.
+        return interpolate(pictures, size=(side, side), mode="bilinear", antialias=True)
 
 
 class DirectRegressor:
     """A trained regressor as a baseline on one split.
 
     Raises:
-        ValueError: it reads images of another size, or answers on another body.
+        ValueError: it reads larger images, or answers on another body.
     """
 
     def __init__(self, network: ContactRegressor, evaluated: SyntheticDataset) -> None:
         size, body = network.config.vision.image_size, network.config.body
-        if size != evaluated.image_size or body != evaluated.info.topology:
+        if size > evaluated.image_size or body != evaluated.info.topology:
             raise ValueError(
                 f"the regressor reads {size} pixels and answers on body {body}, "
                 f"'{evaluated.folder}' has {evaluated.image_size} and {evaluated.info.topology}; "

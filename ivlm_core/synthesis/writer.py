@@ -225,6 +225,11 @@ def _check_folder(out: Path, info: dict[str, Any]) -> None:
     """Refuse a folder that holds something else."""
     there = _previous(out)
     if not there:
+        if any(any((out / split).glob("shard-*.jsonl")) for split in SPLITS):
+            raise ValueError(
+                f"'{out}' holds shards without an info.json that tells what they show; choose "
+                "another folder or delete it"
+            )
         return
     info["images_per_s"] = there.get("images_per_s")
     wanted, has = info["config"], there.get("config")

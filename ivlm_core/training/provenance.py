@@ -23,7 +23,7 @@ def described_data(dataset: "SyntheticDataset", trained_on: int, share: float) -
     raw = dataset.info.raw
     return {
         "folder": dataset.folder.name,
-        "images": dataset.info.counts[dataset.split],
+        "images": len(dataset),
         "trained_on": trained_on,
         "share": share,
         "generator_version": raw.get("generator_version"),

@@ -1,5 +1,6 @@
 """What all training stages share, by `accelerate`: steps, schedule, checkpoints, the log."""
 
+import errno
 import json
 import math
 import pickle
@@ -13,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs, PartialState
-from accelerate.utils import broadcast, is_tensorboard_available
+from accelerate.utils import RNG_STATE_NAME, broadcast, is_tensorboard_available, load
 from PIL import Image
 from safetensors import SafetensorError
 from torch import Tensor, nn
@@ -29,11 +30,12 @@ _UNREADABLE = (
     ValueError,
     KeyError,
     EOFError,
-    FileNotFoundError,
     pickle.UnpicklingError,
     SafetensorError,
 )
 """What reading a checkpoint raises that is cut off, or of another network."""
+_CUT_OFF = (None, errno.ENOENT, errno.EINVAL)
+"""The same of the operating system: torch looks for the index of a file before its beginning."""
 
 Pictures = dict[str, np.ndarray]
 """Name to uint8 `[height, width, 3]`."""
@@ -228,11 +230,16 @@ class StageRun:
             self._load(state)
 
     def _load(self, state: Path) -> None:
+        random_states = state / f"{RNG_STATE_NAME}_{self.accelerator.process_index}.pkl"
         try:
+            if random_states.is_file():  # of more processes than before some have none
+                load(random_states)  # damaged ones are no error to `load_state`
             self.accelerator.load_state(str(state))
         except torch.OutOfMemoryError:
             raise
-        except _UNREADABLE as error:
+        except (*_UNREADABLE, OSError) as error:
+            if isinstance(error, OSError) and error.errno not in _CUT_OFF:
+                raise
             raise ValueError(
                 f"checkpoint '{state}' is damaged or of another configuration; delete it or choose "
                 f"another --out: {_first_lines(error)}"

@@ -14,7 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from ivlm_core.config import read_json
+from ivlm_core.config import ConfigError, read_json
 from ivlm_core.disk import new_file
 from ivlm_core.model.checkpoint import (
     CONFIG_FILE,
@@ -214,6 +214,11 @@ class KeptModels:
             save_checkpoint(self.out / "best", self.model, self.processor, told)
 
     def _best(self) -> float:
-        """Return the F1 of the best model so far, of runs that were stopped too."""
-        file = self.out / "best" / PROVENANCE_FILE
-        return float(json.loads(file.read_text())["f1"]) if file.is_file() else -1.0
+        """Return the F1 of the best model so far, of runs that were stopped too.
+
+        One whose writing was cut off, by a full disk, say, is none.
+        """
+        try:
+            return float(read_json(self.out / "best" / PROVENANCE_FILE)["f1"])
+        except (FileNotFoundError, ConfigError, KeyError):
+            return -1.0

@@ -45,6 +45,7 @@ from ivlm_core.training.state import (
     SURFACE,
     KeptModels,
     begin_run,
+    existing_state,
     is_model,
     last_checkpoint,
     load_model,
@@ -179,6 +180,7 @@ def train(config: TrainConfig) -> Path:
     stage1, check = (asking(DenseStage, config.dense_batch, held) for held in (False, True))
     stage1.text_weight = check.text_weight = config.weights.text
     _begin(config, model, processor, stage1)
+    _heed_token(config, model)
     model.train()
 
     runs: list[StageRun] = []
@@ -266,6 +268,7 @@ def train(config: TrainConfig) -> Path:
     if model.body_head is not None:
         stage4 = asking(BodyStage, config.body_batch)
         run4 = begun(BODY, stage4, [Trained(model.body_head)], config.body)
+        _heed_token(config, model, learned=config.body.steps > 0)
         run4.run(partial(validate, run4.name), config.body.steps)
     if config.model.language.resampler_boxes:
         stage5, unseen = (asking(BoxStage, config.box_batch, held) for held in (False, True))
@@ -277,7 +280,7 @@ def train(config: TrainConfig) -> Path:
             return figures, {}
 
         run5.run(judge_boxes, config.validate_every)
-    if model.photo_decoder is not None and (config.photos.steps or config.init):
+    if model.photo_decoder is not None and (config.photos.steps or _masks_photos(config)):
         asks = replace(asks, tasks=(*TASKS, PHOTO_TASK))
         model.config = replace(model.config, prompt=asks)
         stage6 = asking(PhotoStage, config.photo_batch)
@@ -322,6 +325,36 @@ def _begin(
         load_model(start, model, processor)
     elif start is not None:
         load_weights(last_checkpoint(start), stage)
+
+
+def _heed_token(config: TrainConfig, model: IvlmModel, learned: bool = False) -> None:
+    """Leave the `body_head` out of answers for as long as it has learned nothing.
+
+    Until then it finds every vertex as unlikely as any, which at its weight overrules each mask:
+    no answer would be in contact, and which model is the best be decided by the empty ones.
+
+    Args:
+        config: of the run.
+        model: whose settings are changed.
+        learned: it has, or is about to; else its weights tell, which start at 0.
+    """
+    if model.body_head is None:
+        return
+    learned = learned or bool(model.body_head.vertices.weight.any())
+    lift = replace(model.config.lift, token_share=config.model.lift.token_share if learned else 0.0)
+    model.config = replace(model.config, lift=lift)
+
+
+def _masks_photos(config: TrainConfig) -> bool:
+    """Whether what the run starts from has learned this network's masks of photographs."""
+    if config.init is None:
+        return False
+    start = model_folder(config.init)
+    finished = start if is_model(start) else start / "model"
+    if not is_model(finished):
+        return existing_state(start / PHOTOS) is not None
+    known = IvlmConfig.load(finished / CONFIG_FILE)
+    return PHOTO_TASK in known.prompt.tasks and known.sam.photos == config.model.sam.photos
 
 
 def _localising(model: IvlmModel) -> list[torch.nn.Module]:

@@ -1,5 +1,6 @@
 import json
 import pickle
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -280,6 +281,46 @@ def test_contact_lists_must_lie_in_the_file(own_folder: Path) -> None:
 def test_damaged_shards_are_named(own_folder: Path, name: str) -> None:
     (own_folder / "train" / name).write_text("{ not what it should be")
     with pytest.raises(DatasetError, match=name):
+        SyntheticDataset(own_folder)
+
+
+@pytest.mark.parametrize(
+    ("spoil", "lacking"),
+    [
+        (lambda line: [], "an object"),
+        (lambda line: {k: v for k, v in line.items() if k != "queries"}, "queries"),
+        (lambda line: {**line, "objects": None}, "a list of objects as objects"),
+        (lambda line: {**line, "queries": [{"task": "human_contact"}]}, "label, slot, offset, .*"),
+    ],
+)
+def test_a_line_that_lacks_something_is_named(
+    own_folder: Path, spoil: Callable[[dict], object], lacking: str
+) -> None:
+    path = own_folder / "train" / "shard-00000.jsonl"
+    first, second, *others = [json.loads(line) for line in path.read_text().splitlines()]
+    path.write_text("\n".join(map(json.dumps, [first, spoil(second), *others])))
+    with pytest.raises(DatasetError, match=f"line 2 lacks {lacking}; delete the shard"):
+        SyntheticDataset(own_folder)
+
+
+@pytest.mark.parametrize("text", ["[]", "{}", '{"instances": null}', '{"instances": {"a-1": {}}}'])
+def test_an_index_of_objects_that_is_none_is_named(own_folder: Path, text: str) -> None:
+    (own_folder / "objects" / "index.json").write_text(text)
+    with pytest.raises(DatasetError, match="index.json' must list instances"):
+        SyntheticDataset(own_folder).targets(0)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [(None, "does not hold an object"), ({"counts": []}, "counts"), ({"part_names": 3}, "names")],
+)
+def test_a_description_that_is_none_is_named(
+    own_folder: Path, change: dict | None, said: str
+) -> None:
+    path = own_folder / "info.json"
+    told = json.loads(path.read_text())
+    path.write_text(json.dumps(None if change is None else {**told, **change}))
+    with pytest.raises(DatasetError, match=f"info.json' .*{said}"):
         SyntheticDataset(own_folder)
 
 

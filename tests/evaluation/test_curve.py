@@ -126,6 +126,16 @@ def test_what_cannot_be_one_curve_is_refused(
     replace(reports[800], about=unknown).save(tmp_path / "unknown")
     with pytest.raises(ValueError, match="does not tell how many images 'm800' learned from"):
         Curve.of([tmp_path / "unknown"])
+    low = replace(reports[800], about={**about, "threshold": 0.1})
+    low.save(tmp_path / "low")
+    with pytest.raises(ValueError, match=r"has threshold None, .* 0\.1"):
+        Curve.of([tmp_path / "80", tmp_path / "low"])
+    Report.of([], about=about).save(tmp_path / "nothing")
+    with pytest.raises(ValueError, match="has no key figures"):
+        Curve.of([tmp_path / "nothing"])
+    (tmp_path / "80" / "report.json").write_text('{"about": {}, "groups": {}, "key_figures": 1}')
+    with pytest.raises(ValueError, match="is no report on synthetic data of this version"):
+        Curve.of([tmp_path / "80"])
     (tmp_path / "80" / "report.json").write_text("{}")
     with pytest.raises(ValueError, match="is no report on synthetic data of this version"):
         Curve.of([tmp_path / "80"])

@@ -212,6 +212,9 @@ def test_main_runs_a_model_folder_over_a_split(
     assert report.about["images"] == 2
     assert {s.split("/")[0] for s in report.groups} == set(config.tasks)
     assert json.loads((tmp_path / "out" / "report.json").read_text())["about"] == report.about
+    assert "threshold" not in report.about
+    low = replace(config, out=None, threshold=0.1, limit=1, cases=0, tasks=("human_contact",))
+    assert main(low).about["threshold"] == 0.1, "figures at another threshold say so"
     page = (tmp_path / "out" / "report.html").read_text()
     assert "best answers" in page and "worst answers" in page and "{{" not in page
     assert "http" not in page, "the page is whole without a network"
@@ -258,7 +261,16 @@ def test_limit_is_spread_over_the_split() -> None:
 
 
 @pytest.mark.parametrize(
-    "settings", [{"batch_size": 0}, {"limit": 0}, {"threshold": 1.5}], ids=lambda s: next(iter(s))
+    "settings",
+    [
+        {"batch_size": 0},
+        {"limit": 0},
+        {"threshold": 1.5},
+        {"threshold": 0.3, "keep": True},
+        {"tasks": ()},
+        {"cases": -1},
+    ],
+    ids=lambda s: next(iter(s)),
 )
 def test_config_is_checked(settings: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=next(iter(settings))):

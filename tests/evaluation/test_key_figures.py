@@ -141,11 +141,13 @@ def test_masks_on_pictures_are_among_them(report: Report) -> None:
         MODEL: MaskScores(0.4, 0.5, 0.6, 0.7),
         "label_on_parts": MaskScores(0.1, 0.2, 0.3, 0.4),
     }
-    group = MaskGroup(questions=7, by=scores, gain=0.3, gain_interval=(0.2, 0.4))
+    sure = {"giou": (0.3, 0.5), "f1": (0.5, 0.7), "near_f1": (0.6, 0.8)}
+    group = MaskGroup(questions=7, by=scores, gain=0.3, gain_interval=(0.2, 0.4), intervals=sure)
     figures = replace(report, photos=PhotoFigures({"all": group}, None)).key_figures
     assert figures["photo_contact_giou"].by == {MODEL: 0.4, "label_on_parts": 0.1}
     assert (figures["photo_contact_f1"].by[MODEL], figures["photo_contact_f1"].pairs) == (0.6, 7)
     assert figures["photo_contact_near_f1"].by[MODEL] == 0.7
+    assert [figures[f"photo_contact_{name}"].interval for name in sure] == list(sure.values())
     nothing = replace(report, photos=PhotoFigures({}, None)).key_figures
     assert nothing.keys() == report.key_figures.keys()
 
@@ -182,6 +184,18 @@ def test_a_gap_is_drawn_again_with_what_it_is_a_share_of(report: Report) -> None
     as_told = [replace(p, by={**p.by, MODEL: p.by["true_template"]}) for p in touched]
     figure = Report.of(as_told).key_figures["gap_closed_to_true_side_and_template"]
     assert figure.by[MODEL] == pytest.approx(1) and figure.interval == pytest.approx((1, 1))
+
+
+def test_a_gap_that_few_images_have_is_told_without_an_interval(report: Report) -> None:
+    """Where one image alone has a gap, every third draw has none to be a share of."""
+    touched = [p for p in report.pairs if p.task == "human_contact" and not p.is_empty]
+    others = [
+        replace(p, by=dict.fromkeys(p.by, p.by[MODEL])) for p in touched if p.image_index in (4, 5)
+    ]
+    found = Report.of([*(p for p in touched if p.image_index == 2), *others])
+    figure = found.key_figures["gap_closed_to_true_side_and_template"]
+    assert figure.by[MODEL] == pytest.approx(1) and figure.interval is None
+    json.dumps(found.to_json(), allow_nan=False)
 
 
 def test_kept_figures_have_the_intervals(report: Report) -> None:

@@ -9,6 +9,7 @@ import pytest
 
 from ivlm_core import photo_contact
 from ivlm_core.datasets.synthetic import SyntheticDataset
+from ivlm_core.evaluation.evaluate import evaluate
 from ivlm_core.evaluation.outcomes import MODEL
 from ivlm_core.evaluation.photo_masks import (
     LABEL_ON_PARTS,
@@ -19,6 +20,7 @@ from ivlm_core.evaluation.photo_masks import (
 )
 from ivlm_core.evaluation.photos import mask_f1
 from ivlm_core.geometry.body import BODY_PARTS
+from ivlm_core.model.prompts import PHOTO_TASK
 from ivlm_core.photo_contact import PhotoContact
 from tests.datasets.fixtures import write_tiny_dataset
 
@@ -78,6 +80,8 @@ def test_a_model_that_sees_beats_the_guess(
     assert figures.empty is not None and figures.empty.questions == 8
     assert figures.empty.false_positive_rate[MODEL] == 0
     assert figures.empty.false_positive_rate[LABEL_ON_PARTS] == 1
+    about = evaluate(None, splits[0], tasks=(PHOTO_TASK,)).about  # type: ignore[arg-type]
+    assert about["questions"] == figures.questions == 19 + 8 and "ms_per_question" not in about
     titles = [title for title, _ in figures.tables()]
     guess = " (guess: the mean contact of the label, true body parts told)"
     assert titles == [f"Contact on the photograph{t}{guess}" for t in ("", " that is not there")]
@@ -97,6 +101,18 @@ def test_a_model_that_sees_nothing(
     assert everywhere.empty.mean_pixels[MODEL] == 32 * 32
 
 
+def test_every_figure_comes_with_how_sure_it_is(
+    splits: tuple[SyntheticDataset, SyntheticDataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All or nothing is found, by the picture: half of the pictures are drawn now and then."""
+    drawn = iter(range(1000))
+    figures = _judged(splits, monkeypatch, lambda truth: truth * (next(drawn) % 2))
+    group = figures.groups["all"]
+    assert set(group.intervals) == {"giou", "f1", "near_f1"}
+    for name, (low, high) in group.intervals.items():
+        assert 0 <= low < getattr(group.by[MODEL], name) < high <= 1
+
+
 def test_the_guess(splits: tuple[SyntheticDataset, SyntheticDataset]) -> None:
     guess = LabelOnParts.fit(splits[1])
     names = {k + 1: name for k, name in enumerate(BODY_PARTS)}
@@ -110,6 +126,19 @@ def test_the_guess(splits: tuple[SyntheticDataset, SyntheticDataset]) -> None:
     assert told("bottle") == {"left hand", "right hand"}
     assert not guess.contact("zebra", parts).any()
     assert not guess.contact("scene", np.zeros((4, 4), np.uint8)).any(), "no body, no contact"
+
+
+def test_the_guess_finds_contact_that_is_a_small_share_of_its_part(
+    splits: tuple[SyntheticDataset, SyntheticDataset], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All of the hand is then the best guess; by no contact nothing is ever found."""
+    train = splits[1]
+    parts = np.full((20, 20), BODY_PARTS.index("left hand") + 1, np.uint8)
+    contact = np.zeros((20, 20), np.uint8)
+    contact[10, 8:12] = 1
+    maps = {"part_map": parts[None], "contact_map": contact[None]}
+    monkeypatch.setattr(train, "stack", lambda name, _: maps[name])
+    assert LabelOnParts.fit(train).contact("bottle", parts).all()
 
 
 def test_f1_of_pixels() -> None:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -130,6 +131,18 @@ def test_questions_that_it_cannot_answer(data: Path, learned: Path) -> None:
     network.config = replace(network.config, vision=replace(network.config.vision, image_size=64))
     with pytest.raises(ValueError, match="reads 64 pixels"):
         DirectRegressor(network, test)
+
+
+def test_larger_pictures_are_made_smaller(data: Path, tmp_path: Path) -> None:
+    """While it is checked and judged, too, not only where it learns."""
+    small = replace(TINY.vision, image_size=16)
+    folder = train_regressor(training(data, tmp_path, steps=2, vision=small, validate_every=1))
+    test = SyntheticDataset(data, "test")
+    network = ContactRegressor.load(folder, "cpu")
+    answer = DirectRegressor(network, test).answer(test.targets(0)[0])
+    halved = cv2.resize(test.image(0), (16, 16), interpolation=cv2.INTER_AREA)
+    alike = network.scores(torch.from_numpy(halved[None]), [test.targets(0)[0].label])[0].numpy()
+    assert answer is not None and np.abs(answer.scores - alike).max() < 0.05
 
 
 def test_damaged_folders_are_named(learned: Path, tmp_path: Path) -> None:

@@ -20,7 +20,7 @@ import pytest
 pytest.importorskip("anny", reason="needs the extra 'synth'")
 
 from ivlm_core.cli import main
-from ivlm_core.synthesis import SynthesisConfig, generate
+from ivlm_core.synthesis import SynthesisConfig, generate, writer
 from ivlm_core.synthesis.processes import uninterrupted
 from ivlm_core.synthesis.rig import Bodies
 
@@ -36,6 +36,10 @@ SMALL = dict(
     test_objects=1,
 )
 BODIES = ".bodies.safetensors"
+
+
+def small(out: Path, **change: int) -> SynthesisConfig:
+    return SynthesisConfig(out=out, **{**SMALL, **change})
 
 
 @pytest.fixture(scope="module")
@@ -231,3 +235,29 @@ def test_a_description_of_something_else_is_refused(tmp_path: Path, content: dic
     (tmp_path / "info.json").write_text(json.dumps(content))
     with pytest.raises(ValueError, match="another configuration"):
         generate(SynthesisConfig(out=tmp_path, **SMALL), progress=False)
+
+
+@pytest.mark.parametrize("left", [None, "{}"])
+def test_shards_that_nothing_describes_are_not_taken_for_others(
+    whole: Path, tmp_path: Path, left: str | None
+) -> None:
+    """They would be kept, and described as what is asked for now."""
+    shutil.copytree(whole, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "info.json").unlink()
+    if left is not None:
+        (tmp_path / "info.json").write_text(left)
+    with pytest.raises(ValueError, match=r"holds shards without an info\.json"):
+        generate(small(tmp_path, seed=5), progress=False)
+
+
+def test_pieces_of_a_shard_may_come_in_any_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one_shard = {"train": 3, "test": 0, "images_per_shard": 3}
+    generate(small(tmp_path / "whole", **one_shard), progress=False)
+    monkeypatch.setattr(writer, "_AT_ONCE", 2)
+    monkeypatch.setattr(
+        writer, "results", lambda _, work, jobs: iter([work(job) for job in reversed(jobs)])
+    )
+    generate(small(tmp_path / "pieces", **one_shard), progress=False)
+    assert files(tmp_path / "pieces") == files(tmp_path / "whole")

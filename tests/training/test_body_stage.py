@@ -130,6 +130,23 @@ def test_a_model_without_the_head_gets_one(
     assert steps == dict.fromkeys(STAGES, 0) | {"body": 2}
 
 
+def test_a_head_that_has_learned_nothing_is_left_out(data: Path, run: Path, tmp_path: Path) -> None:
+    """It would find every vertex unlikely, and so overrule each mask."""
+
+    def share(folder: Path) -> float:
+        return json.loads((folder / CONFIG_FILE).read_text())["lift"]["token_share"]
+
+    assert share(run / "model") == WITH_HEAD.lift.token_share > 0
+    out, none = tmp_path / "run", Schedule(steps=0, learning_rate=1.0)
+    with stopped_after_saving("contact", step=2):
+        train(_config(data, out))
+    assert share(out / "last") == 0, "stage 4 has not come yet"
+    without = train(_config(data, out, steps=0))
+    assert share(without) == 0
+    config = replace(_config(data, tmp_path / "next", steps=0), contact=none, surface=none)
+    assert share(train(replace(config, dense=none, init=run / "model"))) > 0, "it has learned there"
+
+
 def test_a_head_of_no_width_is_refused(run: Path) -> None:
     with pytest.raises(ValueError, match="body_head.width must be at least 1, got 0"):
         BodyHeadConfig(width=0)

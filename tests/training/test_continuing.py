@@ -11,11 +11,13 @@ from tensorboard.backend.event_processing.event_accumulator import EventAccumula
 from torch import nn
 
 from ivlm_core.cli import main
+from ivlm_core.model.build import build
+from ivlm_core.model.checkpoint import PROVENANCE_FILE
 from ivlm_core.model.presets import TINY
 from ivlm_core.training.regressor import RegressorTraining, train_regressor
 from ivlm_core.training.run import Progress, Schedule, StageRun, Trained
 from ivlm_core.training.split import split_validation
-from ivlm_core.training.state import RUN_FILE, WEIGHTS, begin_run, load_weights
+from ivlm_core.training.state import RUN_FILE, WEIGHTS, KeptModels, begin_run, load_weights
 from ivlm_core.training.train import TrainConfig, train
 from tests.datasets.fixtures import SIZE, write_tiny_dataset
 from tests.training.stopping import stopped_after_saving
@@ -107,14 +109,28 @@ def test_older_checkpoints_have_no_means() -> None:
     assert progress == Progress(3, 1.5, {})
 
 
-@pytest.mark.parametrize("name", [WEIGHTS, "optimizer.bin", "custom_checkpoint_1.pkl"])
-@pytest.mark.parametrize("left", [0, 40])
+@pytest.mark.parametrize(
+    "name", [WEIGHTS, "optimizer.bin", "custom_checkpoint_1.pkl", "random_states_0.pkl"]
+)
+@pytest.mark.parametrize("left", [0, 40, -1])
 def test_a_damaged_checkpoint_is_named(tmp_path: Path, name: str, left: int) -> None:
     _stage_run(tmp_path, steps=1).run()
     file = tmp_path / "dense" / name
     file.write_bytes(file.read_bytes()[:left])
     with pytest.raises(ValueError, match=r"dense' is damaged or of .*; delete it or .* --out"):
         _stage_run(tmp_path)
+
+
+@pytest.mark.parametrize("left", ["", "{}", '{"f1": 0.'])
+def test_a_best_model_that_was_cut_off_is_written_again(tmp_path: Path, left: str) -> None:
+    kept = KeptModels(tmp_path, *build(TINY, ["bottle"], ["left hand"]))
+    told = tmp_path / "best" / PROVENANCE_FILE
+    kept.keep("contact", 1, {"f1": 0.5})
+    kept.keep("contact", 2, {"f1": 0.3})
+    assert json.loads(told.read_text())["step"] == 1
+    told.write_text(left)
+    kept.keep("contact", 2, {"f1": 0.3})
+    assert json.loads(told.read_text()) == {"stage": "contact", "step": 2, "f1": 0.3}
 
 
 def test_a_checkpoint_of_another_size_is_named(stopped: TrainConfig, tmp_path: Path) -> None:

@@ -200,3 +200,6 @@ def test_a_run_says_what_it_taught(data: Path, run: Path, tmp_path: Path) -> Non
     assert load_checkpoint(train(without))[0].config.prompt.tasks == TASKS
     further = replace(without, out=tmp_path / "further", init=run / "model")
     assert PHOTO_TASK in load_checkpoint(train(further))[0].config.prompt.tasks
+    for start in (tmp_path / "without", tmp_path / "without" / "model"):
+        onward = replace(without, out=tmp_path / f"onward-{start.name}", init=start)
+        assert load_checkpoint(train(onward))[0].config.prompt.tasks == TASKS

@@ -27,9 +27,10 @@ from ivlm_core.training.published import FineTuneConfig, PublishedStage, fine_tu
 from ivlm_core.training.published_truth import TruthReader
 from ivlm_core.training.recipes import RECIPES, Recipe, read_mixture
 from ivlm_core.training.run import Schedule
-from ivlm_core.training.state import RUN_FILE
+from ivlm_core.training.state import RUN_FILE, WEIGHTS
 from tests.datasets.published.sheet import COLUMNS, sheet_views
 from tests.official.checkpoints import write_with_tokenizer
+from tests.training.stopping import stopped_after_saving
 
 SIZE = 64  # of the test checkpoints' views
 DAMON = RECIPES["hcontact-damon"]
@@ -185,6 +186,23 @@ def test_a_model_learns_and_loads(base: Path, root: Path, tmp_path: Path) -> Non
     assert last["text"] < 0.9 * first["text"]
     assert last["mask_bce"] < 0.95 * first["mask_bce"]
     assert first["object"] == first["affordance"] == 0
+
+
+def test_a_stopped_run_goes_on_with_the_same_dropout(
+    base: Path, root: Path, tmp_path: Path
+) -> None:
+    short = {"schedule": Schedule(4, 7e-4, warmup=1), "save_every": 2}
+    dropping = {"lora": LoraConfig(rank=2, alpha=4, dropout=0.5)}
+    whole, parts = (
+        config_of(base, root, tmp_path / name, **short, **dropping) for name in ("whole", "parts")
+    )
+    fine_tune(whole)
+    with stopped_after_saving("contact", step=2):
+        fine_tune(parts)
+    fine_tune(parts)
+    got, expected = (load_file(c.out / "contact" / WEIGHTS) for c in (parts, whole))
+    for name, tensor in expected.items():
+        torch.testing.assert_close(got[name], tensor, atol=1e-6, rtol=0, msg=name)
 
 
 def stage_of(model, config) -> PublishedStage:

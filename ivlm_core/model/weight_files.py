@@ -61,7 +61,8 @@ class WeightFiles:
         `pytorch_model.bin.index.json`, `pytorch_model.bin`.
 
         Raises:
-            FileNotFoundError: there are no weights, or a shard that the index names is missing.
+            FileNotFoundError: there are no weights, a shard that the index names is missing, or
+                the index of shards that are there.
             CheckpointError: a file is truncated or damaged, holds other things than tensors, or
                 contradicts the index.
         """
@@ -71,6 +72,12 @@ class WeightFiles:
                 return cls(folder, _read_sharded(index))
             if (folder / name).is_file():
                 return cls(folder, _read_header(folder / name))
+        for name in (SAFETENSORS, TORCH_BIN):
+            if shards := sorted(folder.glob(f"*-of-*{Path(name).suffix}")):
+                raise FileNotFoundError(
+                    f"model folder {folder} has {len(shards)} shards ({shards[0].name}, ...) but "
+                    f"no {name}{_INDEX}, which says what they hold; copy or download it, too"
+                )
         raise FileNotFoundError(
             f"model folder {folder} has no weights; expected {SAFETENSORS} or {TORCH_BIN}, or "
             f"shards with {SAFETENSORS}{_INDEX} or {TORCH_BIN}{_INDEX}"
@@ -124,6 +131,8 @@ def _read_sharded(index: Path) -> dict[str, Entry]:
         shards = sorted(set(placed.values()))
         if not all(isinstance(shard, str) for shard in shards):
             raise TypeError("weight_map must map weights to names of files")
+        if not shards:
+            raise ValueError("weight_map is empty")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise CheckpointError(
             f"{index} is no index of shards ({error!r}); copy or download it again"

@@ -4,6 +4,7 @@ The file states the language model, the tokens and the views; the sizes of SAM, 
 and of the camera encoder follow from the shapes of the weights, those of CLIP from its own file.
 """
 
+import json
 import math
 import re
 from collections.abc import Mapping
@@ -67,6 +68,16 @@ _TOWER_STATED = (
     (("intermediate_size", "hidden_size"), "encoder.layers.0.mlp.fc1.weight"),
 )
 """The same of CLIP's vision half; names without their `vision_model.`."""
+_FIXED: tuple[tuple[str, Any], ...] = (
+    ("hidden_act", "silu"),
+    ("tie_word_embeddings", False),
+    ("rope_scaling", None),
+    ("mm_vision_select_feature", "patch"),
+    ("mm_use_im_patch_token", False),
+    ("use_fusion", False),
+    ("use_uncertainty", False),
+)
+"""What all published models have in common; another value would change what they compute."""
 _APART = "they do not belong together, copy or download both again"
 
 
@@ -166,18 +177,9 @@ def read_official_config(folder: Path) -> OfficialConfig:
     """
     data = read_json(folder / CONFIG_FILE)
     read = _Fields(data, folder / CONFIG_FILE)
-    if read.get("tie_word_embeddings", bool, False):
-        raise ConfigError(f"{read.path}: tie_word_embeddings must be false")
-    for name in ("use_fusion", "use_uncertainty"):
-        if read.get(name, bool, False):
-            raise ConfigError(f"{read.path}: {name} is not supported; no released model uses it")
     heads = read.size("num_attention_heads")
-    if read.get("num_key_value_heads", int, heads) != heads:
-        raise ConfigError(f"{read.path}: num_key_value_heads must equal num_attention_heads")
-    if data.get("rope_scaling") is not None:
-        raise ConfigError(f"{read.path}: rope_scaling is not supported; expected null")
-    if read.get("mm_vision_select_feature", str, "patch") != "patch":
-        raise ConfigError(f"{read.path}: mm_vision_select_feature must be 'patch'")
+    for name, wanted in (*_FIXED, ("num_key_value_heads", heads)):
+        read.expect(name, wanted)
     config = OfficialConfig(
         vocab_size=read.size("vocab_size"),
         hidden_size=read.size("hidden_size"),
@@ -209,7 +211,7 @@ def read_official_config(folder: Path) -> OfficialConfig:
         raise read.wrong(
             f"hidden_size ({config.hidden_size}) must be divisible by num_attention_heads ({heads})"
         )
-    _check(config, read.path)
+    _check(config, read)
     return config
 
 
@@ -236,7 +238,8 @@ def to_ivlm_config(
         raise ConfigError(
             f"img_emb_len is {official.img_emb_len}, but the vision tower gives "
             f"{vision.num_patches} patches (expected one more than img_emb_len); "
-            "it is not the tower that this checkpoint was trained with"
+            "it is not the tower that this checkpoint was trained with; give the folder of the "
+            f"CLIP that {CONFIG_FILE} names"
         )
     generic, human, object_ = contact_token_texts(official.token_type)
     base = official.token_type.removesuffix("-DifDe")
@@ -310,7 +313,7 @@ def read_vision_config(folder: Path, select_layer: int) -> VisionConfig:
     read = _Fields(data, path)
     for name, wanted in (("hidden_act", "quick_gelu"), ("layer_norm_eps", 1e-5)):
         if data.get(name, wanted) != wanted:
-            raise ConfigError(f"{path}: {name} must be {wanted!r}, got {data[name]!r}")
+            raise read.wrong(f"{name} must be {wanted!r}, got {data[name]!r}")
     layers = read.size("num_hidden_layers", 12)  # left out by older files: CLIP's own defaults
     if not -layers - 1 <= select_layer <= layers:
         raise ConfigError(
@@ -365,13 +368,22 @@ class _Fields:
         value = self.data.get(name)
         if value is None:
             if default is _REQUIRED:
-                raise ConfigError(f"{self.path}: field {name!r} is missing")
+                raise self.wrong(f"field {name!r} is missing")
             return default
         if kind is float and isinstance(value, int) and not isinstance(value, bool):
             return float(value)
         if not isinstance(value, kind) or (kind is not bool and isinstance(value, bool)):
-            raise ConfigError(f"{self.path}: {name}: expected {kind.__name__}, got {value!r}")
+            raise self.wrong(f"{name}: expected {kind.__name__}, got {value!r}")
         return value
+
+    def expect(self, name: str, wanted: Any) -> None:
+        """Refuse a field that has another value than the only one supported."""
+        value = self.data.get(name)
+        if value is not None and value != wanted:
+            raise self.wrong(
+                f"{name} must be {json.dumps(wanted)}, got {json.dumps(value)}; no published model "
+                "has that, so it is not supported"
+            )
 
     def size(self, name: str, default: Any = _REQUIRED) -> int:
         """Return a field that counts something."""
@@ -392,25 +404,25 @@ class _Fields:
         return ConfigError(f"{self.path}: {problem}; copy or download the file again")
 
 
-def _check(config: OfficialConfig, path: Path) -> None:
+def _check(config: OfficialConfig, read: _Fields) -> None:
     try:
         contact_token_texts(config.token_type)
     except ValueError as error:
-        raise ConfigError(f"{path}: {error}") from error
+        raise read.wrong(str(error)) from error
     if config.camera_encoder not in _ENCODERS:
-        raise ConfigError(
-            f"{path}: cam_encoder_type must be one of {', '.join(_ENCODERS)}, "
-            f"got {config.camera_encoder!r}"
+        raise read.wrong(
+            f"cam_encoder_type must be one of {', '.join(_ENCODERS)}, got {config.camera_encoder!r}"
         )
-    if config.views != len(get_rig("human4").views):
-        raise ConfigError(f"{path}: multiview_channels must be 4, got {config.views}")
+    views = len(get_rig("human4").views)
+    if config.views != views:
+        raise read.wrong(f"multiview_channels must be {views}, got {config.views}")
     for field, value, known in (
         ("hC_sam_view_type", config.human_views, _HUMAN_SETS),
         ("oC_sam_view_type", config.object_views, _OBJECT_SETS),
     ):
         if not value.startswith(known):
-            raise ConfigError(
-                f"{path}: {field} {value!r} is not supported; expected {known[0]!r} or a variant"
+            raise read.wrong(
+                f"{field} {value!r} is not supported; expected {known[0]!r} or a variant"
             )
 
 

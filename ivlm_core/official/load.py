@@ -33,6 +33,8 @@ from ivlm_core.official.keys import (
 from ivlm_core.official.quirks import ReferenceQuirks
 from ivlm_core.official.tokenizer import load_official_tokenizer
 
+_APART = "they do not belong together, copy or download the tokenizer files again"
+
 
 @dataclass(frozen=True)
 class OfficialCheckpoint:
@@ -77,7 +79,7 @@ class OfficialCheckpoint:
         config = _own_config(official, files, vision, quirks)
         tokens = official.contact_tokens
         if tokens is None:
-            tokens = Processor(config, load_official_tokenizer(folder)).contact_tokens
+            tokens = _processor(config, folder).contact_tokens
         keys = plan_keys(files.entries, quirks.shared_mask_decoder)
         tower_files = WeightFiles.open(tower)
         tower_keys = plan_tower_keys(tower_files.entries)
@@ -117,18 +119,17 @@ class OfficialCheckpoint:
             CheckpointError: they do not belong to the checkpoint.
             ValueError: they are damaged.
         """
-        tokenizer = load_official_tokenizer(self.folder, legacy)
+        processor = _processor(self.config, self.folder, legacy)
         rows = self.config.language.vocab_size
-        if len(tokenizer) > rows:
+        if len(processor.tokenizer) > rows:
             raise CheckpointError(
-                f"the tokenizer in {self.folder} has {len(tokenizer)} ids, but the model only "
-                f"{rows}; they do not belong together"
+                f"the tokenizer in {self.folder} has {len(processor.tokenizer)} ids, but the model "
+                f"only {rows}; {_APART}"
             )
-        processor = Processor(self.config, tokenizer)
         if processor.contact_tokens != self.tokens:
             raise CheckpointError(
                 f"contact tokens are {processor.contact_tokens} in the tokenizer of {self.folder}, "
-                f"but {self.tokens} in its {CONFIG_FILE}; they do not belong together"
+                f"but {self.tokens} in its {CONFIG_FILE}; {_APART}"
             )
         return processor
 
@@ -150,6 +151,21 @@ def load_official(
     # before the weights, so that nothing is loaded in vain
     processor = checkpoint.processor(legacy)
     return checkpoint.load(placement), processor
+
+
+def _processor(config: IvlmConfig, folder: Path, legacy: bool | None = None) -> Processor:
+    """Read the tokenizer of a folder; errors name it.
+
+    Raises:
+        CheckpointError: it lacks a token of the configuration.
+    """
+    tokenizer = load_official_tokenizer(folder, legacy)
+    try:
+        return Processor(config, tokenizer)
+    except ValueError as error:
+        raise CheckpointError(
+            f"model folder {folder}: {error}; copy or download its tokenizer files again"
+        ) from error
 
 
 def _shapes(files: WeightFiles) -> dict[str, tuple[int, ...]]:

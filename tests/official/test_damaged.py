@@ -15,6 +15,7 @@ from ivlm_core.cli import main
 from ivlm_core.config import ConfigError, LanguageConfig, SamConfig, VisionConfig
 from ivlm_core.model.weight_files import CheckpointError
 from ivlm_core.official.config import is_official_folder
+from ivlm_core.official.convert import convert
 from ivlm_core.official.load import OfficialCheckpoint, load_official
 from tests.official.checkpoints import write, write_with_tokenizer
 
@@ -104,6 +105,14 @@ def test_weights_have_their_published_names_and_files_in_errors(published) -> No
         ({"rope_theta": float("nan")}, "rope_theta must be a positive number, got nan"),
         ({"mm_vision_select_layer": 9}, "mm_vision_select_layer .* is 9.* states -3 to 2"),
         ({"mm_vision_select_layer": -9}, "mm_vision_select_layer .* is -9.* states -3 to 2"),
+        ({"mm_vision_select_layer": None}, "'mm_vision_select_layer' is missing"),
+        ({"token_type": ["Gen"]}, "token_type: expected str"),
+        ({"token_type": "Gen-Other"}, "unknown token_type 'Gen-Other'"),
+        ({"hidden_act": "gelu"}, 'hidden_act must be "silu", got "gelu"'),
+        ({"rope_scaling": {"factor": 2}}, 'rope_scaling must be null, got {"factor": 2}'),
+        ({"num_key_value_heads": 1}, "num_key_value_heads must be 2, got 1"),
+        ({"mm_use_im_patch_token": True}, "mm_use_im_patch_token must be false, got true"),
+        ({"multiview_channels": 6}, "multiview_channels must be 4, got 6"),
     ],
 )
 def test_fields_that_no_model_can_have(published, fields, message) -> None:
@@ -171,6 +180,48 @@ def test_an_index_that_names_no_files(published) -> None:
     index.write_text(json.dumps({"weight_map": dict.fromkeys(placed, 5)}))
     message = _refusal(*published)
     assert str(index) in message and "names of files" in message and "again" in message
+
+
+def test_shards_without_their_index(published) -> None:
+    folder, tower = published
+    (folder / "model-00001-of-00002.safetensors").touch()  # left behind; the others are complete
+    OfficialCheckpoint.open(folder, tower)
+    (folder / "model-00001-of-00002.safetensors").unlink()
+    (folder / "pytorch_model.bin.index.json").unlink()
+    expected = r"has 2 shards \(pytorch_model-00001-of-00002.bin.* no pytorch_model.bin.index.json"
+    with pytest.raises(FileNotFoundError, match=f"{expected}.*download"):
+        OfficialCheckpoint.open(folder, tower)
+    for shard in folder.glob("*.bin"):
+        save_file(torch.load(shard), shard.with_suffix(".safetensors"))
+        shard.unlink()
+    with pytest.raises(FileNotFoundError, match=r"has 2 shards .* no model.safetensors.index.json"):
+        OfficialCheckpoint.open(folder, tower)
+
+
+def test_an_index_of_nothing(published) -> None:
+    index = published[0] / "pytorch_model.bin.index.json"
+    index.write_text(json.dumps({"weight_map": {}}))
+    message = _refusal(*published)
+    assert str(index) in message and "weight_map is empty" in message and "again" in message
+
+
+@pytest.mark.parametrize("size", [-1, 40, 0])
+def test_truncated_safetensors(published, size) -> None:
+    """Cut at its end, in its header, and to nothing."""
+    folder, tower = published
+    file = tower / "model.safetensors"
+    file.write_bytes(file.read_bytes()[:size])
+    message = _refusal(folder, tower)
+    assert str(file) in message and "truncated or damaged" in message and "again" in message
+
+
+def test_tokenizer_without_the_contact_token(with_tokenizer, tmp_path) -> None:
+    folder, tower = with_tokenizer
+    (folder / "added_tokens.json").unlink()
+    lacks = r"no token '\[SEG\]'.*tokenizer files again"
+    with pytest.raises(CheckpointError, match=lacks) as caught:
+        convert(folder, tmp_path / "ours", tower)
+    assert str(folder) in str(caught.value) and not (tmp_path / "ours").exists()
 
 
 @pytest.mark.parametrize(

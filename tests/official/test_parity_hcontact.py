@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from ivlm_core.geometry.view_rig import get_rig
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.sam import normalise_views
 from ivlm_core.official.contact_type import task_of
@@ -25,6 +26,10 @@ def model(parity_dir) -> IvlmModel:
 @pytest.fixture(scope="module")
 def recorded(parity_dir, model) -> Recorded:
     return Recorded(parity_dir / "tiny_hcontact", model)
+
+
+def test_views_stand_in_the_recorded_order(recorded, model) -> None:
+    assert tuple(recorded.inputs["view_names"]) == get_rig(model.config.views.human_rig).view_names
 
 
 @torch.no_grad()

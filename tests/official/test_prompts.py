@@ -7,11 +7,11 @@ from itertools import product
 
 import pytest
 
-from ivlm_core.model.tokens import IGNORE_LABEL
+from ivlm_core.model.tokens import IGNORE_LABEL, IMAGE_PLACEHOLDER
 from ivlm_core.official import prompts
 from ivlm_core.official.prompts import QUESTION_TYPES, Turn
 from ivlm_core.official.quirks import ReferenceQuirks
-from ivlm_core.official.tokenizer import load_official_tokenizer
+from ivlm_core.official.tokenizer import contact_token_texts, load_official_tokenizer
 
 TEMPLATES = {
     ("hcontact", "simple"): ("HCONTACT_QUESTION_LIST", "HCONTACT_ANSWER_LIST"),
@@ -53,6 +53,19 @@ def test_sentences_equal_the_published_ones(constants):
         assert ours == constants["templates"][asked]
         ours = [a.format(**fill) for a in prompts.answers(kind, question_type)]
         assert ours == constants["templates"][answered]
+
+
+def test_tokens_and_conversation_equal_the_published_ones(constants):
+    tokens, parts = constants["tokens"], constants["conversation_llava_v1"]
+    assert tokens["IMAGE_TOKEN_INDEX"] == IMAGE_PLACEHOLDER
+    assert tokens["IGNORE_INDEX"] == IGNORE_LABEL
+    texts = (tokens["seg"], tokens["hseg"], tokens["oseg"])
+    assert contact_token_texts("Gen-Hu-Obj") == texts
+    assert contact_token_texts("Gen-Int") == (tokens["seg"], tokens["iseg"], tokens["iseg"])
+    marked = tokens["im_start"] + tokens["image"] + tokens["im_end"]
+    user, assistant = parts["roles"]
+    expected = f"{parts['system']} {user}: {marked}\nQ? {assistant}: A.{parts['sep2']}"
+    assert prompts.conversation([Turn("Q?", "A.")]) == expected
 
 
 def pattern(kind: str, question_type: str, question: str, answer: str) -> re.Pattern:

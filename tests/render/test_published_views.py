@@ -13,7 +13,7 @@ from ivlm_core.lift.lift import LiftOperator
 from ivlm_core.official.views import OVERLAY_COLOR, render_point_cloud, render_surface
 from ivlm_core.render.interpolate import contact_mask, interpolate, point_image
 from ivlm_core.render.rasterizer import rasterize
-from ivlm_core.render.shading import shade
+from ivlm_core.render.shading import position_colors, shade
 
 RIG_OF = {"human": "human4", "object": "object4"}
 KINDS = ["human", "object", "pointcloud"]
@@ -174,6 +174,7 @@ def test_whole_projections_equal_the_published_ones(recorded, info, kind):
 def test_point_clouds_are_drawn_as_published(recorded, info):
     settings, rig = info["pc"], rig_of("pointcloud", info)
     points = recorded["pc/points"]
+    np.testing.assert_allclose(position_colors(points), recorded["pc/colors"], atol=1e-6)
     views = render_point_cloud(points, rig, info["image_size"], settings["fixed_radius"])
     heat = point_image(recorded["pc/affordance"], views.point_ids)
     for view, name in enumerate(rig.view_names):

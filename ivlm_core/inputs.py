@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from ivlm_core.geometry.mesh import MESH_SUFFIXES
-from ivlm_core.pixels import rgb_pixels
+from ivlm_core.pixels import WhiteUnknownError, rgb_pixels
 
 log = logging.getLogger(__name__)
 
@@ -135,7 +135,7 @@ def read_image(path: str | Path) -> np.ndarray:
         uint8 [height, width, 3], RGB.
 
     Raises:
-        InputError: there is no such file, or it is no complete image.
+        InputError: there is no such file, it is no complete image, or its white is not known.
     """
     path = Path(path)
     if not path.is_file():
@@ -150,6 +150,8 @@ def read_image(path: str | Path) -> np.ndarray:
         raise InputError(
             f"'{path.name}' has more than {most:.0f} million pixels; shrink it first"
         ) from error
+    except WhiteUnknownError as error:
+        raise InputError(f"'{path.name}' cannot be used: {error}") from error
     except (OSError, SyntaxError, ValueError) as error:
         why = str(error)
         if isinstance(error, UnidentifiedImageError):  # its text is the path once more
@@ -216,7 +218,8 @@ def _contents(folder: Path) -> tuple[list[Path], list[Path], list[Path], list[Pa
     """
     entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     known = IMAGE_SUFFIXES + VIDEO_SUFFIXES
-    files = [entry for entry in entries if entry.is_file()]
+    # links to what is gone stay in, so that they fail by name
+    files = [entry for entry in entries if entry.is_file() or not entry.exists()]
     images = [entry for entry in files if entry.suffix.lower() in known]
     meshes = [entry for entry in files if entry.suffix.lower() in MESH_SUFFIXES]
     others = [entry for entry in files if entry.suffix.lower() not in (*known, *_OF_MESHES)]

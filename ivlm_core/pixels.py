@@ -16,6 +16,10 @@ _DARK = 4096
 """16-bit values that stay below are perhaps those of a camera with 12 bits or fewer."""
 
 
+class WhiteUnknownError(ValueError):
+    """Nothing tells which value of an image is white; the text says what to do."""
+
+
 def rgb_pixels(image: Image.Image) -> np.ndarray:
     """Return a PIL image upright on white, as uint8 RGB [height, width, 3].
 
@@ -24,7 +28,15 @@ def rgb_pixels(image: Image.Image) -> np.ndarray:
     the like), it is the largest value of those. Where it does not, values are not guessed at:
     pictures of one camera would change brightness with what they show. All of them below 4096 is
     worth a warning.
+
+    Raises:
+        WhiteUnknownError: the values are floating point numbers, which no file tells the white of.
     """
+    if image.mode == "F":
+        raise WhiteUnknownError(
+            "its values are floating point numbers, and nothing tells which is white; scale them "
+            "and save 8 or 16 bits"
+        )
     told = _bits_told(image)
     deep_colour = image.mode not in _GREY_16 and any(
         ";16" in str(tile[3]) for tile in getattr(image, "tile", ())

@@ -199,6 +199,10 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     report = json.loads(printed.out.splitlines()[-1])
     assert [r["label"] for r in report["results"]] == ["bottle", "zebra"]
     assert [r["label_known"] for r in report["results"]] == [True, False]
+    sources = [(r["image"], r["frame"], r["model"]) for r in report["results"]]
+    assert sources == [(images[0], None, str(folder)), (images[2], None, str(folder))]
+    assert (report["out"], report["done"]) == (str(out), 2)
+    assert f"2 done, 1 failed; results in {out}" in printed.out
     failed = {Path(f["input"]).name: f["reason"] for f in report["failed"]}
     assert set(failed) == {"bottle__4.png"}
     assert "not trained on 'zebra'" in printed.err
@@ -221,6 +225,20 @@ def test_the_command(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture
     for given, said in ((images, "give a single IMAGE"), (images[:1], "leave --box out")):
         assert main(["segment", *given, *options, *box]) == 2
         assert said in capsys.readouterr().err
+
+
+def test_the_command_names_an_unusable_out_and_loads_nothing_for_no_input(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    image = tmp_path / "bottle__1.png"
+    Image.fromarray(_photo(30, 50)).save(image)
+    options = ["--model", str(folder), "--device", "cpu"]
+    assert main(["segment", str(image), "--out", str(image), *options]) == 2
+    assert f"--out {image} cannot be made: it is a file" in capsys.readouterr().err
+    out, gone = tmp_path / "out", tmp_path / "gone.png"
+    assert main(["segment", str(gone), "--out", str(out), "--model", "nowhere"]) == 1
+    assert f"failed: {gone}: there is no such file" in capsys.readouterr().err
+    assert not out.exists()
 
 
 def test_a_model_that_never_learned_it_is_refused(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from ivlm_core.inputs import read_image
+from ivlm_core.inputs import InputError, read_image
 
 
 def ramp(highest: int, step: int = 1) -> np.ndarray:
@@ -93,3 +93,11 @@ def test_dark_colour_of_sixteen_bits_is_warned_of_too(
     for name in ("night.png", "black.png"):
         read_image(tmp_path / name)
     assert not caplog.messages
+
+
+def test_floating_point_values_are_refused_rather_than_read_as_black(tmp_path: Path) -> None:
+    """Depth in metres, or grey in 0..1, would be black in 0..255 without a word."""
+    path = tmp_path / "depth.tif"
+    Image.fromarray(np.full((8, 8), 0.5, np.float32)).save(path)
+    with pytest.raises(InputError, match=r"'depth\.tif' cannot be used: .*floating point.* save 8"):
+        read_image(path)

@@ -11,7 +11,16 @@ import numpy as np
 import tyro
 
 from ivlm_core.commands import told_box
-from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say
+from ivlm_core.commands.console import (
+    FAILED,
+    OK,
+    UsageError,
+    complain,
+    emit,
+    ends_with_reader,
+    say,
+)
+from ivlm_core.commands.out_folder import make_folder
 from ivlm_core.commands.prediction_files import FILE_KINDS, FileKind, write_prediction
 from ivlm_core.commands.told_box import BoxOption
 from ivlm_core.model.prompts import SCENE_LABEL, Task, clean_label
@@ -125,7 +134,7 @@ class Predict:
         if samples:
             shared = _load_shared_mesh(self.mesh)
             pipeline = _load_pipeline(self)
-            _make_folder(self.out)
+            make_folder(self.out)
             batch.to_smplx = _load_transfer(self.smplx_transfer, pipeline)
             batch.start_up = time.perf_counter() - start
             images = read_images(samples, self.every)
@@ -217,31 +226,29 @@ class _Batch:
         """The mesh that came with a sample; the body needs none."""
         if sample.mesh_path is None or self.config.task == "human_contact":
             return None
-        from ivlm_core.geometry.mesh import load_mesh
-
         if sample.mesh_path not in self._meshes:
-            self._meshes = {sample.mesh_path: load_mesh(sample.mesh_path, allow_cloud=True)}
+            self._meshes = {sample.mesh_path: _load_mesh(sample.mesh_path)}
         return self._meshes[sample.mesh_path]
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        if folder.is_file():
-            raise UsageError(f"--out {folder} cannot be made: it is a file") from error
-        raise UsageError(f"--out {folder} cannot be made: {error}") from error
 
 
 def _load_shared_mesh(path: Path | None) -> "Mesh | None":
     if path is None:
         return None
-    from ivlm_core.geometry.mesh import load_mesh
-
     try:
-        return load_mesh(path, allow_cloud=True)
+        return _load_mesh(path)
     except (ValueError, OSError) as error:
         raise UsageError(f"--mesh: {error}") from error
+
+
+def _load_mesh(path: Path) -> "Mesh":
+    """Read a mesh of the user's, and say what is doubtful about it."""
+    from ivlm_core.commands.mesh_notes import mesh_notes
+    from ivlm_core.geometry.mesh import load_mesh
+
+    mesh = load_mesh(path, allow_cloud=True)
+    for note in mesh_notes(mesh):
+        _beside_bar(f"note: {note}", sys.stderr)
+    return mesh
 
 
 def _load_pipeline(config: Predict) -> "Pipeline":
@@ -303,7 +310,9 @@ def _beside_bar(line: str, stream: TextIO) -> None:
     """Print a line without breaking the progress bar."""
     from tqdm import tqdm
 
-    tqdm.write(line, file=stream)
+    with ends_with_reader(stream):
+        tqdm.write(line, file=stream)
+        stream.flush()
 
 
 def _with_progress(items: Iterator[Any], total: int) -> Iterator[Any]:

@@ -11,6 +11,7 @@ import tyro
 
 from ivlm_core.commands import told_box
 from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say
+from ivlm_core.commands.out_folder import make_folder
 from ivlm_core.commands.told_box import BoxOption
 from ivlm_core.model.prompts import clean_label
 
@@ -69,40 +70,32 @@ class Segment:
     def run(self) -> int:
         """Segment everything; return the exit code."""
         from ivlm_core.inputs import find_samples, read_images
-        from ivlm_core.photo_contact import check_model
-        from ivlm_core.pipeline import Pipeline
         from ivlm_core.visualize.wording import pixels_line
 
         samples, problems = find_samples(self.images, self.label)
+        failures: list[tuple[str, str]] = []
+        for problem in problems:
+            _fail(failures, problem.source, problem.reason)
         told_box.check_inputs(self.box, samples)
-        failures = [(p.source, p.reason) for p in problems]
-        try:
-            pipeline = Pipeline.from_pretrained(
-                self.model,
-                self.device,
-                dtype=self.dtype,
-                quantization=self.quantization,
-                device_map=self.device_map,
-                clip=self.clip,
-            )
-            check_model(pipeline)
-            told_box.check_reader(self.box, pipeline)
-            self.out.mkdir(parents=True, exist_ok=True)
-        except (ValueError, OSError) as error:
-            raise UsageError(str(error)) from error
+        if samples:
+            pipeline = _load_pipeline(self)
+            make_folder(self.out)
         results = []
         images = read_images(samples)
         while batch := list(islice(images, self.batch)):
-            failures += [(s.title, str(e)) for s, e in batch if isinstance(e, ValueError)]
+            for sample, image in batch:
+                if isinstance(image, ValueError):
+                    _fail(failures, sample.title, str(image))
             read = [(s, image) for s, image in batch if not isinstance(image, ValueError)]
             answers = _answers(pipeline, [i for _, i in read], [s.label for s, _ in read], self.box)
             for (sample, image), found in zip(read, answers, strict=True):
+                facts = {"image": str(sample.source), "frame": sample.frame, "model": self.model}
                 try:
                     if isinstance(found, ValueError):
                         raise found
-                    results.append(_write(found, image, self.out, sample.name))
+                    results.append(_write(found, image, self.out, sample.name, facts))
                 except (ValueError, OSError) as error:  # named, then on to the next input
-                    failures.append((sample.title, str(error)))
+                    _fail(failures, sample.title, str(error))
                     continue
                 if not found.label_known:
                     complain(
@@ -110,12 +103,47 @@ class Segment:
                         f"'{found.label}'; the answer is a guess"
                     )
                 say(f"{sample.title}: {found.label}: {pixels_line(found)} -> {self.out}")
-        for source, reason in failures:
-            complain(f"failed: {source}: {reason}")
+        done, failed = len(results), len(failures)
+        if done + failed > 1:
+            say(f"{done} done, {failed} failed; results in {self.out}")
         if self.json:
-            named = [{"input": name, "reason": why} for name, why in failures]
-            emit({"command": "segment", "failed": named, "results": results})
+            emit(
+                {
+                    "command": "segment",
+                    "model": self.model,
+                    "out": str(self.out),
+                    "done": done,
+                    "failed": [{"input": name, "reason": why} for name, why in failures],
+                    "results": results,
+                }
+            )
         return FAILED if failures else OK
+
+
+def _fail(failures: list[tuple[str, str]], source: str, reason: str) -> None:
+    """Name an input that failed when it does, and keep it for the report."""
+    failures.append((source, reason))
+    complain(f"failed: {source}: {reason}")
+
+
+def _load_pipeline(config: Segment) -> "Pipeline":
+    from ivlm_core.photo_contact import check_model
+    from ivlm_core.pipeline import Pipeline
+
+    try:
+        pipeline = Pipeline.from_pretrained(
+            config.model,
+            config.device,
+            dtype=config.dtype,
+            quantization=config.quantization,
+            device_map=config.device_map,
+            clip=config.clip,
+        )
+        check_model(pipeline)
+        told_box.check_reader(config.box, pipeline)
+        return pipeline
+    except (ValueError, OSError, ImportError) as error:
+        raise UsageError(f"--model {config.model}: {error}") from error
 
 
 def _answers(
@@ -132,15 +160,33 @@ def _answers(
     return [_answers(pipeline, [i], [w], box)[0] for i, w in zip(images, labels, strict=True)]
 
 
-def _write(found: "PhotoContact", photo: np.ndarray, folder: Path, name: str) -> dict[str, Any]:
+def _write(
+    found: "PhotoContact", photo: np.ndarray, folder: Path, name: str, facts: dict[str, Any]
+) -> dict[str, Any]:
+    """Write JSON, NPZ and PNG.
+
+    Args:
+        found: what to write.
+        photo: uint8 [H, W, 3], RGB, the image it was made from.
+        folder: an existing folder.
+        name: file name without suffix.
+        facts: what else the JSON shall say, e.g. the image's path and the model.
+
+    Returns:
+        What the JSON holds.
+    """
     from PIL import Image
 
     from ivlm_core.visualize.photo_picture import photo_picture
+    from ivlm_core.visualize.wording import answer_line
 
     report = {
+        **facts,
+        "task": found.task,
         "label": found.label,
         "label_known": found.label_known,
         "answer": found.answer,
+        "answer_text": answer_line(found),
         "threshold": found.threshold,
         "contact_share": round(float(found.contact.mean()), 6),
         "predicted_iou": round(found.iou, 4),

@@ -6,6 +6,7 @@ from typing import Annotated
 import tyro
 
 from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say
+from ivlm_core.commands.out_folder import make_folder
 from ivlm_core.synthesis.config import SynthesisConfig
 
 
@@ -28,6 +29,7 @@ class Synthesize:
         from ivlm_core.synthesis.processes import WorkerError
         from ivlm_core.synthesis.writer import generate
 
+        make_folder(self.config.out)
         try:
             info = generate(self.config)
         except (ValueError, OSError) as error:

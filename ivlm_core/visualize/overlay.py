@@ -8,7 +8,7 @@ from PIL import Image
 
 from ivlm_core.visualize.colours import ramp
 from ivlm_core.visualize.drawing import check_photo, draw_lines, wrapped
-from ivlm_core.visualize.wording import parts_line
+from ivlm_core.visualize.wording import found_as, parts_line
 
 if TYPE_CHECKING:
     from ivlm_core.pipeline import Prediction
@@ -119,7 +119,8 @@ def overlay_image(photo: np.ndarray, prediction: "Prediction") -> np.ndarray:
             canvas.paste(Image.fromarray(picture), (width - side, bar + index * side))
     caption = f"{prediction.label}: {parts_line(prediction)}"
     if not prediction.part_scores:
-        caption = f"{prediction.label}: {int(prediction.contact.sum()):,} vertices in contact"
+        count = int(prediction.contact.sum())
+        caption = f"{prediction.label}: {count:,} vertices {found_as(prediction)}"
     _write_caption(canvas, caption, text_size, bar)
     return np.asarray(canvas)
 

@@ -20,7 +20,13 @@ from ivlm_core.visualize.drawing import (
 )
 from ivlm_core.visualize.mesh_picture import render_scores
 from ivlm_core.visualize.overlay import view_overlays
-from ivlm_core.visualize.wording import answer_line, contact_line, parts_line, question_line
+from ivlm_core.visualize.wording import (
+    answer_line,
+    contact_line,
+    found_as,
+    parts_line,
+    question_line,
+)
 
 if TYPE_CHECKING:
     from ivlm_core.pipeline import Prediction
@@ -147,7 +153,8 @@ def _draw_colour_bar(canvas: Image.Image, prediction: "Prediction", top: int) ->
     draw.rectangle((x, low, x + width, low + 22), fill=UNSEEN_GREY)
     draw.text((x + width + 9, low + 11), "unseen", font=font(17), fill=INK, anchor="lm")
     draw.rectangle((x - 4, low + 44, x + width, low + 46), fill=INK)
-    draw.text((x + width + 9, low + 45), "contact", font=font(17), fill=INK, anchor="lm")
+    named = found_as(prediction).removeprefix("in ")
+    draw.text((x + width + 9, low + 45), named, font=font(17), fill=INK, anchor="lm")
 
 
 def _cells(prediction: "Prediction") -> list[tuple[str, np.ndarray]]:

@@ -100,13 +100,21 @@ def words_disagree(prediction: "Prediction") -> bool:
     return not found and bool(words) and (part or asks)
 
 
+def found_as(prediction: "Prediction") -> str:
+    """What vertices are that score the threshold or more, in words that follow their number.
+
+    An affordance says where a thing can be used, which nobody has to touch now.
+    """
+    return "usable" if prediction.task == "object_affordance" else "in contact"
+
+
 def result_line(prediction: "Prediction") -> str:
-    """What a terminal says of a prediction: parts in contact, or none; if its words disagree."""
+    """What a terminal says of a prediction: parts found, or none; if its words disagree."""
     parts = ", ".join(parts_in_contact(prediction))
     count = int(prediction.contact.sum())
     line = f"{parts} ({count:,} vertices)" if parts else contact_line(prediction)
     if not count:
-        line = "no contact"
+        line = "nothing usable" if found_as(prediction) == "usable" else "no contact"
     if words_disagree(prediction):
         words = shorten(printable(answer_line(prediction)).rstrip("."), 80, placeholder=" ...")
         line += f" (the words say otherwise: {words})"
@@ -130,11 +138,11 @@ def parts_line(prediction: "Prediction", count: int = 3) -> str:
 
 
 def contact_line(prediction: "Prediction") -> str:
-    """How many vertices are in contact and how many were seen, in words."""
+    """How many vertices are in contact, or usable, and how many were seen, in words."""
     total = len(prediction.scores)
     in_contact = int(prediction.contact.sum())
     seen = int(prediction.seen.sum())
     return (
-        f"{in_contact:,} of {total:,} vertices in contact "
+        f"{in_contact:,} of {total:,} vertices {found_as(prediction)} "
         f"(score {prediction.threshold:.2f} or more), {100 * seen / max(total, 1):.0f} % seen"
     )

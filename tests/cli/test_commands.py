@@ -50,6 +50,24 @@ def test_no_verb_and_unknown_verbs_are_wrong_usage(capsys):
     assert "Perhaps you meant 'predict'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("write", ["say('x' * 999)", "_beside_bar('x' * 999, sys.stdout)"])
+def test_a_reader_that_leaves_ends_the_command_without_a_traceback(write):
+    """`ivlm predict FOLDER | head -1` is no accident."""
+    lines = (
+        "import sys",
+        "from ivlm_core.commands.console import say",
+        "from ivlm_core.commands.predict import _beside_bar",
+        f"while True: {write}",
+    )
+    command = [sys.executable, "-c", "\n".join(lines)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stderr is not None
+        assert process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (141, b"")
+
+
 def test_info_tells_versions_devices_models_cache_and_ros(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("IVLM_CACHE_DIR", str(tmp_path))
     (tmp_path / "entry.safetensors").write_bytes(b"x" * 1000)
@@ -200,6 +218,13 @@ def test_evaluate_prints_the_report(monkeypatch, capsys):
     assert main(["evaluate", "--data", "d", "--limit", "3", "--json"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "a table" and json.loads(lines[-1])["command"] == "evaluate"
+
+
+def test_synthesize_names_a_folder_that_cannot_be_made(tmp_path, capsys):
+    taken = tmp_path / "notes.txt"
+    taken.touch()
+    assert main(["synthesize", "--out", str(taken)]) == 2
+    assert f"--out {taken} cannot be made: it is a file" in capsys.readouterr().err
 
 
 def test_synthesize_hands_its_options_to_the_generator(monkeypatch, tmp_path, capsys):

@@ -97,6 +97,15 @@ def test_missing_and_unknown_files_do_not_hide_the_others(tmp_path):
     assert all(isinstance(p, Problem) and p.reason for p in problems)
 
 
+def test_a_link_to_what_is_gone_fails_by_name(tmp_path):
+    """It is not passed over as if nobody had put it there."""
+    (tmp_path / "cup__1.png").symlink_to(tmp_path / "moved.png")
+    samples, problems = find_samples([tmp_path])
+    assert not problems
+    ((sample, error),) = read_images(samples)
+    assert sample.label == "cup" and "there is no file" in str(error)
+
+
 def test_names_of_samples_are_unique_in_any_letter_case(tmp_path):
     paths = [put(tmp_path / d / n) for d, n in (("x", "a.png"), ("y", "A.png"), ("z", "a.jpg"))]
     put(tmp_path / "w" / "a_2.png")

@@ -82,6 +82,14 @@ def test_words_that_tell_of_contact_where_none_was_found_are_told(
     assert len(result_line(wordy)) < 130 and result_line(wordy).endswith("...)")
 
 
+def test_what_can_be_used_is_not_called_contact(object_prediction):
+    grasp = replace(object_prediction, task="object_affordance")
+    assert contact_line(grasp).startswith("4 of 8 vertices usable (score")
+    assert result_line(replace(grasp, answer="")).startswith("4 of 8 vertices usable")
+    assert result_line(replace(grasp, threshold=1.0, answer="")) == "nothing usable"
+    assert "in contact" in contact_line(object_prediction)
+
+
 def test_contact_is_counted_where_a_score_is_also_a_lent_one(object_prediction):
     assert contact_line(object_prediction).startswith("4 of 8 vertices")
     lent = replace(object_prediction, seen=object_prediction.scores < 0.5)

@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple, get_args
 
 import torch
 
-from ivlm_core.pipeline import Pipeline, check_device
+from ivlm_core.model.placement import check_device
+from ivlm_core.pipeline import Pipeline
 
 Fallback = Literal["none", "precision", "cpu"]
 FALLBACKS: tuple[Fallback, ...] = get_args(Fallback)

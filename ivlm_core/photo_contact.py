@@ -119,7 +119,9 @@ def contact_in_photos(
     features = model.vlm.tower(pixels)
     squares = pipeline.square_boxes(boxes, checked)
     generated = model.answer_features(features[index], ids, drafters, squares)
-    answers, asked = pipeline.read_answers([PHOTO_TASK] * len(ids), generated, generated.ids, ids)
+    answers, asked = pipeline.dialogue.read_answers(
+        [PHOTO_TASK] * len(ids), generated, generated.ids, ids
+    )
     masks = _masks(pipeline, photos, pixels, features, index, asked)
     return [
         PhotoContact(
@@ -128,7 +130,7 @@ def contact_in_photos(
             probabilities=mask,
             iou=iou,
             threshold=_threshold(mask, pipeline.config.lift),
-            label_known=pipeline.asked_label(label) is not None,
+            label_known=pipeline.dialogue.asked_label(label) is not None,
         )
         for label, answer, (mask, iou) in zip(words, answers, masks, strict=True)
     ]
@@ -145,7 +147,7 @@ def _question(pipeline: Pipeline, label: str) -> str:
     style = pipeline.config.prompt
     if PHOTO_TASK not in style.tasks:
         return demo_question("h2dcontact", label.replace(" ", "_"), ReferenceQuirks())
-    word = pipeline.asked_label(label) or label
+    word = pipeline.dialogue.asked_label(label) or label
     return prompts.question("human_contact", word, label_words=style.label_words)
 
 
@@ -155,7 +157,7 @@ def _drafter(pipeline: Pipeline, label: str) -> Drafter:
         return pipeline.processor.drafter(
             "human_contact", wordings=answer_wordings("human_contact")
         )
-    return pipeline.drafter("human_contact", label)
+    return pipeline.dialogue.drafter("human_contact", label)
 
 
 def _masks(

@@ -1,12 +1,9 @@
 """Image, label and surface to contact on vertices: what training, CLI and robot all call."""
 
-import random
 import time
-from collections import OrderedDict
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from importlib import resources
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,97 +12,35 @@ import torch
 from torch import Tensor
 
 from ivlm_core.cache import ArtifactCache
+from ivlm_core.config import IvlmConfig
+from ivlm_core.dialogue import Dialogue
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.geometry.pixel_box import PixelBox, check_box
-from ivlm_core.lift.blend import blended_scores
 from ivlm_core.lift.extent import contact_threshold
-from ivlm_core.lift.temper import tempered_scores
-from ivlm_core.lift.view_weights import confidence_weights
 from ivlm_core.model import prompts
 from ivlm_core.model.attention import attention_over_image, contact_attention
 from ivlm_core.model.checkpoint import load_checkpoint
-from ivlm_core.model.drafts import AnswerFrame, Drafter, TemplateDrafter
 from ivlm_core.model.ivlm import ContactPrompt, IvlmModel
 from ivlm_core.model.masks import upscale
-from ivlm_core.model.placement import DTYPES, DeviceMap, Placement, Quantization
+from ivlm_core.model.placement import (
+    DTYPES,
+    DeviceMap,
+    Placement,
+    Quantization,
+    check_device,
+)
 from ivlm_core.model.processor import Processor, check_image
-from ivlm_core.model.prompts import SCENE_LABEL, TASKS, PhotoTask, Task
-from ivlm_core.model.vlm import Generated, Scored
+from ivlm_core.model.prompts import SCENE_LABEL, TASKS, Task
+from ivlm_core.model.shipped import model_folder
 from ivlm_core.official.config import is_official_folder
 from ivlm_core.official.load import load_official
-from ivlm_core.official.prompts import KIND_OF_TASK, answer_wordings, demo_question
 from ivlm_core.official.quirks import PREDICTION_QUIRKS, ReferenceQuirks
 from ivlm_core.official.views import read_published_views
+from ivlm_core.prediction import Prediction, Query, part_scores
 from ivlm_core.surfaces import Surface, SurfaceStore
+from ivlm_core.vertex_scores import vertex_scores
 
 __all__ = ["TASKS", "Pipeline", "Prediction", "Query", "Task"]
-
-SHIPPED = ("nano",)
-"""Models inside the package."""
-
-_REMEMBERED_ANSWERS = 256
-"""Labels whose last answers are kept."""
-
-
-@dataclass(frozen=True)
-class Query:
-    """One question about one image."""
-
-    image: Any
-    """uint8 RGB `[height, width, 3]`, a PIL image, or a path."""
-    label: str
-    """The object; `scene` asks for the ground and undefined support (human contact only)."""
-    task: Task
-    mesh: Mesh | None = None
-    """Surface of the object for object tasks; None takes the shipped mesh of the label."""
-    box: PixelBox | None = None
-    """Where a detector found the object; None where that is not known. Only models that learned to
-    read boxes take them (`Pipeline.reads_boxes`)."""
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What a query gives."""
-
-    task: Task
-    label: str
-    answer: str
-    """What the language model wrote, contact token included."""
-    scores: np.ndarray
-    """float32 `[vertex]` in [0, 1], in the order of `mesh.vertices`; where unseen, 0 or that of the
-    nearest seen vertex (`LiftConfig.unseen`), unless the token tells more
-    (`LiftConfig.token_share`)."""
-    seen: np.ndarray
-    """bool `[vertex]`: in view of at least one camera of the rig."""
-    threshold: float
-    mesh: Mesh
-    """The surface, in its own vertices and units (the body: metres, star pose)."""
-    topology: str
-    """`anny`, `smpl`, `smplh`, `smplx`; of objects `mesh`, or `points` for a point cloud."""
-    part_scores: dict[str, float]
-    """Mean score of each named part's seen vertices, highest first."""
-    view_names: tuple[str, ...]
-    view_images: np.ndarray
-    """uint8 RGB `[view, size, size, 3]`: the renders that were localised on."""
-    mask_probabilities: np.ndarray
-    """float32 `[view, size, size]`."""
-    timings: dict[str, float]
-    """Seconds by stage of the batch the query was in, `total` included."""
-    label_known: bool = True
-    """False where the model was trained on a list of labels and this is none of them."""
-    attention: np.ndarray | None = None
-    """float32 `[height, width]` over the image, 1 at the highest: where the language model looked
-    when it asked for contact (`model.attention`). None unless wanted, or without contact token."""
-
-    @property
-    def contact(self) -> np.ndarray:
-        """Bool `[vertex]`: score at or above the threshold."""
-        return self.scores >= self.threshold
-
-    @property
-    def known(self) -> np.ndarray:
-        """Bool `[vertex]`: seen, or with the score of a seen one (`LiftConfig.unseen`)."""
-        return self.seen | (self.scores > 0)
 
 
 class _Stopwatch:
@@ -140,13 +75,9 @@ class Pipeline:
     ) -> None:
         self.model = model
         self.processor = processor
-        self.config = model.config
         self.surfaces = SurfaceStore(model, cache)
         self.device = next(model.parameters()).device
-        self.quirks = quirks
-        self._wordings = random.Random(random.getrandbits(64)) if quirks.random_question else None
-        self._drafters: dict[Task, TemplateDrafter] = {}
-        self._answers: OrderedDict[tuple[Task, str], AnswerFrame] = OrderedDict()
+        self.dialogue = Dialogue(model, processor, quirks, lambda: self.surfaces.body_parts)
 
     @classmethod
     def from_pretrained(
@@ -229,13 +160,19 @@ class Pipeline:
         return objects.default_object(category) if category else None
 
     @property
+    def config(self) -> IvlmConfig:
+        """The model's sizes and settings."""
+        return self._kept_config if self.released else self.model.config
+
+    @property
     def released(self) -> bool:
         """Whether `release` has been called."""
         return not hasattr(self, "model")
 
     def release(self) -> None:
         """Give back the memory of weights and surfaces; only `config` and `device` can be used."""
-        del self.model, self.surfaces
+        self._kept_config = self.model.config
+        del self.model, self.surfaces, self.dialogue
 
     @property
     def reads_boxes(self) -> bool:
@@ -272,20 +209,20 @@ class Pipeline:
             checked = [self._check_query(q) for q in queries]
             images, image_index = unique_images([q.image for q in checked])
             pixels = self.processor.pixel_values(images).to(self.device)
-            ids = [self._prompt(q) for q in checked]
+            ids = [self.dialogue.prompt_ids(q.task, q.label) for q in checked]
             boxes = self.square_boxes([q.box for q in checked], [q.image for q in checked])
         with watch.stage("surfaces"):
             surfaces = [self._surface(q) for q in checked]
         with watch.stage("vision"):
             features = self.model.vlm.tower(pixels)[image_index]
         with watch.stage("language"):
-            drafters = [self.drafter(q.task, q.label) for q in checked]
+            drafters = [self.dialogue.drafter(q.task, q.label) for q in checked]
             generated = self.model.answer_features(features, ids, drafters, boxes)
-            answers, asked = self.read_answers(
+            answers, asked = self.dialogue.read_answers(
                 [q.task for q in checked], generated, generated.ids, ids
             )
-            written = [full[len(prompt) :] for full, prompt in zip(generated.ids, ids, strict=True)]
-            self._remember(checked, written)
+            for query, full, prompt in zip(checked, generated.ids, ids, strict=True):
+                self.dialogue.remember(query.task, query.label, full[len(prompt) :])
         masks, lifted = self._localize(checked, surfaces, asked, watch)
         heat: list[np.ndarray | None] = [None] * len(checked)
         if attention:
@@ -310,45 +247,19 @@ class Pipeline:
             ValueError, FileNotFoundError: as of `predict_batch`.
         """
         checked = self._check_query(query)
-        ids = self._prompt(checked)
+        ids = self.dialogue.prompt_ids(checked.task, checked.label)
         pixels = self.processor.pixel_values([checked.image]).to(self.device)
-        drafter = self.drafter(checked.task, checked.label)
+        drafter = self.dialogue.drafter(checked.task, checked.label)
         generated = self.model.answer_features(
             self.model.vlm.tower(pixels),
             [ids],
             [drafter],
             self.square_boxes([checked.box], [checked.image]),
         )
-        (answer,), (asked,) = self.read_answers([checked.task], generated, generated.ids, [ids])
+        (answer,), (asked,) = self.dialogue.read_answers(
+            [checked.task], generated, generated.ids, [ids]
+        )
         return answer, asked
-
-    def read_answers(
-        self,
-        tasks: Sequence[Task | PhotoTask],
-        read: Generated | Scored,
-        ids: Sequence[Sequence[int]],
-        prompt_ids: Sequence[Sequence[int]],
-    ) -> tuple[list[str], list[ContactPrompt | None]]:
-        """Return answers in words, and what each asks the mask decoder for.
-
-        That is None without a contact token, and, where the model means it so
-        (`PromptConfig.none_is_empty`), where no body part is named.
-
-        Args:
-            tasks: what was asked.
-            read: what the language model made of questions and answers.
-            ids: questions with their answers.
-            prompt_ids: the questions alone.
-        """
-        answers = [
-            self.processor.decode(full[len(prompt) :])
-            for full, prompt in zip(ids, prompt_ids, strict=True)
-        ]
-        asked = self.model.contact_prompts(read, ids)
-        if self.config.prompt.none_is_empty:
-            nothing = map(prompts.says_nothing, tasks, answers)
-            asked = [None if no else p for no, p in zip(nothing, asked, strict=True)]
-        return answers, asked
 
     def _attention(
         self,
@@ -371,29 +282,6 @@ class Pipeline:
                 )
             found.append(patches)
         return found
-
-    def asked_label(self, label: str) -> str | None:
-        """Return the word the model is asked with: the label, or the category it is an alias of.
-
-        None where the model was trained on a list of labels and this is none of them: it is then
-        asked with the label all the same, but its answer is a guess.
-        """
-        known = self.config.prompt.labels
-        if not known or label in known:
-            return label
-        from ivlm_core.synthesis.objects import category_of
-
-        category = category_of(label)
-        return category if category in known else None
-
-    def _prompt(self, query: Query) -> list[int]:
-        word = self.asked_label(query.label) or query.label
-        if self.quirks.demo_object_prompt and query.task != "human_contact":
-            kind, label = KIND_OF_TASK[query.task], word.replace(" ", "_")
-            return self.processor.prompt_ids(demo_question(kind, label, self.quirks))
-        style = self.config.prompt.label_words
-        question = prompts.question(query.task, word, self._wordings, style)
-        return self.processor.prompt_ids(question)
 
     def check_task(self, task: str) -> Task:
         """Return `task`.
@@ -442,34 +330,6 @@ class Pipeline:
         squares = self.processor.square_boxes(boxes, images)
         return None if squares is None else squares.to(self.device)
 
-    def drafter(self, task: Task, label: str | None = None) -> Drafter:
-        """Return what guesses how answers go on (`Vlm.generate`).
-
-        Args:
-            task: its templates are guessed.
-            label: the last answer about it is guessed first: in a video it is mostly right.
-        """
-        if task not in self._drafters:
-            details = self.surfaces.body_parts if task == "human_contact" else ()
-            likely = sorted(details, key=lambda name: "hand" not in name)  # what touches most
-            published = self.config.prompt.answers == "published"
-            wordings = answer_wordings(task) if published else ()
-            self._drafters[task] = self.processor.drafter(task, likely, wordings)
-        templates = self._drafters[task]
-        last = self._answers.get((task, label)) if label else None
-        return templates if last is None else TemplateDrafter((last, *templates.frames))
-
-    def forget_answers(self) -> None:
-        """Guess no answer by earlier ones; what is answered stays the same, with or without."""
-        self._answers.clear()
-
-    def _remember(self, queries: Sequence[Query], answers: Sequence[Sequence[int]]) -> None:
-        for query, answer in zip(queries, answers, strict=True):
-            self._answers[query.task, query.label] = AnswerFrame(tuple(answer))
-            self._answers.move_to_end((query.task, query.label))
-        while len(self._answers) > _REMEMBERED_ANSWERS:
-            self._answers.popitem(last=False)
-
     def _surface(self, query: Query) -> Surface:
         if query.task == "human_contact":
             return self.surfaces.body()
@@ -507,50 +367,10 @@ class Pipeline:
                 )
                 probabilities = upscale(logits, size).sigmoid()
             with watch.stage("lift"):
-                lifted = self.lift(surface, probabilities, iou, found, is_human)
+                lifted = vertex_scores(self.model, surface, probabilities, iou, found, is_human)
             for row, i in enumerate(rows):
                 masks[i], scores[i] = probabilities[row], lifted[row]
         return masks, scores
-
-    def lift(
-        self,
-        surface: Surface,
-        masks: Tensor,
-        iou: Tensor,
-        asked: Sequence[ContactPrompt],
-        is_human: bool,
-    ) -> Tensor:
-        """Return scores `[query, vertex]`, lifted as the configuration says.
-
-        Args:
-            surface: that the masks are of.
-            masks: probabilities `[query, view, size, size]`.
-            iou: predicted `[query, view]`.
-            asked: what every query asked for; a `body_head` reads them too.
-            is_human: the surface is the body.
-        """
-        lift = self.config.lift
-        if surface.votes is not None:
-            lifted = surface.votes.lift(masks)
-        else:
-            weights = None
-            if lift.weighting == "confidence":
-                weights = confidence_weights(iou, surface.angle_weights)
-            lifted = surface.lift.lift(
-                masks,
-                view_weights=weights,
-                gate=lift.human_gate if is_human else lift.object_gate,
-                by_pixels=lift.weighting == "pixels",
-            )
-        scores = lifted.scores
-        if surface.nearest_seen is not None:
-            scores = scores[:, surface.nearest_seen]
-        if not is_human:
-            return scores
-        logits = self.model.body_logits(asked)
-        if logits is not None:
-            scores = blended_scores(scores, logits, lift.token_share)
-        return tempered_scores(scores, lift.human_temperature)
 
     def _prediction(
         self,
@@ -575,40 +395,13 @@ class Pipeline:
             threshold=contact_threshold(values, least, lift),
             mesh=surface.mesh,
             topology=surface.topology,
-            part_scores=_part_scores(surface.mesh, values, seen),
+            part_scores=part_scores(surface.mesh, values, seen),
             view_names=tuple(v.name for v in surface.rig.views),
             view_images=surface.view_images.cpu().numpy(),
             mask_probabilities=masks.float().cpu().numpy(),
             timings=timings,
-            label_known=self.asked_label(query.label) is not None,
+            label_known=self.dialogue.asked_label(query.label) is not None,
         )
-
-
-def model_folder(model: str | Path) -> Path:
-    """Return the folder of a shipped model's name or of a path."""
-    if str(model) in SHIPPED:
-        return Path(str(resources.files("ivlm_core") / "assets" / "models" / str(model)))
-    return Path(model)
-
-
-def check_device(device: str | None) -> torch.device:
-    """Return the torch device asked for.
-
-    Raises:
-        ValueError: it does not exist here; nothing is swapped silently.
-    """
-    if device is None:
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        target = torch.device(device)
-    except RuntimeError as error:
-        raise ValueError(f"device {device!r} is not a torch device ({error})") from error
-    if target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count():
-        raise ValueError(
-            f"device {device!r} is not there: {torch.cuda.device_count()} CUDA devices found; "
-            "use 'cpu' or install a CUDA build of torch"
-        )
-    return target
 
 
 def unique_images(images: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[int]]:
@@ -616,12 +409,3 @@ def unique_images(images: Sequence[np.ndarray]) -> tuple[list[np.ndarray], list[
     order = list({id(image): image for image in images}.values())
     rank = {id(image): i for i, image in enumerate(order)}
     return order, [rank[id(image)] for image in images]
-
-
-def _part_scores(mesh: Mesh, scores: np.ndarray, seen: np.ndarray) -> dict[str, float]:
-    means = {}
-    for name, vertices in mesh.parts.items():
-        visible = vertices[seen[vertices]]
-        if len(visible):
-            means[name] = float(scores[visible].mean())
-    return dict(sorted(means.items(), key=lambda item: -item[1]))

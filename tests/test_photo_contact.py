@@ -173,7 +173,7 @@ def test_contact_may_reach_as_far_as_the_masks_expect(pipeline: Pipeline) -> Non
             lift = replace(pipeline.config.lift, extent="expected_f1", photo_threshold=least)
             model = replace(pipeline.config, lift=lift)
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(pipeline, "config", model)
+                patch.setattr(pipeline.model, "config", model)
                 found[least] = contact_in_photo(pipeline, photo, "bottle")
         assert found[1.0].threshold == 1.0 and not found[1.0].contact.any()
         decided = expected_f1_threshold(found[0.01].probabilities.ravel())

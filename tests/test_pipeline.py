@@ -93,7 +93,7 @@ def test_confident_views_can_count_more(
 ) -> None:
     other = Pipeline.from_pretrained(answering_model, "cpu")
     lift = replace(other.config.lift, weighting="confidence")
-    other.config = replace(other.config, lift=lift)
+    other.model.config = replace(other.config, lift=lift)
     weighted = other.predict(photo, "bottle", "human_contact")
     plain = pipeline.predict(photo, "bottle", "human_contact")
     assert (weighted.scores >= 0).all() and (weighted.scores <= 1).all()
@@ -106,7 +106,7 @@ def test_what_no_view_shows_may_have_the_score_of_its_neighbours(
 ) -> None:
     other = Pipeline.from_pretrained(answering_model, "cpu")
     config = replace(other.config, lift=replace(other.config.lift, unseen="nearest"))
-    other.config = other.model.config = config
+    other.model.config = config
     lent = other.predict(photo, "bottle", "human_contact")
     plain = pipeline.predict(photo, "bottle", "human_contact")
     np.testing.assert_array_equal(lent.seen, plain.seen)
@@ -122,7 +122,7 @@ def test_the_extent_of_contact_may_be_decided_for_each_answer(
 ) -> None:
     other = Pipeline.from_pretrained(answering_model, "cpu")
     lift = replace(other.config.lift, extent="expected_f1", human_threshold=0.01)
-    other.config = replace(other.config, lift=replace(lift, object_threshold=1.0))
+    other.model.config = replace(other.config, lift=replace(lift, object_threshold=1.0))
     found = other.predict(photo, "bottle", "human_contact")
     assert found.threshold == expected_f1_threshold(found.scores)
     unsure = other.predict(photo, "bottle", "object_contact")
@@ -134,7 +134,7 @@ def test_models_of_before_the_revision_vote(
 ) -> None:
     other = Pipeline.from_pretrained(answering_model, "cpu")
     config = replace(other.config, lift=replace(other.config.lift, human_mode="votes", pool=1))
-    other.config = other.model.config = config
+    other.model.config = config
     voted = other.predict(photo, "bottle", "human_contact")
     assert set(np.unique(voted.scores)) <= {0.0, 1.0}
     mean = pipeline.predict(photo, "bottle", "human_contact")
@@ -169,10 +169,10 @@ def test_the_last_answer_is_guessed_first_and_changes_nothing(
         return found
 
     monkeypatch.setattr(vlm, "generate", counted)
-    pipeline.forget_answers()
+    pipeline.dialogue.forget_answers()
     first = pipeline.predict(photo, "bottle")
     again = pipeline.predict(photo, "bottle")
-    pipeline.forget_answers()
+    pipeline.dialogue.forget_answers()
     anew = pipeline.predict(photo, "bottle")
     assert passes[1] == 1 < passes[0] == passes[2]
     assert first.answer == again.answer == anew.answer
@@ -182,11 +182,11 @@ def test_the_last_answer_is_guessed_first_and_changes_nothing(
 def test_few_answers_are_remembered(
     pipeline: Pipeline, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("ivlm_core.pipeline._REMEMBERED_ANSWERS", 2)
-    pipeline.forget_answers()
+    monkeypatch.setattr("ivlm_core.dialogue._REMEMBERED_ANSWERS", 2)
+    pipeline.dialogue.forget_answers()
     for label in ("bottle", "mug", "bottle", "hat"):
         pipeline.predict(photo, label)
-    assert [label for _, label in pipeline._answers] == ["bottle", "hat"]
+    assert [label for _, label in pipeline.dialogue._answers] == ["bottle", "hat"]
 
 
 def test_answer_without_token_is_an_empty_result(answering_model: Path, photo: np.ndarray) -> None:
@@ -280,8 +280,8 @@ def test_an_alias_is_asked_by_the_word_the_model_knows(
     pipeline = Pipeline.from_pretrained(answering_model, "cpu")
     assert pipeline.predict(photo, "zebra").label_known  # no list: any label is welcome
     prompt = replace(pipeline.config.prompt, labels=("ball", "scene"))
-    pipeline.model.config = pipeline.config = replace(pipeline.config, prompt=prompt)
-    assert [pipeline.asked_label(x) for x in ("ball", "football", "scene")] == [
+    pipeline.model.config = replace(pipeline.config, prompt=prompt)
+    assert [pipeline.dialogue.asked_label(x) for x in ("ball", "football", "scene")] == [
         "ball",
         "ball",
         "scene",
@@ -289,7 +289,7 @@ def test_an_alias_is_asked_by_the_word_the_model_knows(
     alias, name = (pipeline.predict(photo, x) for x in ("football", "ball"))
     np.testing.assert_array_equal(alias.scores, name.scores)
     assert alias.label == "football" and alias.label_known
-    assert pipeline.asked_label("mug") is None
+    assert pipeline.dialogue.asked_label("mug") is None
     assert not pipeline.predict(photo, "mug").label_known
 
 
@@ -300,7 +300,7 @@ def test_an_answer_that_names_no_part_may_ask_for_no_mask(
     """Words and masks agree where the model means it so."""
     processor, vlm, config = pipeline.processor, pipeline.model.vlm, pipeline.config
     said = replace(config, prompt=replace(config.prompt, none_is_empty=empty))
-    monkeypatch.setattr(pipeline, "config", said)
+    monkeypatch.setattr(pipeline.model, "config", said)
     size = config.vision.image_size
     features = vlm.tower(torch.zeros(1, 3, size, size))
 
@@ -309,7 +309,7 @@ def test_an_answer_that_names_no_part_may_ask_for_no_mask(
         ids = question + processor.answer_ids(task, details)
         image_tokens = vlm.image_tokens(features, [question])
         scored = vlm.score(image_tokens, [ids], [len(question)])
-        (answer,), (asked,) = pipeline.read_answers([task], scored, [ids], [question])
+        (answer,), (asked,) = pipeline.dialogue.read_answers([task], scored, [ids], [question])
         assert (NO_PARTS in answer) == (not details and task != "object_contact")
         return asked is not None
 

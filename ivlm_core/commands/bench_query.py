@@ -23,8 +23,9 @@ from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.geometry.view_rig import get_rig
 from ivlm_core.inputs import read_image
 from ivlm_core.model import prompts
+from ivlm_core.model.placement import check_device
 from ivlm_core.model.vlm import Generated
-from ivlm_core.pipeline import Pipeline, Prediction, Query, check_device
+from ivlm_core.pipeline import Pipeline, Prediction, Query
 from ivlm_core.surfaces import render_views
 
 if TYPE_CHECKING:
@@ -64,7 +65,7 @@ def _measure(config: "BenchQuery") -> dict[str, Any]:
         timed_prediction(pipeline, query)
         warm = []
         for _ in range(config.runs):
-            pipeline.forget_answers()  # as for a new picture
+            pipeline.dialogue.forget_answers()  # as for a new picture
             warm.append(timed_prediction(pipeline, query))
         stream = [timed_prediction(pipeline, query)[0] for _ in range(config.runs)]
         language = _language(pipeline, image, config.label)
@@ -156,7 +157,7 @@ def _language(pipeline: Pipeline, image: np.ndarray, label: str) -> dict[str, An
     prompt = processor.prompt_ids(prompts.question("human_contact", label))
     features = model.vlm.tower(processor.pixel_values([image]).to(pipeline.device))
     tokens = model.vlm.image_tokens(features, [prompt])
-    drafter = pipeline.drafter("human_contact")
+    drafter = pipeline.dialogue.drafter("human_contact")
     most = model.config.prompt.max_new_tokens
 
     def generate(drafted: bool, length: int) -> tuple[float, Generated]:

@@ -14,10 +14,12 @@ from torch import Tensor
 
 from ivlm_core.model import prompts
 from ivlm_core.model.ivlm import ContactPrompt
+from ivlm_core.model.masks import upscale
 from ivlm_core.model.sam import build_image_encoder, normalise_views
 from ivlm_core.model.vlm import Scored
-from ivlm_core.pipeline import Pipeline, upscale
+from ivlm_core.pipeline import Pipeline
 from ivlm_core.surfaces import Surface
+from ivlm_core.vertex_scores import vertex_scores
 
 T = TypeVar("T")
 
@@ -77,11 +79,15 @@ class PlainQuery:
         embeddings = stage("views", self._encode_views)
         features = stage("vision", lambda: model.vlm.tower(pixels))
         ids, scored = stage("language", lambda: self.decode(features, prompt))
-        (answer,), (asked,) = self.pipeline.read_answers(["human_contact"], scored, [ids], [prompt])
+        (answer,), (asked,) = self.pipeline.dialogue.read_answers(
+            ["human_contact"], scored, [ids], [prompt]
+        )
         if asked is None:
             raise ValueError(f"the answer {answer!r} asks for no mask")
         masks, iou = stage("localize", lambda: self._localize(asked, embeddings))
-        lifted = stage("lift", lambda: self.pipeline.lift(self.surface, masks, iou, [asked], True))
+        lifted = stage(
+            "lift", lambda: vertex_scores(model, self.surface, masks, iou, [asked], True)
+        )
         return PlainResult(
             ids, masks[0], lifted[0], {**seconds, "total": time.perf_counter() - start}
         )

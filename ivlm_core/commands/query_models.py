@@ -15,7 +15,7 @@ from ivlm_core.model.checkpoint import load_checkpoint
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.presets import TINY
 from ivlm_core.model.processor import Processor, build_tokenizer
-from ivlm_core.pipeline import model_folder
+from ivlm_core.model.shipped import model_folder
 
 Size = Literal["nano", "tiny", "medium", "13b"]
 

@@ -31,7 +31,7 @@ class Reproduce:
 
     def run(self) -> int:
         """Make it again; return the exit code."""
-        from ivlm_core.pipeline import model_folder
+        from ivlm_core.model.shipped import model_folder
         from ivlm_core.training.reproduce import reproduce
 
         try:

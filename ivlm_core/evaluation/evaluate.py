@@ -122,8 +122,8 @@ def main(config: EvaluateConfig) -> Report:
     """
     from ivlm_core.evaluation.cases import answer_cases, choose_cases
     from ivlm_core.evaluation.report_page import save_report_page
+    from ivlm_core.model.shipped import model_folder
     from ivlm_core.photo_contact import check_model
-    from ivlm_core.pipeline import model_folder
 
     dataset = SyntheticDataset(config.data, config.split)
     pipeline = config.load_pipeline()

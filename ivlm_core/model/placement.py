@@ -140,6 +140,26 @@ class Placement:
         return _place(name.removeprefix(_LANGUAGE), spread) or self.device
 
 
+def check_device(device: str | None) -> torch.device:
+    """Return the torch device asked for.
+
+    Raises:
+        ValueError: it does not exist here; nothing is swapped silently.
+    """
+    if device is None:
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        target = torch.device(device)
+    except RuntimeError as error:
+        raise ValueError(f"device {device!r} is not a torch device ({error})") from error
+    if target.type == "cuda" and (target.index or 0) >= torch.cuda.device_count():
+        raise ValueError(
+            f"device {device!r} is not there: {torch.cuda.device_count()} CUDA devices found; "
+            "use 'cpu' or install a CUDA build of torch"
+        )
+    return target
+
+
 def dispatch(language: nn.Module, spread: Mapping[str, torch.device]) -> None:
     """Let inputs follow the language model's blocks from device to device."""
     if not spread:

@@ -14,7 +14,7 @@ from ivlm_core.synthesis.objects import ObjectInstance
 from ivlm_core.synthesis.objects.primitives import Array
 from ivlm_core.synthesis.person import Person, UnsuitableError, part_vertices
 from ivlm_core.synthesis.rotations import about, basis, frame, unit, yaw
-from ivlm_core.synthesis.templates import Template
+from ivlm_core.synthesis.template import Template
 
 LEGS = ("sit", "ride", "board", "kick", "lie", "ski")
 """Actions that decide how the person stands or sits."""

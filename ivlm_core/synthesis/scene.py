@@ -15,13 +15,8 @@ from ivlm_core.synthesis.person import Person, UnsuitableError, part_vertices
 from ivlm_core.synthesis.pool import ObjectPool
 from ivlm_core.synthesis.rig import Bodies, Rig
 from ivlm_core.synthesis.rotations import frame, yaw
-from ivlm_core.synthesis.templates import (
-    FREE_ARMS,
-    FREE_WEIGHTS,
-    Template,
-    of_split,
-    places_held,
-)
+from ivlm_core.synthesis.template import Template
+from ivlm_core.synthesis.templates import FREE_ARMS, FREE_WEIGHTS, of_split, places_held
 
 ATTEMPTS = 90
 PATIENCE = 5

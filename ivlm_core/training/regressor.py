@@ -27,7 +27,7 @@ from ivlm_core.evaluation.regressor import (
 from ivlm_core.geometry.body import load_body
 from ivlm_core.model.losses import dice
 from ivlm_core.model.presets import NANO
-from ivlm_core.pipeline import model_folder
+from ivlm_core.model.shipped import model_folder
 from ivlm_core.training.arrays import TrainingArrays, augmented, training_split
 from ivlm_core.training.augment import Affine
 from ivlm_core.training.dense import IGNORE, DenseTargets

@@ -17,7 +17,7 @@ from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.presets import NANO
 from ivlm_core.model.processor import Processor
 from ivlm_core.model.prompts import PHOTO_TASK, TASKS
-from ivlm_core.pipeline import model_folder
+from ivlm_core.model.shipped import model_folder
 from ivlm_core.training.arrays import TrainingArrays, training_split
 from ivlm_core.training.body_stage import BodyStage
 from ivlm_core.training.box_stage import BoxStage

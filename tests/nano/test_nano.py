@@ -12,8 +12,9 @@ from PIL import Image
 
 from ivlm_core.evaluation.metrics import contact_scores
 from ivlm_core.evaluation.photo_masks import near_f1
+from ivlm_core.model.shipped import model_folder
 from ivlm_core.photo_contact import contact_in_photos
-from ivlm_core.pipeline import Pipeline, Query, model_folder
+from ivlm_core.pipeline import Pipeline, Query
 
 HELD_OUT, TOLD, PHOTO = (
     Path(__file__).with_name(f"{name}.npz") for name in ("held_out", "told", "photo")

@@ -380,7 +380,7 @@ def test_published_answers_are_guessed(with_tokenizer, question_type) -> None:
     """Whichever wording a model begins, the rest of it is guessed."""
     folder, tower = with_tokenizer
     pipeline = Pipeline.from_pretrained(folder, device="cpu", clip=tower)
-    drafter, processor = pipeline.drafter("object_affordance"), pipeline.processor
+    drafter, processor = pipeline.dialogue.drafter("object_affordance"), pipeline.processor
     for wording in answers("oafford", question_type):
         ids = processor.answer_ids("object_affordance", ["grasp"], wording)
         free = len(processor._encode("grasp"))

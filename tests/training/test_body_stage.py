@@ -81,7 +81,7 @@ def test_the_token_takes_part_in_what_users_get(data: Path, run: Path, tmp_path:
     image = SyntheticDataset(data, "test").image(0)
 
     def scores(share: float) -> np.ndarray:
-        pipeline.config = replace(
+        pipeline.model.config = replace(
             pipeline.config, lift=replace(pipeline.config.lift, token_share=share)
         )
         return pipeline.predict(image, "bottle", "human_contact").scores

@@ -18,7 +18,7 @@ class Answer:
 
     messages: list[Message] = field(default_factory=list)
     shown: tuple[str, ...] = ()
-    """Namespaces of the markers that RViz shows after it."""
+    """Namespaces that RViz may show after it."""
     error: str = ""
     """Why there is no answer."""
 

@@ -9,7 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from ivlm_core.bags.answers import Answer, AnswerFiles
-from ivlm_core.bags.source import BagSource, Question, Topics
+from ivlm_core.bags.source import BagError, BagSource, Question, Topics
 from ivlm_core.bags.target import write_bag
 from ivlm_core.estimator import Estimator
 from ivlm_core.messages.arrangement import Display, arrange
@@ -113,7 +113,7 @@ def _answer(
         try:
             message = source.read(connection, data)
             photo = picture(message)
-        except ImageFormatError as error:
+        except (BagError, ImageFormatError) as error:
             answers.write(number, Answer(shown=results.shown, error=str(error)))
             continue
         stamp = message.header.stamp

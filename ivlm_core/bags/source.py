@@ -119,8 +119,17 @@ class BagSource:
             raise BagError(f"{self.folder} is damaged: {error}") from error
 
     def read(self, connection: Connection, data: bytes) -> Any:
-        """Return a message of a standard type as an object."""
-        return self.types.deserialize_cdr(data, connection.msgtype)
+        """Return a message of a standard type as an object.
+
+        Raises:
+            BagError: it is damaged.
+        """
+        try:
+            return self.types.deserialize_cdr(data, connection.msgtype)
+        except Exception as error:  # rosbags' own, and those of what it unpacks with
+            raise BagError(
+                f"a message of {len(data)} bytes on {connection.topic} is damaged: {error}"
+            ) from error
 
     def questions(self, topics: Topics, labels: Sequence[str], rate_hz: float) -> list[Question]:
         """Return the images to be answered; a label holds for the images after it, as in the node.

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from ivlm_core.bags.answers import AnswerFiles
 from ivlm_core.bags.source import BagSource, Question, Topics
-from ivlm_core.messages.results import TYPES
+from ivlm_core.messages.results import DEPTH, TYPES
 
 OUR_TYPES = ("AffordanceSamples", "ContactMesh")
 """Messages of `ivlm_msgs` that a bag may hold."""
@@ -113,7 +113,7 @@ def _qos(latched: bool) -> Qos:
     unset = QosTime(0, 0)
     return Qos(
         QosHistory.KEEP_LAST,
-        1 if latched else 5,
+        1 if latched else DEPTH,
         QosReliability.RELIABLE,
         durability,
         unset,

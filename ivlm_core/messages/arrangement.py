@@ -122,6 +122,9 @@ def _on_person(
         return []
     turned = body.vertices @ OPTICAL_FROM_MESH.T
     mesh = Mesh(turned, ours.mesh.faces, ours.mesh.parts, "posed body")
+    if not mesh.face_areas.any():
+        doubt("body not used: its faces have no area")
+        return []
     return [Placed(replace(p, mesh=mesh), AT_CAMERA, "person") for p in about]
 
 

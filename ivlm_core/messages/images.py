@@ -6,6 +6,8 @@ take any object with the fields of `sensor_msgs/Image`.
 """
 
 import array
+import threading
+import warnings
 from dataclasses import dataclass
 from io import BytesIO
 from typing import Any, Protocol
@@ -67,6 +69,9 @@ ENCODINGS: tuple[str, ...] = tuple(_LAYOUTS)
 """Encodings that `image_to_array` reads."""
 
 _NOT_A_PICTURE = ("16UC1", "32FC1")
+
+_FILTERS = threading.Lock()
+"""Held while warnings are off: that is so for the whole process, and nodes may share one."""
 
 
 def image_to_array(message: ImageMessage) -> np.ndarray:
@@ -148,25 +153,20 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
         byte.
 
     Raises:
-        ImageFormatError: neither, damaged, or larger than `MAX_PIXELS`.
+        ImageFormatError: neither, damaged, larger than `MAX_PIXELS`, or of measurements (16UC1 or
+            32FC1 before they were compressed) that are not a picture.
     """
     said = str(message.format)
-    if "compressedDepth" in said:
+    if "compressedDepth" in said or said.split(";")[0].strip() in _NOT_A_PICTURE:
         raise ImageFormatError(
             f"compressed image of format {said!r} carries depth, not a picture; publish a colour "
             "or mono image"
         )
     try:
-        with PilImage.open(BytesIO(bytes(message.data)), formats=("JPEG", "PNG")) as image:
-            if image.width * image.height > MAX_PIXELS:  # before anything is unpacked
-                raise ImageFormatError(
-                    f"compressed image unpacks to {image.width}x{image.height} pixels; expected "
-                    f"{MAX_PIXELS} or fewer"
-                )
-            if image.mode.startswith("I"):
-                grey = (np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)
-                return np.repeat(grey[..., None], 3, axis=2)
-            return np.array(image.convert("RGB"))
+        # Pillow warns of size and metadata; what matters of it is refused below, in our words.
+        with _FILTERS, warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            return _unpacked(bytes(message.data))
     except ImageFormatError:
         raise
     except Exception as error:  # the decoders raise many unrelated types on damaged data
@@ -174,6 +174,20 @@ def compressed_to_rgb(message: Any) -> np.ndarray:
             f"compressed image of format {said!r} and {len(message.data)} bytes cannot be read as "
             f"JPEG or PNG: {error}"
         ) from error
+
+
+def _unpacked(data: bytes) -> np.ndarray:
+    """Return a JPEG or PNG as uint8 [height, width, 3] RGB."""
+    with PilImage.open(BytesIO(data), formats=("JPEG", "PNG")) as image:
+        if image.width * image.height > MAX_PIXELS:  # before anything is unpacked
+            raise ImageFormatError(
+                f"compressed image unpacks to {image.width}x{image.height} pixels; expected "
+                f"{MAX_PIXELS} or fewer"
+            )
+        if image.mode.startswith("I"):
+            grey = (np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8)
+            return np.repeat(grey[..., None], 3, axis=2)
+        return np.array(image.convert("RGB"))
 
 
 def picture(message: Any) -> np.ndarray:

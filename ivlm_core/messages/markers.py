@@ -33,6 +33,8 @@ _TO_LIGHT = np.array([0.35, 0.75, 0.56]) / np.linalg.norm([0.35, 0.75, 0.56])
 _CAPTION_HEIGHT = 0.07
 _CAPTION_GAP = 0.12
 _REMEMBERED = 16
+_REMOVED_AGAIN = 64
+"""Namespaces of a dozen labels; to remove one takes some 300 bytes."""
 
 
 @dataclass(frozen=True)
@@ -130,12 +132,17 @@ def shaded_colours(prediction: "Prediction", colour_map: ColourMap = "warm") -> 
 
 
 class MarkerScene:
-    """What RViz shows: each message is the full picture, and removes what is gone."""
+    """What RViz shows: each message is the full picture, and removes what is gone.
+
+    What is gone is removed by every message after that, as far as `_REMOVED_AGAIN` reaches: a
+    viewer that is busy gets the newest message only, and would keep for ever what just one removes.
+    """
 
     def __init__(self) -> None:
         self._maker = MarkerMaker()
         self.shown: tuple[str, ...] = ()
-        """Namespaces."""
+        """Namespaces that a viewer may show: those that went, then those of the last message."""
+        self._cleared = True
         self._frame = ""
 
     def show(
@@ -148,15 +155,16 @@ class MarkerScene:
             if item.where != "person":  # its text stands above the canonical body
                 markers.append(self._maker.caption(item, header))
         names = tuple(marker.ns for marker in markers)
-        left = [ns for ns in self.shown if ns not in names]
+        left = tuple(ns for ns in self.shown if ns not in names)[-_REMOVED_AGAIN:]
         gone = [MarkerData(header, ns, 0, action=DELETE) for ns in left]
-        self.shown, self._frame = names, header.frame_id
+        self.shown, self._frame = left + names, header.frame_id
+        self._cleared = not self.shown
         return encode_marker_array(markers + gone)
 
     def clear(self) -> bytes | None:
         """Return a `MarkerArray` that removes everything; None where nothing is shown."""
-        if not self.shown:
+        if self._cleared:
             return None
-        self.shown = ()
+        self._cleared = True
         header = Stamp(frame_id=self._frame)
         return encode_marker_array([MarkerData(header=header, ns="", id=0, action=DELETE_ALL)])

@@ -9,6 +9,7 @@ from scipy.spatial.transform import Rotation
 from ivlm_core.geometry.camera import Camera
 from ivlm_core.grasping.samples import affordance_samples
 from ivlm_core.grasping.surface import scored_points
+from ivlm_core.labels import MAX_LABELS
 from ivlm_core.messages.arrangement import NOTHING, Display, Known, of_objects
 from ivlm_core.messages.cdr import (
     ContactMeshData,
@@ -29,6 +30,9 @@ from ivlm_core.visualize.in_photo import mesh_in_photo
 from ivlm_core.visualize.overlay import attention_overlay, overlay_image
 
 _MOST_SAMPLES = 20
+
+DEPTH = 2 * MAX_LABELS
+"""Messages of a topic that wait for a slow reader: one image may give one a label, at once."""
 
 TYPES = {
     **{task: "ivlm_msgs/msg/ContactMesh" for task in TASKS},
@@ -61,7 +65,7 @@ class ResultMessages:
 
     @property
     def shown(self) -> tuple[str, ...]:
-        """Namespaces of the markers that RViz shows; set it to go on after another's messages."""
+        """Namespaces that RViz may show; set it to go on after another's messages."""
         return self._scene.shown
 
     @shown.setter

@@ -16,6 +16,7 @@ from rosbags.typesys import Stores, get_typestore
 from ivlm_core import cli
 from ivlm_core.bags.target import OUR_TYPES, definition
 from ivlm_core.estimator import Estimator
+from ivlm_core.labels import MAX_LABELS
 from ivlm_core.messages.cdr import decode_contact_mesh
 from ivlm_core.messages.results import TYPES
 from ivlm_core.pipeline import Pipeline
@@ -145,6 +146,8 @@ def test_every_image_is_answered_as_the_node_would(
         assert "string label" in kinds["/ivlm_node/human_contact"].msgdef.data
         (latched,) = kinds["/ivlm_node/markers"].ext.offered_qos_profiles
         assert latched.durability is QosDurability.TRANSIENT_LOCAL
+        (offered,) = kinds["/ivlm_node/human_contact"].ext.offered_qos_profiles
+        assert offered.depth >= MAX_LABELS, "an image with that many labels gives as many at once"
 
 
 def test_what_is_written_has_no_fault_that_rviz_would_find(
@@ -247,6 +250,32 @@ def test_an_unreadable_image_is_told_and_the_others_are_answered(
     assert "image encoding 'jpeg' is not known" in capsys.readouterr().err
     topics = [t for t, _, _ in contents(tmp_path / "out")]
     assert topics.count("/camera") == 2 and topics.count("/ivlm_node/human_contact") == 1
+
+
+@pytest.mark.parametrize("left", [0, 4, 40, -20])
+def test_a_damaged_message_is_told_and_the_others_are_answered(
+    run: Callable[..., int],
+    pictures: list[np.ndarray],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    left: int,
+) -> None:
+    """As a recorder that was killed leaves it; a label of that kind changes nothing."""
+    whole = bytes(STORE.serialize_cdr(image(1, pictures[0]), "sensor_msgs/msg/Image"))
+    hat = bytes(STORE.serialize_cdr(label("hat"), "std_msgs/msg/String"))
+    with Writer(tmp_path / "in", version=9) as writer:
+        labels = writer.add_connection("/label", "std_msgs/msg/String", typestore=STORE)
+        images = writer.add_connection("/camera", "sensor_msgs/msg/Image", typestore=STORE)
+        for time, data in enumerate((hat, hat[:6], b"")):
+            writer.write(labels, time, data)
+        for time, data in enumerate((whole[:left], whole)):
+            writer.write(images, SECOND + time, data)
+    assert run(tmp_path / "in", "--tasks", "human_contact") == 1
+    assert f"{len(whole[:left])} bytes on /camera is damaged" in capsys.readouterr().err
+    new = contents(tmp_path / "out")
+    (found,) = [decode_contact_mesh(d) for t, _, d in new if t == "/ivlm_node/human_contact"]
+    assert found.label == "hat"
+    assert [d for t, _, d in new if t == "/camera"] == [whole[:left], whole]
 
 
 def test_unusable_bags_and_arguments_are_named(

@@ -3,6 +3,7 @@
 import array
 import struct
 import tracemalloc
+import warnings
 import zlib
 from io import BytesIO
 from types import SimpleNamespace
@@ -196,6 +197,7 @@ def test_unusable_compressed_pictures_are_refused() -> None:
         (bytes(good.data[:100]), "jpeg", "cannot be read as JPEG or PNG"),
         (bytes(gif.data), "gif", "cannot be read as JPEG or PNG"),
         (bytes(good.data), "16UC1; compressedDepth", "carries depth"),
+        (bytes(good.data), "16UC1; png compressed ", "carries depth"),  # by the colour plugin
         (png_that_claims(side, side), "png", "or fewer"),
         (png_that_claims(60_000, 60_000), "png", "cannot be read"),  # PIL's own limit
     ]
@@ -203,6 +205,21 @@ def test_unusable_compressed_pictures_are_refused() -> None:
         message = SimpleNamespace(format=said, data=array.array("B", data))
         with pytest.raises(ImageFormatError, match=reason):
             compressed_to_rgb(message)
+
+
+def test_pillow_says_nothing_of_its_own() -> None:
+    """Neither of a large picture, which is refused, nor of damaged metadata, which is not read."""
+    large = SimpleNamespace(format="png", data=png_that_claims(12_000, 12_000))
+    out = BytesIO()
+    damaged = b"Exif\0\0MM\0*\0\0\0\x08\0\x01garbage"
+    PilImage.new("RGB", (4, 3), (200, 0, 0)).save(out, "JPEG", exif=damaged)
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        with pytest.raises(ImageFormatError, match="or fewer"):
+            compressed_to_rgb(large)
+        photo = compressed_to_rgb(SimpleNamespace(format="jpeg", data=out.getvalue()))
+    assert photo.shape == (3, 4, 3) and photo[0, 0, 0] > 190
+    assert said == []
 
 
 @settings(deadline=None, max_examples=300)

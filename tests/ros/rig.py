@@ -1,9 +1,11 @@
 """A node and a camera on one executor, inside the test's process."""
 
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import pytest
 from diagnostic_msgs.msg import DiagnosticArray
 from rclpy.lifecycle import TransitionCallbackReturn
 from sensor_msgs.msg import CompressedImage, Image
@@ -59,6 +61,19 @@ class Rig:
     def send(self, photo: np.ndarray, seconds_old: float = 0.0, frame_id: str = "camera") -> None:
         """Send an image."""
         self.images.publish(self.image(photo, seconds_old, frame_id))
+
+    def hold_up(self, monkeypatch: pytest.MonkeyPatch) -> tuple[threading.Event, threading.Event]:
+        """Keep images in work: the first event tells that one is, the second lets them go on."""
+        working, go_on = threading.Event(), threading.Event()
+        estimate = self.node._estimator.estimate
+
+        def held_up(*arguments: Any, **options: Any) -> Any:
+            working.set()
+            assert go_on.wait(20)
+            return estimate(*arguments, **options)
+
+        monkeypatch.setattr(self.node._estimator, "estimate", held_up)
+        return working, go_on
 
     def say(self, label: str) -> None:
         """Send a label; the node reads it before the next image."""

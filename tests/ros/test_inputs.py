@@ -262,6 +262,30 @@ def test_a_failure_is_an_error_until_success_and_a_warning_for_a_while_after() -
     assert health.values["images published"] == "3" and health.values["images failed"] == "1"
 
 
+def test_images_that_are_left_out_are_a_warning_once_none_is_answered_for_long() -> None:
+    now = 100.0
+    statistics = NodeStatistics(lambda: now)
+    statistics.left_out("too old")
+    now = 104.0
+    statistics.left_out("too old")
+    statistics.left_out("without label")
+    assert statistics.pipeline_health(5.0).level == 0
+    now = 106.0
+    health = statistics.pipeline_health(5.0)
+    said = "images come, none answered for 6 s: 2 too old, 1 without label"
+    assert (health.level, health.message) == (1, said)
+    assert statistics.counts() == {"too old": 2, "without label": 1}
+    statistics.done({})
+    assert statistics.pipeline_health(5.0).level == 0
+    now = 200.0
+    statistics.left_out("too old")
+    now = 204.0
+    assert statistics.pipeline_health(5.0).level == 0, "one among many that are answered"
+    now = 300.0
+    statistics.begin()
+    assert statistics.pipeline_health(5.0).level == 0, "of a time that is over"
+
+
 def test_silence_is_explained() -> None:
     assert input_health("/image", 1, 2.0, 5.0).level == 0
     nobody, silent = input_health("/image", 0, 9.0, 5.0), input_health("/image", 2, 9.0, 5.0)

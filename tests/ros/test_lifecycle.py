@@ -280,6 +280,40 @@ def test_silence_is_reported(make_rig: Callable[..., Rig]) -> None:
     rig.listener.until(told, "a warning about missing images")
 
 
+def test_images_that_are_all_left_out_are_told(
+    make_rig: Callable[..., Rig], photo: np.ndarray, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Such as those of a bag that is played without its clock."""
+    rig = make_rig(input_timeout_s=0.1, discard_msg_older_than_ms=60_000.0)
+
+    def pipeline() -> list[Any]:
+        statuses = [s for m in rig.listener.messages["/diagnostics"][-1:] for s in m.status]
+        return [s for s in statuses if s.name.endswith(": pipeline")]
+
+    rig.send(photo, seconds_old=3600)
+    rig.listener.until(
+        lambda: any("none answered for" in s.message for s in pipeline()), "a warning"
+    )
+    (told,) = pipeline()
+    assert told.level == b"\1" and told.message.endswith(": 1 too old")
+    assert told.message.split(" for ")[0] in "".join(capfd.readouterr())
+    rig.send(photo)
+    rig.counted("published")
+    rig.listener.until(lambda: all(s.level == b"\0" for s in pipeline()), "that it is over")
+
+
+@pytest.mark.parametrize("frame", ["", "/camera"])
+def test_a_frame_that_tf_refuses_is_told_once(
+    make_rig: Callable[..., Rig], photo: np.ndarray, capfd: pytest.CaptureFixture[str], frame: str
+) -> None:
+    rig = make_rig()
+    for count in (1, 2):
+        rig.send(photo, frame_id=frame)
+        rig.counted("published", count)
+    logged = "".join(capfd.readouterr())
+    assert logged.count(f"the image's frame_id is {frame!r}; tf takes none") == 1
+
+
 def test_nodes_of_several_robots_are_told_apart(
     make_node: Callable[..., Any], make_listener: Callable[..., Any]
 ) -> None:
@@ -299,22 +333,34 @@ def test_an_image_in_work_is_not_published_after_deactivation(
     make_rig: Callable[..., Rig], photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rig = make_rig()
-    working, go_on = threading.Event(), threading.Event()
-    estimator = rig.node._estimator
-    estimate = estimator.estimate
-
-    def slow(*arguments: Any, **options: Any) -> Any:
-        working.set()
-        assert go_on.wait(20)
-        return estimate(*arguments, **options)
-
-    monkeypatch.setattr(estimator, "estimate", slow)
+    working, go_on = rig.hold_up(monkeypatch)
     rig.send(photo)
     rig.listener.until(working.is_set, "the image to be taken")
     assert rig.node.trigger_deactivate() == SUCCESS  # does not wait for the model
     go_on.set()
     assert rig.node.trigger_cleanup() == SUCCESS
     assert rig.node._statistics.counts().get("published", 0) == 0
+
+
+def test_an_image_of_before_is_not_published_after_activating_again(
+    make_rig: Callable[..., Rig], photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was known about it, where the object is, say, has been forgotten."""
+    rig = make_rig()
+    working, go_on = rig.hold_up(monkeypatch)
+    rig.send(photo)
+    rig.listener.until(working.is_set, "the image to be taken")
+    assert rig.node.trigger_deactivate() == SUCCESS
+    assert rig.node.trigger_activate() == SUCCESS
+    rig.listener.until(
+        lambda: rig.node._intake.image_in.reliable and rig.images.get_subscription_count(),
+        "the node to subscribe for good",
+    )
+    go_on.set()
+    message = rig.image(photo)
+    rig.images.publish(message)
+    rig.listener.until(lambda: rig.got("human_contact"), "an answer")
+    assert rig.got("human_contact")[0].header == message.header
 
 
 def test_diagnostics_tell_rate_queue_latency_and_memory(

@@ -52,6 +52,13 @@ def test_the_nearest_in_time_and_frame() -> None:
     assert value(4.2) == "z" and value(4.0) == "z", "of two equally near the later"
     assert value(4.2, 0.0, "a") == "y"
     assert value(6, 0.9) is None and value(6, 1.0) == "z"
+    kept.hold(int(4.2e9))
+    for second, frame in ((4, "b"), (9, "a"), (10, "a"), (11, "a")):
+        kept.add(second * 10**9, frame, f"{second}")
+    assert value(4.2) == "4" and value(4.2, 0.0, "a") == "y", "held, in each frame"
+    assert len(kept) == 3
+    kept.hold(int(20e9))
+    assert value(4.2) == "9", "held no longer"
     kept.clear()
     assert value(6) is None
 
@@ -419,6 +426,41 @@ def test_bodies_of_other_frames_go_through_tf(
     np.testing.assert_allclose(points, moved, atol=1e-5)
 
 
+@pytest.mark.parametrize("topic", ["body", "object_pose"])
+def test_what_belongs_to_an_image_is_kept_however_long_that_takes(
+    make_rig: MakeRig,
+    photo: np.ndarray,
+    prediction: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    topic: str,
+) -> None:
+    """An estimator that is fast sends more than is remembered while the model answers."""
+    rig = make_rig()
+    working, go_on = rig.hold_up(monkeypatch)
+    image = rig.image(photo)
+    if topic == "body":
+        places, message = rig.node._places.bodies, body_message(rig, prediction)
+    else:
+        places, message = rig.node._places.object_poses, PoseStamped()
+        message.pose.position.z = 1.5
+    sent = publisher(rig, type(message), topic)
+    rig.images.publish(image)
+    rig.listener.until(working.is_set, "the image to be taken")
+    message.header = image.header
+    for late in range(places.REMEMBERED + 1):  # the first is the image's
+        sent.publish(message)
+        stamp = message.header.stamp.sec
+        rig.listener.until(
+            lambda s=stamp: any(k.stamp_ns // 10**9 == s for k in places._known._kept), "it"
+        )
+        message.header.stamp.sec = image.header.stamp.sec + 10 + late
+    go_on.set()
+    rig.counted("published")
+    assert places._problem == ""
+    places._known.clear()
+    assert places._known.nearest(0) is None
+
+
 def test_the_person_is_drawn_into_the_photo(
     make_rig: MakeRig, photo: np.ndarray, prediction: Any
 ) -> None:
@@ -491,6 +533,7 @@ def test_bodies_of_another_model_and_behind_the_camera(
         ({"topology": "smplx"}, "topology 'smplx'"),
         ({"vertices": [0.0, 0.0, 1.0]}, "1 vertices"),
         ({"vertices": behind.ravel().tolist()}, "behind the camera"),
+        ({"vertices": [0.0, 0.0, 1.0] * (behind.size // 3)}, "no area"),
     ]
     for count, (fields, reason) in enumerate(cases, start=1):
         bodies.publish(body_message(rig, prediction, **fields))

@@ -166,6 +166,29 @@ def test_an_object_is_set_by_message_or_file_and_cleared(
         assert rig.got("object_affordance")[-1].label == "chair", "nothing new"
 
 
+def test_an_image_in_work_is_not_answered_after_clear(
+    make_rig: MakeRig, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a label nothing would ever remove its markers, nor its object from a planning scene;
+    nor is one answered that waits."""
+    rig = make_rig(label="")
+    rig.listener.listen(f"/{rig.name}/markers", MarkerArray, qos.LATCHED)
+    working, go_on = rig.hold_up(monkeypatch)
+    rig.say("bottle")
+    rig.send(photo)
+    rig.listener.until(working.is_set, "the image to be taken")
+    rig.send(photo)
+    rig.counted("received", 2)
+    assert rig.call(Trigger, "clear").success
+    go_on.set()
+    rig.say("chair")
+    assert answered(rig, photo, "human_contact", "an answer about the chair").label == "chair"
+    assert [m.label for m in rig.got("human_contact")] == ["chair"]
+    markers = rig.listener.messages[f"/{rig.name}/markers"]
+    rig.listener.until(lambda: markers, "the markers")
+    assert {m.ns.split("/")[0] for m in markers[-1].markers} == {"chair"}
+
+
 def test_unusable_objects_are_refused_and_change_nothing(
     make_rig: MakeRig, box: Mesh, tmp_path: Path
 ) -> None:
@@ -223,6 +246,14 @@ def test_threshold_and_mesh_folder_change_at_once(
     colours = np.unique(rows["rgb"][rows["score"] > 0])
     viridis = ramp(np.linspace(0, 1, 1024), "viridis").astype(np.uint32) @ [1 << 16, 1 << 8, 1]
     assert np.isin(colours, viridis).all()
+    save_mesh(box, tmp_path / "gizmo.ply")
+    rig.say("gizmo")
+    answered(rig, photo, "human_contact", "an answer about what has no mesh yet")
+    assert rig.got("object_affordance")[-1].label == "bottle"
+    again = Parameter("object_mesh_dir", value=str(tmp_path))
+    assert all(r.successful for r in rig.node.set_parameters([again]))
+    found = answered(rig, photo, "object_affordance", "an answer on a file that came later")
+    assert found.label == "gizmo"
     (refused,) = rig.node.set_parameters([Parameter("object_mesh_dir", value="/missing")])
     assert not refused.successful and "'/missing' is not a folder" in refused.reason
     (refused,) = rig.node.set_parameters([Parameter("label", value="<mug>")])

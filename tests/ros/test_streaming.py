@@ -1,6 +1,7 @@
 """The real node in its own process, spoken to over DDS."""
 
 import signal
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from struct import unpack_from
@@ -26,7 +27,8 @@ from sensor_msgs.msg import Image, PointCloud2  # noqa: E402
 from std_msgs.msg import Empty, String  # noqa: E402
 from visualization_msgs.msg import Marker, MarkerArray  # noqa: E402
 
-from ivlm_core.labels import read_labels  # noqa: E402
+from ivlm_core.labels import MAX_LABELS, read_labels  # noqa: E402
+from ivlm_core.messages.cdr import decode_contact_mesh  # noqa: E402
 from ivlm_core.messages.clouds import POINT  # noqa: E402
 from ivlm_core.messages.images import fill_image, image_to_rgb  # noqa: E402
 from ivlm_core.messages.markers import shaded_colours  # noqa: E402
@@ -36,6 +38,7 @@ from ivlm_core.visualize.overlay import attention_overlay, overlay_image  # noqa
 from ivlm_msgs.action import Estimate  # noqa: E402
 from ivlm_msgs.msg import ContactMesh, Status  # noqa: E402
 from ivlm_ros import qos  # noqa: E402
+from ivlm_ros.node import THREAD_TIMEOUT_S  # noqa: E402
 from ivlm_ros.parameters import NodeParameters  # noqa: E402
 from ivlm_ros.planning_scene import CollisionObject  # noqa: E402
 from ivlm_ros.rviz_problems import rviz_problems  # noqa: E402
@@ -220,17 +223,40 @@ def test_two_labels_two_answers(camera: Camera, photo: np.ndarray) -> None:
     assert meshes["Chair"] != meshes["bottle"]
 
 
+def test_every_label_of_an_image_arrives(camera: Camera, photo: np.ndarray) -> None:
+    """Eight messages on one topic at once; this process reads none while they come."""
+    labels = [f"thing {i}" for i in range(MAX_LABELS)]
+    camera.label(", ".join(labels))
+    for _ in range(5):
+        message = camera.image(photo)
+        camera.images.publish(message)
+        header = message.header
+        camera.listener.until(lambda h=header: camera.indices("markers", h), "the markers")
+        camera.listener.until(
+            lambda h=header: len(camera.indices("human_contact", h)) == MAX_LABELS,
+            "an answer about each label",
+        )
+        meshes = [
+            decode_contact_mesh(camera.listener.messages["/ivlm_node/human_contact"][i])
+            for i in camera.indices("human_contact", header)
+        ]
+        assert [mesh.label for mesh in meshes] == labels
+
+
 def test_scene_has_no_object(camera: Camera, photo: np.ndarray) -> None:
     camera.label("scene")
     results = camera.ask(photo, ("human_contact", "human_contact_cloud", "markers"))
     assert results["human_contact"].label == "scene"
-    assert {m.ns: m.action for m in results["markers"].markers} == {
+    actions = {m.ns: m.action for m in results["markers"].markers}
+    before = {ns for ns in actions if not ns.startswith(("scene/", "bottle/"))}
+    assert actions == {
         "scene/human_contact": Marker.ADD,
         "scene/human_contact_caption": Marker.ADD,
         "bottle/human_contact": Marker.DELETE,
         "bottle/human_contact_caption": Marker.DELETE,
         "bottle/object_affordance": Marker.DELETE,
         "bottle/object_affordance_caption": Marker.DELETE,
+        **dict.fromkeys(before, Marker.DELETE),  # what earlier tests have shown
     }
     assert rviz_problems(results["markers"]) == []
 
@@ -522,6 +548,61 @@ def test_a_signal_ends_the_process_while_a_model_loads(
     listener.until(lambda: "loading" in node.output, "the load", 120.0)
     assert node.stop(signal.SIGINT) == 0
     assert "stopped while a model was being loaded" in node.output
+
+
+APART = ("__node:=stuck", "image:=stuck/image")
+"""From the node that the other tests share."""
+
+
+def test_a_signal_does_not_wait_for_an_image_in_work(
+    start: Callable[..., Any],
+    listener: Any,
+    tiny_model: Path,
+    photo: np.ndarray,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of which nothing would be published any more."""
+    monkeypatch.setenv("STUCK", "answer")
+    parameters = ("autostart:=true", f"model:={tiny_model}", "label:=cup")
+    node = start("tests.ros.faults.stuck", *parameters, remaps=APART)
+    images = listener.node.create_publisher(Image, "stuck/image", qos.RESULT)
+    message = fill_image(Image(), photo, "rgb8")
+
+    def taken() -> bool:
+        images.publish(message)
+        return "answering" in node.output
+
+    listener.until(taken, "an image in work", 120.0)
+    begin = time.monotonic()
+    assert node.stop(signal.SIGINT) == 0
+    assert time.monotonic() - begin < THREAD_TIMEOUT_S / 2
+    assert "Traceback" not in node.output and "[ERROR]" not in node.output
+
+
+def test_a_second_signal_does_not_wait_for_a_goal_either(
+    start: Callable[..., Any], listener: Any, tiny_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STUCK", "answer")
+    parameters = ("autostart:=true", f"model:={tiny_model}")
+    node = start("tests.ros.faults.stuck", *parameters, remaps=APART)
+    listener.listen("/stuck/status", Status, qos.LATCHED)
+    said = listener.messages["/stuck/status"]
+    listener.until(lambda: said and said[-1].state == "active", "the node to be active", 120.0)
+    client = ActionClient(listener.node, Estimate, "/stuck/estimate")
+    listener.until(client.server_is_ready, "the action")
+    photo = fill_image(Image(), np.zeros((8, 8, 3), np.uint8), "rgb8")
+    client.send_goal_async(Estimate.Goal(label="cup", image=photo))
+    listener.until(lambda: "answering" in node.output, "the goal in work")
+    begin = time.monotonic()
+    node.popen.send_signal(signal.SIGINT)
+
+    def ended() -> bool:
+        node.popen.send_signal(signal.SIGTERM)
+        return node.popen.poll() is not None
+
+    listener.until(ended, "the end")
+    assert node.popen.returncode == 1
+    assert 1.0 <= time.monotonic() - begin < THREAD_TIMEOUT_S / 2
 
 
 def test_sigint_clears_the_markers_answers_goals_and_ends_well(

@@ -18,6 +18,8 @@ _SIGNALS = {signal.SIGINT, signal.SIGTERM}
 
 _LOADED_S = 2.0
 """How long a model that is being loaded may take to notice that the program ends."""
+_MEANT_TWICE_S = 1.0
+"""A signal that comes so long after the first is another; a shell may deliver one twice."""
 
 
 def main(args: list[str] | None = None) -> int:
@@ -38,7 +40,7 @@ def main(args: list[str] | None = None) -> int:
     from rclpy.executors import SingleThreadedExecutor
     from rclpy.signals import SignalHandlerOptions
 
-    from ivlm_ros.node import THREAD_TIMEOUT_S, IvlmNode
+    from ivlm_ros.node import THREAD_TIMEOUT_S, WORKERS, IvlmNode
     from ivlm_ros.spinning import Fatal, spin
 
     started.set()
@@ -72,15 +74,25 @@ def main(args: list[str] | None = None) -> int:
     thread.join(THREAD_TIMEOUT_S)
     node.destroy_node()
     rclpy.try_shutdown()
-    return int(failed.is_set())
+    code = int(failed.is_set())
+    if any(thread.name in WORKERS for thread in threading.enumerate()):
+        os._exit(code)  # Python's own end would take torch away from under it
+    return code
 
 
 def _wait_for_signal(stopping: threading.Event, started: threading.Event) -> None:
-    """Wait for a signal; until the program has started, end it: importing takes seconds."""
+    """Wait for a signal; until the program has started, end it: importing takes seconds.
+
+    Another signal ends it whatever it still waits for: `ros2 launch` kills what outlasts two.
+    """
     signal.sigwait(_SIGNALS)
+    first_s = time.monotonic()
     stopping.set()
     if not started.is_set():
         os._exit(0)
+    while time.monotonic() - first_s < _MEANT_TWICE_S:
+        signal.sigwait(_SIGNALS)
+    os._exit(1)
 
 
 def _shut_down(node: "IvlmNode", executor: "Executor", timeout_s: float) -> None:

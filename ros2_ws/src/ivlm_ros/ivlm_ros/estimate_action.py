@@ -68,6 +68,11 @@ class EstimateAction:
         self._server.destroy()
 
     @property
+    def busy(self) -> bool:
+        """Whether a goal waits or is in work."""
+        return self._goal is not None
+
+    @property
     def collecting_s(self) -> float:
         """How long the last goal's client may still be about to ask for its result, seconds."""
         return max(0.0, self._ended_s + _COLLECTED_S - time.monotonic())

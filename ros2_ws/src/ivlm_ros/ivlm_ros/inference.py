@@ -9,6 +9,9 @@ from ivlm_ros.frame_slot import FrameSlot
 
 T = TypeVar("T")
 
+THREAD = "inference"
+"""Name of the thread."""
+
 
 class InferenceThread(Generic[T]):
     """Calls `process` on frames of a slot, one at a time, until the slot ends.
@@ -28,7 +31,7 @@ class InferenceThread(Generic[T]):
         self._slot = slot
         self._process = process
         self._report = report
-        self._thread = threading.Thread(target=self._run, name="inference", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
         self._thread.start()
 
     def stop(self, timeout_s: float) -> bool:

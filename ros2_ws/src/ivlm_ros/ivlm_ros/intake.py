@@ -33,6 +33,8 @@ class Frame(NamedTuple):
     message: Image | CompressedImage
     labels: tuple[str, ...]
     detections: tuple[Detection, ...] = ()
+    era: int = 0
+    """`Intake.era` when the image came."""
 
 
 class Intake:
@@ -66,10 +68,13 @@ class Intake:
         self._arrivals_s: deque[float] = deque(maxlen=_ARRIVALS)
         self.newest: Image | CompressedImage | None = None
         """The image that came last."""
+        self.era = 0
+        """Rises with `forget` and `stop`: images that came before are not to be answered."""
 
     def start(self) -> None:
         """Subscribe."""
         self._last_image_s, self._next_image_s = time.monotonic(), 0.0
+        self._statistics.begin()
         # The label first: of messages that wait together, the executor takes it before the image.
         self._label_in = self._node.create_subscription(String, "label", self._on_label, qos.LABEL)
         settings = self._settings()
@@ -93,10 +98,12 @@ class Intake:
             self._detections_in.destroy()
         self._label_in = self.image_in = self._detections_in = None
         self.newest = None
+        self.era += 1
 
     def forget(self) -> None:
         """Forget what topic label said: parameter label holds again."""
         self._labels = ()
+        self.era += 1
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -153,7 +160,7 @@ class Intake:
         if rate:  # keep the beat of a camera that is a little irregular; begin anew after a pause
             in_beat = now - self._next_image_s < 1 / rate
             self._next_image_s = (self._next_image_s if in_beat else now) + 1 / rate
-        asked = Frame(message, self.labels)
+        asked = Frame(message, self.labels, era=self.era)
         if self._detections_in is None:
             self._ask(asked, ())
         else:
@@ -164,7 +171,7 @@ class Intake:
         self._ask_pair(self._pairing.second(stamp_ns, found))
 
     def _new_pairing(self) -> Pairing[Frame, tuple[Detection, ...]]:
-        return Pairing(_WAITING, lambda: self._statistics.count("without detections"))
+        return Pairing(_WAITING, lambda: self._statistics.left_out("without detections"))
 
     def _ask_pair(self, pair: tuple[Frame, tuple[Detection, ...]] | None) -> None:
         if pair is not None:
@@ -174,10 +181,11 @@ class Intake:
         """Hand an image on with the labels that hold for it, else those of what was detected."""
         labels = frame.labels or detected_labels(found, MAX_LABELS)
         if labels:
-            self._put(Frame(frame.message, labels, found))
-            return
-        self._statistics.count("without label")
-        if self._detections_in is None:  # else nothing was detected, which is no fault
+            self._put(frame._replace(labels=labels, detections=found))
+        elif self._detections_in is not None:
+            self._statistics.count("without label")  # nothing was detected, which is no fault
+        else:
+            self._statistics.left_out("without label")
             self._node.get_logger().warning(
                 "images come in but no label is set: publish std_msgs/String on topic 'label' or "
                 "set parameter 'label' ('scene' asks for contact with the ground)",

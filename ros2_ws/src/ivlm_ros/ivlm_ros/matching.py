@@ -19,14 +19,17 @@ class Stamped(NamedTuple, Generic[T]):
 
 
 class Remembered(Generic[T]):
-    """The last values of a topic; used by two threads.
+    """The last values of a topic, and those around a time that is held; used by two threads.
 
     Args:
-        most: how many are kept.
+        most: how many are kept, and in how many frames at most they are held.
     """
 
     def __init__(self, most: int) -> None:
         self._kept: deque[Stamped[T]] = deque(maxlen=most)
+        self._most = most
+        self._held_ns: int | None = None
+        self._held: dict[str, Stamped[T]] = {}
         self._lock = threading.Lock()
 
     def __len__(self) -> int:
@@ -36,11 +39,31 @@ class Remembered(Generic[T]):
         """Keep a value."""
         with self._lock:
             self._kept.append(Stamped(stamp_ns, frame_id, value))
+            self._hold(self._kept[-1])
+
+    def hold(self, stamp_ns: int) -> None:
+        """Keep what is nearest to a time, in each frame, however much comes until the next hold."""
+        with self._lock:
+            self._held_ns, self._held = stamp_ns, {}
+            for known in self._kept:
+                self._hold(known)
+
+    def _hold(self, new: Stamped[T]) -> None:
+        if self._held_ns is None:
+            return
+        old = self._held.get(new.frame_id)
+        if old is None:
+            nearer = len(self._held) < self._most
+        else:
+            nearer = abs(new.stamp_ns - self._held_ns) <= abs(old.stamp_ns - self._held_ns)
+        if nearer:
+            self._held[new.frame_id] = new
 
     def clear(self) -> None:
         """Forget all."""
         with self._lock:
             self._kept.clear()
+            self._held.clear()
 
     def nearest(
         self, stamp_ns: int, limit_s: float = 0.0, frame_id: str | None = None
@@ -53,7 +76,8 @@ class Remembered(Generic[T]):
             frame_id: in which frame; None for any.
         """
         with self._lock:
-            known = [k for k in self._kept if frame_id in (None, k.frame_id)]
+            all_known = (*self._held.values(), *self._kept)
+            known = [k for k in all_known if frame_id in (None, k.frame_id)]
         if not known:
             return None
         best = min(reversed(known), key=lambda k: abs(k.stamp_ns - stamp_ns))

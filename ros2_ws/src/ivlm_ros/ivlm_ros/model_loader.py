@@ -8,6 +8,9 @@ from ivlm_core.estimator import Estimator
 from ivlm_core.model_source import ModelSource
 from ivlm_ros.parameters import NodeParameters
 
+THREAD = "loader"
+"""Name of the thread that loads."""
+
 
 def model_source(parameters: NodeParameters, say: Callable[[str], None]) -> ModelSource:
     """Return the model that the parameters name, not yet loaded.
@@ -68,7 +71,7 @@ class ModelLoader:
                 return
             self._wanted = parameters
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="loader", daemon=True)
+                self._thread = threading.Thread(target=self._run, name=THREAD, daemon=True)
                 self._thread.start()
 
     def stop(self, timeout_s: float) -> bool:

@@ -17,6 +17,7 @@ label, `~/clear` forgets, `~/reload` loads the model again. Action `~/estimate` 
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +38,7 @@ from ivlm_core.messages.images import picture
 from ivlm_core.object_meshes import ObjectMeshes, files_by_label
 from ivlm_core.pipeline import Pipeline
 from ivlm_msgs.msg import Status
-from ivlm_ros import parameters, qos
+from ivlm_ros import inference, model_loader, parameters, qos
 from ivlm_ros.core_warnings import CoreWarnings
 from ivlm_ros.estimate_action import EstimateAction
 from ivlm_ros.frame_slot import FrameSlot
@@ -61,6 +62,10 @@ _FAILURE = TransitionCallbackReturn.FAILURE
 _CANNOT_LOAD = (ValueError, OSError, ImportError, MemoryError)
 THREAD_TIMEOUT_S = 30.0
 """How long a thread may take to end."""
+_AT_THE_END_S = 2.0
+"""The same once the program ends and nobody waits for what the thread does."""
+WORKERS = (inference.THREAD, model_loader.THREAD)
+"""Names of threads that may still be at work then."""
 
 _LOADING = (State.TRANSITION_STATE_CONFIGURING, State.TRANSITION_STATE_ACTIVATING)
 
@@ -248,8 +253,8 @@ class IvlmNode(LifecycleNode):
 
     def _release(self) -> None:
         self._stop_worker()
-        if self._loader is not None and not self._loader.stop(THREAD_TIMEOUT_S):
-            self.get_logger().error(f"a model still loads after {THREAD_TIMEOUT_S:.0f} s")
+        if self._loader is not None:
+            self._end(self._loader.stop, "a model still loads")
         self._loader = None
         for part in (self._outputs, self._offered):
             if part is not None:
@@ -267,9 +272,16 @@ class IvlmNode(LifecycleNode):
         self._worker = InferenceThread(self._slot, self._process, self._report_failure)
 
     def _stop_worker(self) -> None:
-        if self._worker is not None and not self._worker.stop(THREAD_TIMEOUT_S):
-            self.get_logger().error(f"an image is in work after {THREAD_TIMEOUT_S:.0f} s")
+        if self._worker is not None:
+            self._end(self._worker.stop, "an image is in work")
         self._worker = None
+
+    def _end(self, stop: Callable[[float], bool], otherwise: str) -> None:
+        """Stop a thread; one that the program's end leaves at work is nobody's trouble."""
+        leave = self._stopping.is_set() and not self._action.busy
+        timeout_s = _AT_THE_END_S if leave else THREAD_TIMEOUT_S
+        if not stop(timeout_s) and not leave:
+            self.get_logger().error(f"{otherwise} after {timeout_s:.0f} s")
 
     def _cannot(self, what: str, error: Exception) -> None:
         log = self.get_logger()
@@ -293,11 +305,11 @@ class IvlmNode(LifecycleNode):
             reason = reason or str(error)
         return SetParametersResult(successful=reason is None, reason=reason or "")
 
-    def _apply_parameters(self, _changes: list[Parameter]) -> None:
+    def _apply_parameters(self, changes: list[Parameter]) -> None:
         before, self._settings = self._settings, parameters.read(self)
         if self._meshes is None or self._loader is None:
             return
-        if self._settings.object_mesh_dir != before.object_mesh_dir:
+        if any(change.name == "object_mesh_dir" for change in changes):  # to what it was, too
             self._meshes.use_folder(mesh_folder(self._settings))
         if self._settings.model != before.model:
             self._reload()
@@ -361,9 +373,9 @@ class IvlmNode(LifecycleNode):
 
     def _clear(self) -> None:
         if self._intake is not None and self._meshes is not None and self._outputs is not None:
-            self._intake.forget()
-            self._meshes.forget_given()
-            with self._publish_lock:
+            with self._publish_lock:  # an image in work was published before this, or never is
+                self._intake.forget()
+                self._meshes.forget_given()
                 self._outputs.clear()
 
     def _warn(self, text: str) -> None:
@@ -376,21 +388,28 @@ class IvlmNode(LifecycleNode):
         estimator, settings = self._estimator, self._settings
         assert estimator is not None and self._intake is not None
         if isinstance(work, Frame):
-            self._answer_image(work, estimator, settings)
+            if work.era == self._intake.era:
+                self._answer_image(work, self._intake, estimator, settings)
         else:
             self._action.answer(work, estimator, self._intake.newest, settings)
 
-    def _answer_image(self, frame: Frame, estimator: Estimator, settings: NodeParameters) -> None:
+    def _answer_image(
+        self, frame: Frame, intake: Intake, estimator: Estimator, settings: NodeParameters
+    ) -> None:
         header, start = frame.message.header, time.monotonic()
         age = self._age_ms(header.stamp)
         limit = settings.discard_msg_older_than_ms
         if age is not None and limit and age > limit:
-            self._statistics.count("too old")
+            self._statistics.left_out("too old")
             return
-        if not header.frame_id:
+        if not header.frame_id or header.frame_id.startswith("/"):
             self.get_logger().warning(
-                "the image has no frame_id, so RViz cannot place the results", once=True
+                f"the image's frame_id is {header.frame_id!r}; tf takes none that is empty or "
+                "begins with a slash, so RViz cannot place the results",
+                once=True,
             )
+        if (places := self._places) is not None:
+            places.hold(header)
         photo = picture(frame.message)
         height, width = photo.shape[:2]
         parts = regions(
@@ -412,6 +431,8 @@ class IvlmNode(LifecycleNode):
         predicted = time.monotonic()
         with self._publish_lock:
             if not self._active or self._outputs is None or self._places is None:
+                return
+            if frame.era != intake.era:
                 return
             known = self._places.at(header, frame.labels, width, height)
             self._outputs.publish(header, photo, found, settings, known, self._places.doubt)
@@ -469,7 +490,10 @@ class IvlmNode(LifecycleNode):
             if health.level:
                 self.get_logger().warning(health.message, throttle_duration_sec=10.0)
             lines["input"] = health
-            done = self._statistics.pipeline_health()
+            patience_s = self._settings.input_timeout_s
+            done = self._statistics.pipeline_health(patience_s)
+            if unanswered := self._statistics.unanswered(patience_s):
+                self.get_logger().warning(unanswered, throttle_duration_sec=10.0)
             queue = {
                 "images replaced by newer": str(self._slot.replaced),
                 "waiting": str(self._slot.waiting),

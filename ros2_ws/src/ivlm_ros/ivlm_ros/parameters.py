@@ -105,7 +105,8 @@ class NodeParameters:
     object_mesh_dir: str = _parameter(
         "",
         "folder with object meshes in metres, found by label = file name without suffix "
-        "(obj ply stl off glb dae); empty, or label not there: the shipped parametric meshes",
+        "(obj ply stl off glb dae); empty, or label not there: the shipped parametric meshes; set "
+        "it again after the files have changed",
         live=True,
     )
     label: str = _parameter(

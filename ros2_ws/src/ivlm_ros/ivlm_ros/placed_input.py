@@ -47,6 +47,10 @@ class PlacedInput(Generic[T]):
         self._known.clear()
         self._problem = ""
 
+    def hold(self, stamp_ns: int) -> None:
+        """Keep what belongs to an image, however much comes while it is in work."""
+        self._known.hold(stamp_ns)
+
     def _refuse(self, what: str, error: ValueError) -> None:
         """Say that a message is not used, and why."""
         text = f"{what} ignored: {error}"

@@ -9,6 +9,7 @@ from ivlm_core.messages.arrangement import Known
 from ivlm_ros import detection_input, transforms
 from ivlm_ros.bodies import Bodies
 from ivlm_ros.camera_info_input import CameraInfoInput
+from ivlm_ros.matching import nanoseconds
 from ivlm_ros.object_poses import ObjectPoses
 from ivlm_ros.parameters import NodeParameters
 from ivlm_ros.statistics import Health, NodeStatistics
@@ -55,6 +56,11 @@ class Places:
             part.stop()
         self._transforms.stop()
         self._doubt = ""
+
+    def hold(self, header: Header) -> None:
+        """Keep what belongs to an image, however long that is in work."""
+        for part in (self.object_poses, self.bodies):
+            part.hold(nanoseconds(header.stamp))
 
     def at(self, header: Header, labels: Sequence[str], width: int, height: int) -> Known:
         """Return what is known about an image.

@@ -1,5 +1,6 @@
 """What the node has done so far, and how that reads on /diagnostics."""
 
+import math
 import threading
 import time
 from collections import Counter, deque
@@ -39,16 +40,32 @@ class NodeStatistics:
         self._failure: str | None = None
         self._failed_at = 0.0
         self._recovered = True
+        self._left_out: Counter[str] = Counter()
+        self._left_out_since = 0.0
+
+    def begin(self) -> None:
+        """Note that images come anew: what was left out before is over."""
+        with self._lock:
+            self._left_out.clear()
 
     def count(self, event: str) -> None:
         """Count one event, for instance "too old"."""
         with self._lock:
             self._counts[event] += 1
 
+    def left_out(self, why: str) -> None:
+        """Count an image that is not asked about though it should be, for instance "too old"."""
+        with self._lock:
+            self._counts[why] += 1
+            if not self._left_out:
+                self._left_out_since = self._clock()
+            self._left_out[why] += 1
+
     def done(self, seconds: Mapping[str, float]) -> None:
         """Note a published frame and the seconds its stages took."""
         with self._lock:
             self._counts["published"] += 1
+            self._left_out.clear()
             self._recovered = True
             for stage, value in seconds.items():
                 self._seconds.setdefault(stage, deque(maxlen=_WINDOW)).append(value)
@@ -66,11 +83,22 @@ class NodeStatistics:
         with self._lock:
             return dict(self._counts)
 
-    def pipeline_health(self) -> Health:
+    def unanswered(self, patience_s: float) -> str:
+        """Return why images are left out for longer than that, none answered; else nothing."""
+        with self._lock:
+            silence_s = self._clock() - self._left_out_since
+            if not self._left_out or silence_s <= patience_s:
+                return ""
+            why = ", ".join(f"{n} {event}" for event, n in self._left_out.most_common())
+        return f"images come, none answered for {silence_s:.0f} s: {why}"
+
+    def pipeline_health(self, patience_s: float = math.inf) -> Health:
         """Return counts, durations of the last frames, and the reason of the last failure.
 
-        An error until an image succeeds again, a warning for some seconds after that.
+        An error until an image succeeds again, a warning for some seconds after that, and a warning
+        while images are left out for longer than `patience_s`.
         """
+        unanswered = self.unanswered(patience_s)
         with self._lock:
             values = {f"images {event}": str(n) for event, n in sorted(self._counts.items())}
             for stage, seconds in self._seconds.items():
@@ -81,6 +109,8 @@ class NodeStatistics:
             ago = self._clock() - self._failed_at
             if not self._recovered:
                 return Health(2, f"last image failed: {self._failure}", values)
+            if unanswered:
+                return Health(1, unanswered, values)
             if self._failure and ago < _REMEMBERED_S:
                 return Health(1, f"an image failed {ago:.0f} s ago: {self._failure}", values)
             return Health(0, "ok", values)

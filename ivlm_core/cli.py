@@ -14,17 +14,17 @@ import tyro
 
 from ivlm_core import __version__
 from ivlm_core.collector import collect_rarely
-from ivlm_core.commands.console import OK, USAGE, UsageError, complain, say
+from ivlm_core.commands.console import OK, USAGE, UsageError, complain, ends_with_reader, say
 from ivlm_core.text_table import table
 
 VERBS = {
     "predict": ("Predict", "images to contact and affordance on meshes, as files"),
-    "segment": ("Segment", "contact as a mask on the photograph (published checkpoints)"),
+    "segment": ("Segment", "contact as a mask on the photograph itself"),
     "bag": ("Bag", "a recorded ROS 2 bag to one with results, without ROS"),
     "info": ("Info", "versions, devices, model files, caches, whether ROS is there"),
     "bench": ("Bench", "measure speed: of the pipeline, of the ROS node"),
     "synthesize": ("Synthesize", "generate labelled human-object interactions"),
-    "preprocess": ("Preprocess", "raw DAMON or PIAD to views, masks and lifting maps"),
+    "preprocess": ("Preprocess", "raw published datasets to views, masks and lifting maps"),
     "train": ("Train", "train a model on generated interactions"),
     "merge": ("Merge", "LoRA and sharded training states to a folder that loads anywhere"),
     "evaluate": ("Evaluate", "judge a model on a labelled split, beside blind guesses"),
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         arguments: without the program's name; None takes those of the process.
 
     Returns:
-        0 done, 1 something failed (it was named), 2 wrong usage.
+        0 done, 1 something failed (it was named), 2 wrong usage. A closed pipe ends with 141.
     """
     collect_rarely()
     given = sys.argv[1:] if arguments is None else list(arguments)
@@ -72,12 +72,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parse(name: str, verb: type, arguments: list[str]) -> Any:
     """Make the verb's dataclass, whose own checks count as wrong usage."""
     try:
-        return tyro.cli(
-            verb,
-            prog=f"ivlm {name}",
-            args=arguments,
-            config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
-        )
+        with ends_with_reader(sys.stdout):  # tyro prints help by itself
+            return tyro.cli(
+                verb,
+                prog=f"ivlm {name}",
+                args=arguments,
+                config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
+            )
     except ValueError as error:
         raise UsageError(str(error)) from error
 

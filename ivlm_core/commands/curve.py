@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from ivlm_core.commands.console import OK, UsageError, emit, say
+from ivlm_core.commands.out_folder import make_folder
 
 
 @dataclass(frozen=True)
@@ -33,6 +34,7 @@ class Curve:
             found = curve.Curve.of(self.reports)
         except (ValueError, OSError) as error:
             raise UsageError(str(error)) from error
+        make_folder(self.out)
         page = save_curve(found, self.out)
         say(found.text())
         say(f"picture and page: {page}")

@@ -23,7 +23,8 @@ from ivlm_core.commands.console import (
 from ivlm_core.commands.out_folder import make_folder
 from ivlm_core.commands.prediction_files import FILE_KINDS, FileKind, write_prediction
 from ivlm_core.commands.told_box import BoxOption
-from ivlm_core.model.prompts import SCENE_LABEL, Task, clean_label
+from ivlm_core.labels import read_label
+from ivlm_core.model.prompts import SCENE_LABEL, Task
 
 if TYPE_CHECKING:
     from ivlm_core.geometry.mesh import Mesh
@@ -102,7 +103,7 @@ class Predict:
         if not self.images:
             raise ValueError("give at least one IMAGE: an image file, a folder or a video")
         if self.label is not None:
-            clean_label(self.label)
+            read_label(self.label)
         if self.every < 1:
             raise ValueError(f"--every must be 1 or more, got {self.every}")
         if self.mesh is not None and self.task == "human_contact":

@@ -13,7 +13,7 @@ from ivlm_core.commands import told_box
 from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say
 from ivlm_core.commands.out_folder import make_folder
 from ivlm_core.commands.told_box import BoxOption
-from ivlm_core.model.prompts import clean_label
+from ivlm_core.labels import read_label
 
 if TYPE_CHECKING:
     from ivlm_core.photo_contact import PhotoContact
@@ -64,7 +64,7 @@ class Segment:
         if self.batch < 1:
             raise ValueError(f"--batch must be 1 or more, got {self.batch}")
         if self.label is not None:
-            clean_label(self.label)
+            read_label(self.label)
         told_box.check_option(self.box, self.label)
 
     def run(self) -> int:

@@ -13,7 +13,7 @@ import torch
 from transformers import PreTrainedTokenizerFast
 
 from ivlm_core.config import IvlmConfig
-from ivlm_core.disk import room_for, save_tensors, told_by_system
+from ivlm_core.disk import new_file, room_for, save_tensors, told_by_system
 from ivlm_core.model.ivlm import IvlmModel
 from ivlm_core.model.placement import Placement
 from ivlm_core.model.processor import Processor
@@ -67,7 +67,8 @@ def describe(
 
 def write_provenance(folder: Path, provenance: Mapping[str, Any]) -> None:
     """Write what a folder of weights tells of their making."""
-    (folder / PROVENANCE_FILE).write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
+    with new_file(folder / PROVENANCE_FILE) as partial:
+        partial.write_text(json.dumps(provenance, indent=2) + "\n", encoding="utf-8")
 
 
 def load_checkpoint(

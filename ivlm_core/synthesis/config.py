@@ -5,6 +5,8 @@ from pathlib import Path
 from typing import Any
 
 GENERATOR_VERSION = 4
+SMALLEST_IMAGE = 16
+"""Pixels: smaller ones show nobody."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,13 @@ class SynthesisConfig:
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
         for name in (
-            *("image_size", "images_per_shard", "train_bodies", "test_bodies"),
+            *("images_per_shard", "train_bodies", "test_bodies"),
             *("train_objects", "test_objects"),
         ):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be 1 or more, got {getattr(self, name)}")
+        if self.image_size < SMALLEST_IMAGE:
+            raise ValueError(f"image_size must be {SMALLEST_IMAGE} or more, got {self.image_size}")
         if not 0 < self.fill[0] <= self.fill[1]:
             raise ValueError(f"fill must be an increasing range above 0, got {self.fill}")
         if not 0 <= self.max_azimuth <= 180:

@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 
@@ -50,7 +51,13 @@ def test_no_verb_and_unknown_verbs_are_wrong_usage(capsys):
     assert "Perhaps you meant 'predict'" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("write", ["say('x' * 999)", "_beside_bar('x' * 999, sys.stdout)"])
+@pytest.mark.parametrize(
+    "write",
+    [
+        "say('x' * 999)",
+        "_beside_bar('x' * 999, sys.stdout)",
+    ],
+)
 def test_a_reader_that_leaves_ends_the_command_without_a_traceback(write):
     """`ivlm predict FOLDER | head -1` is no accident."""
     lines = (
@@ -66,6 +73,15 @@ def test_a_reader_that_leaves_ends_the_command_without_a_traceback(write):
         process.stdout.close()
         said = process.stderr.read()
     assert (process.returncode, said) == (141, b"")
+
+
+def test_help_for_a_reader_that_has_left_ends_without_a_traceback():
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "ivlm_core.cli", "merge", "--help"]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, check=False)
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_info_tells_versions_devices_models_cache_and_ros(capsys, tmp_path, monkeypatch):
@@ -257,4 +273,4 @@ def test_synthesize_hands_its_options_to_the_generator(monkeypatch, tmp_path, ca
     assert main(["synthesize", *arguments]) == 1
     assert "pip install anny" in capsys.readouterr().err
     assert main(["synthesize", "--out", str(tmp_path), "--image-size", "0"]) == 2
-    assert "image_size must be 1 or more" in capsys.readouterr().err
+    assert "image_size must be 16 or more" in capsys.readouterr().err

@@ -118,6 +118,9 @@ def test_what_cannot_be_one_curve_is_refused(
     out = ["--out", str(tmp_path / "curve")]
     assert main(["curve", str(tmp_path), *out]) == 2
     assert "--out folder of `ivlm evaluate`" in capsys.readouterr().err
+    file = str(tmp_path / "80" / "report.json")
+    assert main(["curve", str(tmp_path / "80"), "--out", file]) == 2
+    assert f"--out {file} cannot be made: it is a file" in capsys.readouterr().err
     about = reports[800].about
     replace(reports[800], about={**about, "split": "train"}).save(tmp_path / "other")
     assert main(["curve", str(tmp_path / "80"), str(tmp_path / "other"), *out]) == 2

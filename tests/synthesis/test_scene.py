@@ -387,6 +387,8 @@ def test_another_configuration_in_the_same_folder_is_refused(folder: Path) -> No
     [
         ({"train": -1}, "train"),
         ({"image_size": 0}, "image_size"),
+        ({"image_size": 15}, "image_size must be 16 or more"),
+        ({"test_bodies": 0}, "test_bodies must be 1 or more"),
         ({"max_azimuth": 200.0}, "180"),
         ({"fill": (1.0, 0.5)}, "fill"),
     ],

@@ -4,6 +4,9 @@ import numpy as np
 
 from ivlm_core.grasping.surface import ScoredPoints
 
+_AT_ONCE = 16
+"""Candidates whose boxes are looked into together: arrays that stay in the processor's cache."""
+
 
 def score_grasps(
     points: ScoredPoints,
@@ -48,11 +51,46 @@ def score_grasps(
     wrong = np.flatnonzero(~((off < 1e-4) & rigid))
     if len(wrong):
         raise ValueError(f"pose {wrong[0]} is no rotation and translation; give rigid motions")
+    lost = np.flatnonzero(~np.isfinite(poses[:, :3, 3]).all(axis=1))
+    if len(lost):
+        raise ValueError(f"pose {lost[0]} has no finite position")
+    lost = np.flatnonzero(~np.isfinite(poses[:, :3, 3]).all(axis=1))
+    if len(lost):
+        raise ValueError(f"pose {lost[0]} has no finite position")
     highest = points.scores.max()
-    scores = np.zeros(len(poses))
-    for i, pose in enumerate(poses):
-        local = (points.positions - pose[:3, 3]) @ pose[:3, :3] - center
-        inside = (np.abs(local) <= size / 2).all(axis=1)
-        if inside.any() and highest > 0:
-            scores[i] = np.median(points.scores[inside]) / highest
-    return scores
+    if highest <= 0:
+        return np.zeros(len(poses))
+    rising = np.argsort(points.scores, kind="stable")
+    positions, scores = points.positions[rising], points.scores[rising]
+    medians = [
+        _medians(scores, _inside(positions, some, size, center))
+        for some in np.array_split(poses, range(_AT_ONCE, len(poses), _AT_ONCE))
+    ]
+    return np.concatenate(medians) / highest
+
+
+def _inside(
+    positions: np.ndarray, poses: np.ndarray, size: np.ndarray, center: np.ndarray
+) -> np.ndarray:
+    """Whether points are in grippers' boxes: bool `[grasp, point]`."""
+    inside = np.ones((len(poses), len(positions)), bool)
+    for axis in range(3):
+        along = poses[:, :3, axis]  # [grasp, 3], the gripper's axis
+        middle = (along * poses[:, :3, 3]).sum(axis=1) + center[axis]
+        inside &= np.abs(along @ positions.T - middle[:, None]) <= size[axis] / 2
+    return inside
+
+
+def _medians(rising: np.ndarray, chosen: np.ndarray) -> np.ndarray:
+    """Return the median of what each row of `chosen` `[row, value]` chooses; 0 of nothing.
+
+    Args:
+        rising: `[value]`, sorted.
+        chosen: bool `[row, value]`.
+    """
+    rank = chosen.cumsum(axis=1, dtype=np.int32)
+    count = rank[:, -1:]
+    below, above = (
+        rising[(rank >= place).argmax(axis=1)] for place in ((count + 1) // 2, count // 2 + 1)
+    )
+    return np.where(count[:, 0] > 0, (below + above) / 2, 0.0)

@@ -5,6 +5,7 @@ import pytest
 import trimesh
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.spatial.transform import Rotation
 
 from ivlm_core.geometry.mesh import Mesh
 from ivlm_core.grasping.samples import affordance_samples
@@ -131,6 +132,23 @@ def test_scores_do_not_depend_on_the_frame(
     np.testing.assert_allclose(after, before, atol=0.02)  # points on the box's rim may change side
 
 
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.integers(1, 40))
+def test_the_score_is_the_median_of_what_is_inside(
+    points: ScoredPoints, seed: int, count: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    poses = np.tile(np.eye(4), (count, 1, 1))
+    poses[:, :3, :3] = Rotation.random(count, rng=rng).as_matrix()
+    poses[:, :3, 3] = rng.uniform(-0.2, 0.2, (count, 3))
+    size, center = rng.uniform(0.02, 0.2, 3), rng.uniform(-0.05, 0.05, 3)
+    for pose, score in zip(poses, score_grasps(points, poses, size, center), strict=True):
+        local = (points.positions - pose[:3, 3]) @ pose[:3, :3] - center
+        inside = (np.abs(local) <= size / 2).all(axis=1)
+        told = np.median(points.scores[inside]) / points.scores.max() if inside.any() else 0.0
+        assert score == pytest.approx(told, abs=1e-6)
+
+
 def test_wrong_grasps_are_named(points: ScoredPoints) -> None:
     good, size = at(0, 0, 0)[None], np.ones(3)
     assert score_grasps(points, np.zeros((0, 4, 4)), size).shape == (0,)
@@ -146,6 +164,8 @@ def test_wrong_grasps_are_named(points: ScoredPoints) -> None:
             score_grasps(points, np.concatenate([good, good * wrong]), size)
     with pytest.raises(ValueError, match="pose 0 is no rotation"):
         score_grasps(points, np.full((1, 4, 4), np.nan), size)
+    with pytest.raises(ValueError, match="pose 0 has no finite position"):
+        score_grasps(points, at(0, np.inf, 0)[None], size)
 
 
 def test_a_surface_without_affordance_scores_nothing() -> None:

@@ -75,7 +75,7 @@ class Affordances:
                 f"grasps are in frame {frame!r}; expected the image's, {seen.header.frame_id!r}, "
                 "or none for the mesh's own: transform them first"
             )
-        poses = np.array([_matrix(pose) for pose in request.grasps.poses]).reshape(-1, 4, 4)
+        poses = _matrices(request.grasps.poses)
         if frame and seen.pose is None:
             raise ValueError(
                 f"where {seen.prediction.label!r} is in frame {frame!r} is not known: there was no "
@@ -105,21 +105,25 @@ def _points(prediction: Prediction) -> ScoredPoints:
     return scored_points(prediction.mesh, prediction.scores, prediction.seen)
 
 
-def _matrix(pose: PoseMessage) -> np.ndarray:
-    """Return a pose as a matrix.
+def _matrices(poses: Sequence[PoseMessage]) -> np.ndarray:
+    """Return poses as matrices `[grasp, 4, 4]`.
 
     Raises:
         ValueError: numbers that are not finite, or a quaternion that is no rotation.
     """
-    p, q = pose.position, pose.orientation
-    quaternion, place = np.array([q.x, q.y, q.z, q.w]), np.array([p.x, p.y, p.z])
-    length = math.hypot(*quaternion)  # of huge numbers too, without a warning
-    if not (np.isfinite(place).all() and np.isfinite(length) and abs(length - 1) < 0.01):
+    places = np.array([(p.position.x, p.position.y, p.position.z) for p in poses]).reshape(-1, 3)
+    turns = [(q.x, q.y, q.z, q.w) for q in (p.orientation for p in poses)]
+    lengths = np.array([math.hypot(*turn) for turn in turns])  # of huge numbers without a warning
+    with np.errstate(invalid="ignore"):
+        fits = np.isfinite(places).all(axis=1) & (np.abs(lengths - 1) < 0.01)
+    if not fits.all():
+        first = int(np.argmin(fits))
         raise ValueError(
-            f"a grasp has position {place.tolist()} and orientation {quaternion.tolist()}; "
+            f"a grasp has position {places[first].tolist()} and orientation {list(turns[first])}; "
             "expected finite numbers and a quaternion of length one"
         )
-    matrix = np.eye(4)
-    matrix[:3, :3] = Rotation.from_quat(quaternion / length).as_matrix()
-    matrix[:3, 3] = place
-    return matrix
+    matrices = np.tile(np.eye(4), (len(poses), 1, 1))
+    if len(poses):
+        matrices[:, :3, :3] = Rotation.from_quat(np.array(turns)).as_matrix()
+        matrices[:, :3, 3] = places
+    return matrices

@@ -120,7 +120,13 @@ def main(config: EvaluateConfig) -> Report:
     Raises:
         FileNotFoundError, ValueError: model or data are missing, damaged or do not fit.
     """
-    from ivlm_core.evaluation.cases import answer_cases, choose_cases
+    from ivlm_core.evaluation.cases import (
+        Case,
+        PhotoCase,
+        answer_cases,
+        choose_cases,
+        mask_cases,
+    )
     from ivlm_core.evaluation.report_page import save_report_page
     from ivlm_core.model.shipped import model_folder
     from ivlm_core.photo_contact import check_model
@@ -160,8 +166,11 @@ def main(config: EvaluateConfig) -> Report:
     )
     if config.out is not None:
         report.save(config.out)
-        chosen = choose_cases(report.pairs, config.cases) if config.cases else []
-        shown = answer_cases(pipeline, dataset, chosen, tell)
+        masks = report.photos.outcomes if report.photos else ()
+        shown: list[Case | PhotoCase] = [
+            *answer_cases(pipeline, dataset, choose_cases(report.pairs, config.cases), tell),
+            *mask_cases(pipeline, dataset, choose_cases(masks, config.cases), tell),
+        ]
         save_report_page(report, shown, config.out / "report.html")
     if config.keep:
         KeptFigures.of(report.to_json(), config.tasks).save(model_folder(config.model))

@@ -82,6 +82,16 @@ class PairOutcome:
         """Whether nothing is touched."""
         return self.true_vertices == 0
 
+    @property
+    def model_f1(self) -> float:
+        """F1 of the model's answer."""
+        return self.by[MODEL].f1
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether the model found any contact."""
+        return self.by[MODEL].predicted > 0
+
 
 @dataclass(frozen=True)
 class TwoLabels:

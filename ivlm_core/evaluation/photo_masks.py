@@ -1,9 +1,8 @@
 """Masks on generated pictures, beside a guess that knows the label and sees the body's parts."""
 
-from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Self
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.ndimage import distance_transform_edt
@@ -12,17 +11,15 @@ from tqdm import tqdm
 from ivlm_core.datasets.sample import Target
 from ivlm_core.datasets.synthetic import SyntheticDataset
 from ivlm_core.evaluation.figures import bootstrap_interval
-from ivlm_core.evaluation.metrics import scores_from_counts
 from ivlm_core.evaluation.outcomes import MODEL
+from ivlm_core.evaluation.photo_guess import LABEL_ON_PARTS, LabelOnParts, asked_about
 from ivlm_core.evaluation.photos import mask_f1
 from ivlm_core.evaluation.segmentation import MaskMeter, MaskOverlap, mask_overlap
 from ivlm_core.evaluation.told_boxes import Tell, nothing
+from ivlm_core.model.prompts import PHOTO_TASK, PhotoTask
 
 if TYPE_CHECKING:
     from ivlm_core.pipeline import Pipeline
-
-LABEL_ON_PARTS = "label_on_parts"
-"""Name of the guess among the predictors."""
 
 _GUESS = " (guess: the mean contact of the label, true body parts told)"
 
@@ -30,9 +27,6 @@ NEAR = 0.02
 """How far off a pixel may be to count as right in `near_f1`, of the picture's side: 4 pixels of
 192. Half of the true masks have 14 pixels or fewer; a shift by two leaves next to nothing of them.
 """
-
-_BITS = (np.arange(256)[:, None] >> np.arange(8)) & 1
-"""Bits of every value of a contact map."""
 
 
 @dataclass(frozen=True)
@@ -76,22 +70,88 @@ class EmptyMasks:
 
 
 @dataclass(frozen=True)
+class MaskOutcome:
+    """One question about one picture: how well the masks fit the true one, by predictor."""
+
+    target: Target
+    true_pixels: int
+    overlaps: dict[str, MaskOverlap]
+    f1: dict[str, float]
+    """NaN where the true mask is empty."""
+    near_f1: dict[str, float]
+    predicted: dict[str, int]
+    """Pixels."""
+
+    @property
+    def task(self) -> PhotoTask:
+        """The question."""
+        return PHOTO_TASK
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no contact is in view."""
+        return self.true_pixels == 0
+
+    @property
+    def model_f1(self) -> float:
+        """F1 of the model's mask."""
+        return self.f1[MODEL]
+
+    @property
+    def is_claimed(self) -> bool:
+        """Whether the model found any contact."""
+        return self.predicted[MODEL] > 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return one question as plain data."""
+        by = {
+            name: {
+                "iou": float(self.overlaps[name].iou[1]),
+                "f1": self.f1[name],
+                "near_f1": self.near_f1[name],
+                "predicted": self.predicted[name],
+            }
+            for name in self.f1
+        }
+        target = self.target
+        return {
+            "image_index": target.image_index,
+            "task": self.task,
+            "label": target.label,
+            "slot": target.slot,
+            "template": target.template,
+            "side_decided_by_label": target.side_decided_by_label,
+            "true_pixels": self.true_pixels,
+            "by": by,
+        }
+
+
+@dataclass(frozen=True)
 class PhotoFigures:
     """How masks on the pictures of a split are.
 
     Attributes:
         groups: `all`, `side_undecided`, and a group for every label.
         empty: None where every question has contact in view.
+        outcomes: every question's.
     """
 
     groups: dict[str, MaskGroup]
     empty: EmptyMasks | None
+    outcomes: tuple[MaskOutcome, ...] = field(repr=False, default=())
 
     @property
     def questions(self) -> int:
         """All that were asked."""
         seen = self.groups["all"].questions if self.groups else 0
         return seen + (self.empty.questions if self.empty is not None else 0)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return everything but the single outcomes as plain data."""
+        return {
+            "groups": {name: asdict(group) for name, group in self.groups.items()},
+            "empty": None if self.empty is None else asdict(self.empty),
+        }
 
     def tables(self) -> list[tuple[str, list[tuple[str, ...]]]]:
         """Return title and rows of every table, the first row its heads."""
@@ -118,74 +178,6 @@ class PhotoFigures:
             rows = [("nothing in view", "pairs", *heads), ("all", str(e.questions), *cells)]
             tables.append((f"Contact on the photograph that is not there{_GUESS}", rows))
         return tables
-
-
-class LabelOnParts:
-    """Guesses by the mean contact of a label on every part of the body, laid over those in view.
-
-    The label is all it knows of the question, but it is told the true parts of the body in the
-    picture, so it knows where hands and feet are. Like the guesses on surfaces it learns from
-    questions with contact, and its threshold is the one with the best F1 on those.
-    """
-
-    def __init__(self, means: dict[str, np.ndarray], thresholds: dict[str, float]) -> None:
-        self._means, self._thresholds = means, thresholds
-
-    @classmethod
-    def fit(cls, dataset: SyntheticDataset, progress: bool = False) -> Self:
-        """Learn from the maps of a training split: minutes for tens of thousands of pictures."""
-        touched: dict[str, list[np.ndarray]] = defaultdict(list)
-        visible: dict[str, list[np.ndarray]] = defaultdict(list)
-        bar = tqdm(range(len(dataset)), "learn the guess", unit="image", disable=not progress)
-        for index in bar:
-            parts = dataset.stack("part_map", [index]).ravel().astype(np.int64)
-            contact = dataset.stack("contact_map", [index]).ravel()
-            count = len(dataset.info.part_names) + 1
-            both = np.bincount(parts * 256 + contact, minlength=count * 256)
-            both = both.reshape(count, 256)
-            by_bit = both @ _BITS
-            for target in _asked(dataset, index):
-                bit = target.contact_bit
-                if bit is not None and by_bit[:, bit].any():
-                    touched[target.label].append(by_bit[:, bit])
-                    visible[target.label].append(both.sum(axis=1))
-        means, thresholds = {}, {}
-        for label in touched:
-            true, seen = np.stack(touched[label]), np.stack(visible[label])  # [question, part]
-            means[label] = (true.sum(axis=0) / seen.sum(axis=0).clip(1)).astype(np.float32)
-            # Contact in sight is a hundredth of a hand: each part's own mean is a threshold to try.
-            levels = np.unique(means[label][means[label] > 0])
-            taken = (means[label] >= levels[:, None]).T.astype(float)  # [part, level]
-            size = np.repeat(true.sum(axis=1, keepdims=True), len(levels), axis=1).astype(float)
-            f1 = scores_from_counts(true @ taken, seen @ taken, size).f1.mean(axis=0)
-            thresholds[label] = float(levels[int(f1.argmax())])
-        return cls(means, thresholds)
-
-    def contact(self, label: str, parts: np.ndarray) -> np.ndarray:
-        """Return bool `[height, width]`; nowhere for a label that training never touched.
-
-        Args:
-            label: of the question.
-            parts: uint8 `[height, width]`: `part_map` of the picture.
-        """
-        if label not in self._means:
-            return np.zeros(parts.shape, bool)
-        return (self._means[label] >= self._thresholds[label])[parts]
-
-
-@dataclass(frozen=True)
-class _Answered:
-    """One question: how much the masks overlap with the true one, by predictor."""
-
-    target: Target
-    pixels: int
-    """Of the true mask."""
-    overlaps: dict[str, MaskOverlap]
-    f1: dict[str, float]
-    near: dict[str, float]
-    """`near_f1`."""
-    predicted: dict[str, int]
-    """Pixels."""
 
 
 def evaluate_masks(
@@ -222,7 +214,7 @@ def evaluate_masks(
     for start in range(0, len(indices), batch_size):
         chosen = indices[start : start + batch_size]
         photos = {index: dataset.image(index) for index in chosen}
-        asked = [t for index in chosen for t in _asked(dataset, index)]
+        asked = [t for index in chosen for t in asked_about(dataset, index)]
         found = contact_in_photos(
             pipeline,
             [photos[t.image_index] for t in asked],
@@ -245,16 +237,22 @@ def evaluate_masks(
     return _figures(answered)
 
 
-def _asked(dataset: SyntheticDataset, index: int) -> Iterator[Target]:
-    return (t for t in dataset.targets(index) if t.task == "human_contact")
+def true_mask(target: Target, contact_map: np.ndarray) -> np.ndarray:
+    """Return where the contact that a question asks about is in view, bool `[height, width]`.
 
-
-def _judged(target: Target, contact_map: np.ndarray, guesses: dict[str, np.ndarray]) -> _Answered:
+    Args:
+        target: the question.
+        contact_map: uint8 `[height, width]` of its picture, a bit for everything touched.
+    """
     bit = target.contact_bit
-    truth = np.zeros(contact_map.shape, bool) if bit is None else (contact_map >> bit & 1) > 0
+    return np.zeros(contact_map.shape, bool) if bit is None else (contact_map >> bit & 1) > 0
+
+
+def _judged(target: Target, contact_map: np.ndarray, guesses: dict[str, np.ndarray]) -> MaskOutcome:
+    truth = true_mask(target, contact_map)
     true = truth.astype(np.float32)
     masks = {name: mask.astype(np.float32) for name, mask in guesses.items()}
-    return _Answered(
+    return MaskOutcome(
         target,
         int(truth.sum()),
         {n: mask_overlap(mask[None], true[None], heat_map=True) for n, mask in masks.items()},
@@ -290,8 +288,8 @@ def near_f1(truth: np.ndarray, found: np.ndarray, near: float = NEAR) -> float:
     return 2 * right * seen / (right + seen) if right + seen else 0.0
 
 
-def _figures(answered: Sequence[_Answered]) -> PhotoFigures:
-    seen = [a for a in answered if a.pixels]
+def _figures(answered: Sequence[MaskOutcome]) -> PhotoFigures:
+    seen = [a for a in answered if a.true_pixels]
     labels = sorted({a.target.label for a in seen})
     groups = {
         "all": seen,
@@ -300,24 +298,25 @@ def _figures(answered: Sequence[_Answered]) -> PhotoFigures:
     }
     return PhotoFigures(
         {name: _group(found) for name, found in groups.items() if found},
-        _empty([a for a in answered if not a.pixels]),
+        _empty([a for a in answered if not a.true_pixels]),
+        tuple(answered),
     )
 
 
-def _group(answered: Sequence[_Answered]) -> MaskGroup:
+def _group(answered: Sequence[MaskOutcome]) -> MaskGroup:
     by, f1 = {}, {}
     for name in answered[0].f1:
         meter = MaskMeter()
         for a in answered:
             meter.add(a.overlaps[name])
         f1[name] = np.array([a.f1[name] for a in answered])
-        near = float(np.mean([a.near[name] for a in answered]))
+        near = float(np.mean([a.near_f1[name] for a in answered]))
         by[name] = MaskScores(meter.giou(), meter.ciou(), float(f1[name].mean()), near)
     over = f1[MODEL] - f1[LABEL_ON_PARTS]
     values = {
         "giou": np.array([a.overlaps[MODEL].iou[1] for a in answered]),
         "f1": f1[MODEL],
-        "near_f1": np.array([a.near[MODEL] for a in answered]),
+        "near_f1": np.array([a.near_f1[MODEL] for a in answered]),
     }
     images = np.array([a.target.image_index for a in answered])
     return MaskGroup(
@@ -329,7 +328,7 @@ def _group(answered: Sequence[_Answered]) -> MaskGroup:
     )
 
 
-def _empty(answered: Sequence[_Answered]) -> EmptyMasks | None:
+def _empty(answered: Sequence[MaskOutcome]) -> EmptyMasks | None:
     if not answered:
         return None
     pixels = {n: np.array([a.predicted[n] for a in answered]) for n in answered[0].predicted}

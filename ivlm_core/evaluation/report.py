@@ -30,6 +30,7 @@ from ivlm_core.evaluation.figures import (
 from ivlm_core.evaluation.key_figures import KeyFigure, key_figures, photo_figures
 from ivlm_core.evaluation.outcomes import MODEL, PairOutcome, TwoLabels
 from ivlm_core.evaluation.photo_masks import PhotoFigures
+from ivlm_core.model.prompts import PHOTO_TASK
 from ivlm_core.text_table import table
 
 GOALS = {"all": 0.03, "side_undecided": 0.10}
@@ -39,6 +40,7 @@ TITLES = {
     "human_contact": "Contact on the body",
     "object_contact": "Contact on the object",
     "object_affordance": "Affordance of the object",
+    PHOTO_TASK: "Contact on the photograph",
 }
 _BY = {"label": "by label", "template": "by interaction", "visibility": "by what is seen"}
 
@@ -119,7 +121,7 @@ class Report:
             "absence": {name: asdict(figures) for name, figures in self.absence.items()},
             "two_labels": {name: asdict(figures) for name, figures in self.two_labels.items()},
             "texts": {name: asdict(figures) for name, figures in self.texts.items()},
-            "photos": None if self.photos is None else asdict(self.photos),
+            "photos": None if self.photos is None else self.photos.to_json(),
         }
 
     def about_line(self) -> str:
@@ -155,6 +157,8 @@ class Report:
         with (folder / "pairs.jsonl").open("w", encoding="utf-8") as lines:
             for pair in self.pairs:
                 lines.write(json.dumps(_without_nan(asdict(pair)), allow_nan=False) + "\n")
+            for outcome in self.photos.outcomes if self.photos else ():
+                lines.write(json.dumps(_without_nan(outcome.to_json()), allow_nan=False) + "\n")
 
     def tables(self, detailed: bool = True) -> list[tuple[str, list[tuple[str, ...]]]]:
         """Return title and rows of every table, the first row its heads."""

@@ -9,14 +9,17 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ivlm_core.evaluation.cases import Case
+from ivlm_core.datasets.sample import Target
+from ivlm_core.evaluation.cases import Case, PhotoCase
 from ivlm_core.evaluation.figures import LABEL_ONLY
 from ivlm_core.evaluation.outcomes import MODEL
+from ivlm_core.evaluation.photo_masks import NEAR
 from ivlm_core.evaluation.report import TITLES, Report
 from ivlm_core.visualize.close_up import close_up
 from ivlm_core.visualize.drawing import PANEL
 from ivlm_core.visualize.html_file import jpeg_address, write_page
 from ivlm_core.visualize.mesh_picture import render_scores
+from ivlm_core.visualize.overlay import photo_overlay
 from ivlm_core.visualize.overview import sides
 from ivlm_core.visualize.wording import answer_line, question_line
 
@@ -33,19 +36,19 @@ _HEADINGS = {
 }
 
 
-def save_report_page(report: Report, cases: Sequence[Case], path: str | Path) -> Path:
+def save_report_page(report: Report, cases: Sequence[Case | PhotoCase], path: str | Path) -> Path:
     """Write the page; it needs no network and no server.
 
     Args:
         report: the evaluation.
-        cases: from `answer_cases`, those of a task and kind next to each other.
+        cases: from `answer_cases` and `mask_cases`, those of a task and kind next to each other.
         path: an .html file; its folder must exist.
 
     Returns:
         The path written.
     """
     sections = [
-        f"<h2>{TITLES[task]}: {_HEADINGS[kind].lower()}</h2>\n" + "\n".join(map(_case, group))
+        f"<h2>{TITLES[task]}: {_HEADINGS[kind].lower()}</h2>\n" + "\n".join(map(_shown, group))
         for (task, kind), group in groupby(cases, key=lambda c: (c.outcome.task, c.kind))
     ]
     return write_page(
@@ -73,6 +76,10 @@ def table_html(title: str, rows: Sequence[Sequence[str]]) -> str:
     )
 
 
+def _shown(case: Case | PhotoCase) -> str:
+    return _case(case) if isinstance(case, Case) else _photo_case(case)
+
+
 def _case(case: Case) -> str:
     sample, prediction, scores = case.sample, case.prediction, case.outcome.by
     told = ", ".join(sample.target.details) or "nothing"
@@ -82,21 +89,54 @@ def _case(case: Case) -> str:
     if case.outcome.is_empty:
         figures = f"{scores[MODEL].predicted:,} vertices too many"
     answer = answer_line(prediction) or "no words"
-    where = f"{sample.target.template}, image {case.outcome.image_index}"
     truth = replace(
         prediction,
         scores=sample.target.dense().astype(np.float32),
         seen=np.ones(len(prediction.scores), dtype=bool),
     )
-    return f"""<p><b>{html.escape(question_line(prediction))}</b> {figures}</p>
-<div class="case">
-<figure><img alt="camera image" src="{jpeg_address(sample.image)}">
-<figcaption>{html.escape(where)}</figcaption></figure>
-<figure>{_picture(prediction)}
-<figcaption>{html.escape(answer)}</figcaption></figure>
-<figure>{_picture(truth)}
-<figcaption>truth: {html.escape(told)}</figcaption></figure>
-</div>"""
+    return _figures(
+        f"<b>{html.escape(question_line(prediction))}</b> {figures}",
+        (_image("camera image", sample.image), _where(sample.target)),
+        (_picture(prediction), answer),
+        (_picture(truth), f"truth: {told}"),
+    )
+
+
+def _photo_case(case: PhotoCase) -> str:
+    found, outcome = case.found, case.outcome
+    figures = f"F1 {outcome.f1[MODEL]:.2f}, within {NEAR:.0%} {outcome.near_f1[MODEL]:.2f}"
+    if outcome.is_empty:
+        figures = f"{outcome.predicted[MODEL]:,} pixels too many"
+    answer, truth = (
+        photo_overlay(case.photo, probabilities, threshold, (_SIDE, _SIDE))
+        for probabilities, threshold in (
+            (found.probabilities, found.threshold),
+            (case.truth.astype(np.float32), 0.5),
+        )
+    )
+    return _figures(
+        f"<b>{html.escape(question_line(found))}</b> {figures}",
+        (_image("camera image", case.photo), _where(outcome.target)),
+        (_image("mask of the answer", answer), answer_line(found) or "no words"),
+        (_image("true mask", truth), f"truth: {outcome.true_pixels:,} pixels"),
+    )
+
+
+def _where(target: Target) -> str:
+    return f"{target.template}, image {target.image_index}"
+
+
+def _figures(title: str, *shown: tuple[str, str]) -> str:
+    """Return a title, as HTML, above pictures, as HTML, each with its caption, as text."""
+    figures = "\n".join(
+        f"<figure>{picture}\n<figcaption>{html.escape(caption)}</figcaption></figure>"
+        for picture, caption in shown
+    )
+    return f'<p>{title}</p>\n<div class="case">\n{figures}\n</div>'
+
+
+def _image(what: str, pixels: np.ndarray) -> str:
+    return f'<img alt="{what}" src="{jpeg_address(pixels)}">'
 
 
 def _picture(prediction: "Prediction") -> str:
@@ -115,4 +155,4 @@ def _picture(prediction: "Prediction") -> str:
     ]
     near = close_up(prediction, _SIDE)
     shown.append(np.full_like(shown[0], PANEL) if near is None else near)
-    return f'<img alt="scores on the surface" src="{jpeg_address(np.hstack(shown))}">'
+    return _image("scores on the surface", np.hstack(shown))

@@ -1,7 +1,10 @@
 """Masks on pictures judged: a model that sees, one that sees nothing, and the guess beside them."""
 
+import json
 import math
 from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -9,16 +12,14 @@ import pytest
 
 from ivlm_core import photo_contact
 from ivlm_core.datasets.synthetic import SyntheticDataset
+from ivlm_core.evaluation.cases import choose_cases, mask_cases
 from ivlm_core.evaluation.evaluate import evaluate
 from ivlm_core.evaluation.outcomes import MODEL
-from ivlm_core.evaluation.photo_masks import (
-    LABEL_ON_PARTS,
-    LabelOnParts,
-    PhotoFigures,
-    evaluate_masks,
-    near_f1,
-)
+from ivlm_core.evaluation.photo_guess import LABEL_ON_PARTS, LabelOnParts
+from ivlm_core.evaluation.photo_masks import PhotoFigures, evaluate_masks, near_f1
 from ivlm_core.evaluation.photos import mask_f1
+from ivlm_core.evaluation.report import Report
+from ivlm_core.evaluation.report_page import save_report_page
 from ivlm_core.geometry.body import BODY_PARTS
 from ivlm_core.model.prompts import PHOTO_TASK
 from ivlm_core.photo_contact import PhotoContact
@@ -59,6 +60,11 @@ def _judged(
 
     monkeypatch.setattr(photo_contact, "check_model", lambda _: None)
     monkeypatch.setattr(photo_contact, "contact_in_photos", masks)
+    monkeypatch.setattr(
+        photo_contact,
+        "contact_in_photo",
+        lambda _, image, label, box: masks(_, [image], [label], [box])[0],
+    )
     everything = range(len(test))
     return evaluate_masks(None, test, train, everything, batch_size=3, **options)  # type: ignore[arg-type]
 
@@ -86,6 +92,37 @@ def test_a_model_that_sees_beats_the_guess(
     guess = " (guess: the mean contact of the label, true body parts told)"
     assert titles == [f"Contact on the photograph{t}{guess}" for t in ("", " that is not there")]
     assert all(len({len(row) for row in rows}) == 1 for _, rows in figures.tables())
+
+
+def test_the_report_has_a_line_for_every_question_and_shows_cases(
+    splits: tuple[SyntheticDataset, SyntheticDataset],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    drawn = iter(range(1000))
+    figures = _judged(splits, monkeypatch, lambda truth: truth * (next(drawn) % 2))
+    everywhere = _judged(splits, monkeypatch, np.ones_like)
+    report = replace(Report.of([]), photos=figures)
+    report.save(tmp_path)
+    lines = [json.loads(line) for line in (tmp_path / "pairs.jsonl").read_text().splitlines()]
+    assert len(lines) == figures.questions
+    assert {line["task"] for line in lines} == {PHOTO_TASK}
+    for line in lines:
+        seen = line["by"][MODEL]
+        assert (seen["f1"] is None) == (line["true_pixels"] == 0)
+        assert seen["f1"] in (None, 0, 1) and (seen["f1"] == 1) == (seen["predicted"] > 0)
+    assert "outcomes" not in report.to_json()["photos"]
+    chosen = choose_cases(figures.outcomes, 2)
+    f1 = {kind: [o.model_f1 for k, o in chosen if k == kind] for kind in ("best", "worst")}
+    assert f1 == {"best": [1, 1], "worst": [0, 0]}
+    chosen += [c for c in choose_cases(everywhere.outcomes, 2) if c[0] == "false alarm"]
+    cases = mask_cases(None, splits[0], chosen)  # type: ignore[arg-type]
+    assert all((c.truth.sum() == c.outcome.true_pixels) for c in cases)
+    page = save_report_page(report, cases, tmp_path / "report.html").read_text()
+    assert page.count('alt="true mask"') == len(cases) == 8
+    for heading in ("best answers", "worst answers", "answers drawn at random", "contact claimed"):
+        assert f"Contact on the photograph: {heading}" in page
+    assert "1,024 pixels too many" in page
 
 
 def test_a_model_that_sees_nothing(

@@ -214,7 +214,7 @@ def _memory_bandwidth(device: torch.device) -> float:
 
 def _compiled(pipeline: Pipeline, query: Query, runs: int, eager: Prediction) -> dict[str, Any]:
     """Time warm queries with the language model through `torch.compile`."""
-    pipeline.model.vlm.graphs = None  # compiled passes cannot be recorded
+    pipeline.model.vlm.decoder.graphs = None  # compiled passes cannot be recorded
     pipeline.model.vlm.language.model.compile(dynamic=True)
     start = time.perf_counter()
     timed_prediction(pipeline, query)

@@ -1,25 +1,19 @@
 """The vision-language model: image and token ids to logits, answers and hidden states (LLaVA)."""
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from transformers import DynamicCache, LlamaConfig, LlamaForCausalLM
+from transformers import LlamaConfig, LlamaForCausalLM
 
 from ivlm_core.config import LanguageConfig, LoraConfig, VisionConfig
-from ivlm_core.model.draft_tree import Guesses, before_stop, decode
-from ivlm_core.model.drafts import Drafter, alternatives
+from ivlm_core.model.drafts import Drafter
 from ivlm_core.model.few_rows import use_few_rows
-from ivlm_core.model.graphed import ROWS, GraphedPasses, GraphStore
+from ivlm_core.model.greedy import GreedyDecoder
 from ivlm_core.model.resampler import QuestionResampler
 from ivlm_core.model.tokens import IGNORE_LABEL, IMAGE_PLACEHOLDER
 from ivlm_core.model.vision import VisionTower, freeze
-
-_CPU_DRAFT = 3
-"""Drafted tokens a pass reads on a CPU, where every further one costs about a sixth of a pass; the
-pass over the prompts reads whole drafts, as GPUs always do."""
 
 
 @dataclass(frozen=True)
@@ -92,8 +86,7 @@ class Vlm(nn.Module):
             )
         )
         use_few_rows(self.language)
-        self.graphs: GraphStore | None = GraphStore()
-        """Recorded passes on a CUDA device; None decodes without them."""
+        self.decoder = GreedyDecoder(self.language)
         if language.lora is not None:
             self.add_lora(language.lora)
 
@@ -212,10 +205,7 @@ class Vlm(nn.Module):
         stop_ids: Sequence[int],
         drafters: Sequence[Drafter] | None = None,
     ) -> Generated:
-        """Decode greedily with a key-value cache, keeping every state.
-
-        What a drafter guesses is read in one pass together with the token before it, and kept as
-        far as it is what greedy decoding writes: with any drafters the answers are those without.
+        """Decode answers greedily (`GreedyDecoder`), keeping every state.
 
         Args:
             image_tokens: `[batch, image token, hidden]`.
@@ -224,126 +214,12 @@ class Vlm(nn.Module):
             stop_ids: tokens that end an answer; they are kept.
             drafters: one per prompt; None decodes one token a pass.
         """
-        asked = (image_tokens, prompts, max_new_tokens, stop_ids, drafters)
-        graphs, passes = self.graphs, None
-        if graphs is not None and len(prompts) == 1:
-            length = len(prompts[0]) - 1 + image_tokens.shape[1]  # the placeholder gives way
-            passes = graphs.passes(self.language.model, length + max_new_tokens)
-        if graphs is None or passes is None:
-            return self._generate(*asked)
-        guesses = (lambda _: ()) if drafters is None else alternatives(drafters[0])
-        try:
-            recorded = self._generate_recorded(
-                passes, image_tokens[0], prompts[0], max_new_tokens, stop_ids, guesses
-            )
-        except RuntimeError as error:
-            graphs.refuse(str(error))
-            return self._generate(*asked)
-        if passes.proven:
-            return recorded
-        usual = self._generate(*asked)  # the first time, to compare
-        passes.proven = usual.ids == recorded.ids
-        if not passes.proven:
-            graphs.refuse("their first answer was another than without them")
-        return usual
-
-    def _generate_recorded(
-        self,
-        passes: GraphedPasses,
-        image_tokens: Tensor,
-        prompt: Sequence[int],
-        max_new_tokens: int,
-        stop_ids: Sequence[int],
-        guesses: Guesses,
-    ) -> Generated:
-        """Decode one answer, image tokens `[image token, hidden]`, by recorded passes."""
-        found = decode(
-            passes,
-            self.language.get_input_embeddings(),
-            self.language.lm_head,
-            self._embed(prompt, image_tokens),
-            guesses,
-            most_new=max_new_tokens,
-            most_drafted=ROWS - 1,
-            stop_ids=stop_ids,
-        )
-        return Generated([[*prompt, *found.answer]], found.hidden[None], found.passes)
-
-    def _generate(
-        self,
-        image_tokens: Tensor,
-        prompts: Sequence[Sequence[int]],
-        max_new_tokens: int,
-        stop_ids: Sequence[int],
-        drafters: Sequence[Drafter] | None,
-    ) -> Generated:
-        embed = self.language.get_input_embeddings()
-        device = image_tokens.device
-        fresh = [self._embed(p, tokens) for p, tokens in zip(prompts, image_tokens, strict=True)]
-        answers: list[list[int]] = [[] for _ in prompts]
-        done = [False] * len(answers)
-        cache = DynamicCache()
-        kept = torch.zeros(len(answers), 0, dtype=torch.bool)  # [batch, column of the cache]
-        states: list[Tensor] = []
-        while not all(done):
-            drafts: list[list[int]] = [[] for _ in answers]
-            for i, answer in enumerate(answers):
-                if drafters is not None and not done[i]:
-                    room = max_new_tokens - len(answer) - 1
-                    if states and device.type == "cpu":
-                        room = min(room, _CPU_DRAFT)
-                    drafts[i] = before_stop(drafters[i](answer), stop_ids)[:room]
-            rows = [
-                torch.cat([known, embed(torch.tensor(draft, dtype=torch.long, device=device))])
-                for known, draft in zip(fresh, drafts, strict=True)
-            ]
-            lengths = [len(row) for row in rows]
-            read = torch.arange(max(lengths))[None] < torch.tensor(lengths)[:, None]
-            mask = torch.cat([kept, read], dim=1)
-            positions = kept.sum(dim=1, keepdim=True) + torch.arange(max(lengths))
-            state = self.language.model(
-                inputs_embeds=nn.utils.rnn.pad_sequence(rows, batch_first=True),
-                attention_mask=None if bool(mask.all()) else mask.to(device),
-                position_ids=positions.to(device),
-                past_key_values=cache,
-                use_cache=True,
-            ).last_hidden_state
-            predicting = [  # the last known token and every drafted one
-                state[i, length - len(draft) - 1 : length]
-                for i, (length, draft) in enumerate(zip(lengths, drafts, strict=True))
-                if not done[i]
-            ]
-            greedy = iter(self.language.lm_head(torch.cat(predicting)).argmax(dim=-1).tolist())
-            for i, draft in enumerate(drafts):
-                if done[i]:
-                    continue
-                tokens = [next(greedy) for _ in range(len(draft) + 1)]
-                accepted = _agreeing(draft, tokens)
-                answers[i] += tokens[: accepted + 1]
-                done[i] = tokens[accepted] in stop_ids or len(answers[i]) >= max_new_tokens
-                read[i, lengths[i] - len(draft) + accepted :] = False
-                last = [] if done[i] else tokens[accepted : accepted + 1]
-                fresh[i] = embed(torch.tensor(last, dtype=torch.long, device=device))
-            width = int(read.sum(dim=1).max())
-            if width < max(lengths):
-                cache.crop(width - max(lengths))  # what no row keeps
-            kept = torch.cat([kept, read[:, :width]], dim=1)
-            states.append(state[:, :width])
-        hidden = torch.cat(states, dim=1)
-        return Generated(
-            [[*prompt, *answer] for prompt, answer in zip(prompts, answers, strict=True)],
-            nn.utils.rnn.pad_sequence(
-                [row[keep.to(device)] for row, keep in zip(hidden, kept, strict=True)],
-                batch_first=True,
-            ),
-            passes=len(states),
-        )
-
-
-def _agreeing(draft: Sequence[int], greedy: Sequence[int]) -> int:
-    """Return how many tokens of a draft are the greedy ones, counted from its start."""
-    pairs = zip(draft, greedy, strict=False)
-    return sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], pairs))
+        questions = [
+            self._embed(p, tokens) for p, tokens in zip(prompts, image_tokens, strict=True)
+        ]
+        found = self.decoder.decode(questions, max_new_tokens, stop_ids, drafters)
+        ids = [[*prompt, *answer] for prompt, answer in zip(prompts, found.answers, strict=True)]
+        return Generated(ids, found.hidden, found.passes)
 
 
 def text_loss(logits: Tensor, labels: Tensor) -> Tensor:

@@ -69,7 +69,7 @@ def any_wild(request: pytest.FixtureRequest) -> Vlm:
     """With the cache of CPUs, and with the passes that a CUDA device records as a graph."""
     vlm = _wild()
     if request.param == "fixed columns":
-        vlm.graphs = GraphStore("cpu")
+        vlm.decoder.graphs = GraphStore("cpu")
     return vlm
 
 
@@ -211,7 +211,7 @@ def test_recorded_passes_that_write_something_else_are_not_used(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     vlm = _wild()
-    vlm.graphs = GraphStore("cpu")
+    vlm.decoder.graphs = GraphStore("cpu")
     image, prompt = torch.randn(1, 3, TINY.language.hidden_size), [1, IMAGE_PLACEHOLDER, 4]
     plain = _plain(vlm, image, prompt, 9, [])
     read = GraphedPasses.read
@@ -219,12 +219,12 @@ def test_recorded_passes_that_write_something_else_are_not_used(
     for _ in range(2):
         _assert_equal(vlm.generate(image, [prompt], 9, []), [plain])
     assert caplog.text.count("without CUDA graphs") == 1
-    assert vlm.graphs.passes(vlm.language.model, 40) is None
+    assert vlm.decoder.graphs.passes(vlm.language.model, 40) is None
 
-    vlm.graphs = GraphStore("cpu")
+    vlm.decoder.graphs = GraphStore("cpu")
     monkeypatch.setattr(GraphedPasses, "read", read)
     for proven in (False, True):
-        recorded = vlm.graphs.passes(vlm.language.model, 20)
+        recorded = vlm.decoder.graphs.passes(vlm.language.model, 20)
         assert recorded is not None and recorded.proven is proven
         _assert_equal(vlm.generate(image, [prompt], 9, []), [plain])
 

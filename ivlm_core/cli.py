@@ -57,7 +57,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         complain(_help() if not given else _unknown(name))
         return USAGE
     module = importlib.import_module(f"ivlm_core.commands.{name}")
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    logging.basicConfig(format="%(message)s")
+    logging.getLogger("ivlm_core").setLevel(logging.INFO)  # infos of libraries tell users nothing
     try:
         verb = _parse(name, getattr(module, VERBS[name][0]), given[1:])
         return int(verb.run())

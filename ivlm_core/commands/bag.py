@@ -1,17 +1,22 @@
 """`ivlm bag`: the images of a recorded bag, answered without ROS."""
 
+import math
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from ivlm_core.commands import told_device
 from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say
 from ivlm_core.model.prompts import Task
 
 if TYPE_CHECKING:
     from ivlm_core.bags.source import BagSource
 
+_TOPIC = re.compile(r"(/[A-Za-z_][A-Za-z0-9_]*)+")
+"""What ROS takes as the beginning of a topic's name."""
 _INSTALL = "this needs the rosbags library: pip install 'ivlm-core[bag]'"
 
 
@@ -57,12 +62,15 @@ class Bag:
 
     def __post_init__(self) -> None:
         """Refuse what gives no answer."""
-        if self.rate < 0:
-            raise ValueError(f"--rate must be 0 or more, got {self.rate}")
+        if not 0 <= self.rate < math.inf:
+            raise ValueError(f"--rate must be 0 or more, and finite, got {self.rate}")
         if not self.tasks or len(set(self.tasks)) != len(self.tasks):
             raise ValueError(f"--tasks must name one or more, each once, got {self.tasks}")
-        if not self.name.startswith("/") or self.name.endswith("/"):
-            raise ValueError(f"--name must begin with a slash and not end with one: {self.name}")
+        if not _TOPIC.fullmatch(self.name):
+            raise ValueError(
+                "--name must begin with a slash, have only letters, digits and underscores after "
+                f"it and each further one, no digit first, and end with none; got {self.name}"
+            )
 
     def run(self) -> int:
         """Answer and write; return the exit code."""
@@ -87,6 +95,9 @@ class Bag:
 
         labels = read_labels(self.label)
         topics = source.topics(self.image_topic, self.label_topic)
+        if self.meshes is not None and not self.meshes.is_dir():
+            raise UsageError(f"--meshes '{self.meshes}' is not a folder")
+        told_device.check_option(self.device)
         pipeline = Pipeline.from_pretrained(self.model, self.device)
         for task in self.tasks:
             pipeline.check_task(task)

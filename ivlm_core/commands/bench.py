@@ -6,9 +6,13 @@ from typing import Annotated, Literal
 
 import tyro
 
+from ivlm_core.commands import told_device, told_mesh
 from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say
 from ivlm_core.model.prompts import Task
 from ivlm_core.text_table import table
+
+_MOST_RUNS = 100_000
+"""Beyond, `--runs` is a slip: the times of every run are kept until the last one."""
 
 
 @dataclass(frozen=True)
@@ -42,11 +46,13 @@ class BenchPredict:
     def __post_init__(self) -> None:
         """Refuse counts that give no figure."""
         _check_counts(self, ("runs", "uncached_runs"))
+        told_mesh.check_option(self.mesh, self.task)
 
     def run(self) -> int:
         """Measure and print; return the exit code."""
         from ivlm_core.commands.bench_predict import measure
 
+        told_device.check_option(self.device)
         try:
             report = measure(self)
         except (ValueError, OSError) as error:
@@ -117,6 +123,7 @@ class BenchQuery:
         """Measure, compare and print; return the exit code."""
         from ivlm_core.commands.bench_query import measure
 
+        told_device.check_option(self.device)
         try:
             report = measure(self)
         except (ValueError, OSError) as error:
@@ -165,10 +172,10 @@ class BenchQuery:
 
 
 def _check_counts(config: BenchPredict | BenchQuery, runs: tuple[str, ...]) -> None:
-    """Refuse no runs at all, and fewer than no threads."""
+    """Refuse no runs at all, more than anyone waits for, and fewer than no threads."""
     for name in runs:
-        if getattr(config, name) < 1:
-            raise ValueError(f"--{name.replace('_', '-')} must be 1 or more")
+        if not 1 <= (count := getattr(config, name)) <= _MOST_RUNS:
+            raise ValueError(f"--{name.replace('_', '-')} must be 1 to {_MOST_RUNS:,}, got {count}")
     if config.threads < 0:
         raise ValueError(f"--threads must be 0 or more, got {config.threads}")
 
@@ -268,7 +275,7 @@ def _run_ros(name: str, module: str, arguments: list[str]) -> int:
     for package in ("rclpy", "ivlm_ros"):
         if importlib.util.find_spec(package) is None:
             raise UsageError(
-                f"bench {name} needs the ROS package '{package}', which {sys.executable} cannot "
+                f"{name} needs the ROS package '{package}', which {sys.executable} cannot "
                 "import. In the repository: 'make ws', then 'source ros2_ws/env.sh'; with an "
                 "apt ROS 2 Jazzy: source its set-up and that of the built ros2_ws."
             )

@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from ivlm_core.cache import ArtifactCache
+from ivlm_core.commands import told_mesh
 from ivlm_core.geometry.mesh import load_mesh
 from ivlm_core.inputs import read_image
 from ivlm_core.pipeline import Pipeline, Prediction, Query
@@ -43,6 +44,8 @@ def _measure(config: "BenchPredict") -> dict[str, Any]:
     query = Query(image, config.label, config.task, mesh)
     with tempfile.TemporaryDirectory(prefix="ivlm-bench-") as name:
         cached = Pipeline.from_pretrained(config.model, config.device, Path(name))
+        if mesh is None:
+            told_mesh.check_shipped(config.task, config.label, cached)
         cold = timed_prediction(cached, query)[0]
         again = Pipeline(cached.model, cached.processor, ArtifactCache(Path(name)))
         from_disk = timed_prediction(again, query)[0]

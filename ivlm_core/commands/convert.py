@@ -26,9 +26,9 @@ class Convert:
     Hugging Face."""
     dtype: Literal["stored", "float32", "bfloat16", "float16"] = "stored"
     """Type of the weights."""
-    reference_quirks: str = "none"
-    """Published deviations to build in, with commas between them: shared_mask_decoder,
-    demo_conditioning_distance."""
+    reference_quirks: tuple[str, ...] = ()
+    """Published deviations to build in, by name: shared_mask_decoder, demo_conditioning_distance,
+    or both by 'all'."""
     json: bool = False
     """Print a report as JSON, as the last line."""
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 import tyro
 
+from ivlm_core.commands import told_cache, told_device
 from ivlm_core.commands.console import OK, UsageError, emit, say
 from ivlm_core.evaluation.evaluate import EvaluateConfig, main
 from ivlm_core.official.quirks import (
@@ -80,7 +81,9 @@ class Evaluate(EvaluateConfig):
         report: Report | PublishedReport
         if self.reference_quirks and self.dataset == "synthetic":
             raise UsageError("--reference-quirks is for published datasets, see --dataset")
+        told_device.check_option(self.device)
         try:
+            told_cache.check_option(self.cache_dir)
             report = main(self) if self.dataset == "synthetic" else self._published()
         except (ValueError, OSError) as error:
             raise UsageError(str(error)) from error

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal, TextIO
 import numpy as np
 import tyro
 
-from ivlm_core.commands import told_box
+from ivlm_core.commands import told_box, told_cache, told_device, told_mesh
 from ivlm_core.commands.console import (
     FAILED,
     OK,
@@ -104,13 +104,11 @@ class Predict:
             raise ValueError("give at least one IMAGE: an image file, a folder or a video")
         if self.label is not None:
             read_label(self.label)
+        if not self.files and not self.html:
+            raise ValueError(f"--files must name one or more of {', '.join(FILE_KINDS)}")
         if self.every < 1:
             raise ValueError(f"--every must be 1 or more, got {self.every}")
-        if self.mesh is not None and self.task == "human_contact":
-            raise ValueError(
-                "human_contact is predicted on the body, so --mesh has no use; for contact on the "
-                "object's mesh add --task object_contact or --task object_affordance"
-            )
+        told_mesh.check_option(self.mesh, self.task)
         if self.smplx_transfer is not None and (
             self.task != "human_contact" or "npz" not in self.files
         ):
@@ -119,6 +117,7 @@ class Predict:
                 "--task human_contact and npz among --files"
             )
         told_box.check_option(self.box, self.label)
+        told_cache.check_option(self.cache_dir)
         if self.label == SCENE_LABEL and self.task != "human_contact":
             raise ValueError(f"label '{SCENE_LABEL}' has no mesh; it goes with human_contact only")
 
@@ -174,6 +173,8 @@ class _Batch:
             if isinstance(image, ValueError):
                 raise image
             mesh = shared or self._sample_mesh(sample)
+            if mesh is None:
+                told_mesh.check_shipped(self.config.task, sample.label, pipeline)
             prediction = pipeline.predict(
                 image, sample.label, self.config.task, mesh, self.config.box
             )
@@ -206,7 +207,8 @@ class _Batch:
         """Say how it went and return the exit code."""
         done, failed = len(self.reports), len(self.failures)
         if done + failed > 1:
-            say(f"{done} done, {failed} failed, {seconds:.1f} s; results in {self.config.out}")
+            where = f"; results in {self.config.out}" if done else ""
+            say(f"{done} done, {failed} failed, {seconds:.1f} s{where}")
         if self.config.json:
             emit(
                 {
@@ -256,6 +258,7 @@ def _load_pipeline(config: Predict) -> "Pipeline":
     from ivlm_core.pipeline import Pipeline
     from ivlm_core.render.rasterizer import OPEN3D_REMEDY
 
+    told_device.check_option(config.device)
     if {"ply", "glb"} & set(config.files):
         import trimesh  # noqa: F401  (now, so that it is not part of the first image's time)
     if "png" in config.files:

@@ -35,7 +35,14 @@ class Reproduce:
         from ivlm_core.training.reproduce import reproduce
 
         try:
-            found = reproduce(model_folder(self.model), self.out, self.workers)
+            folder = model_folder(self.model)
+            if not folder.is_dir():
+                raise UsageError(f"--model {self.model}: there is no such folder")
+            found = reproduce(folder, self.out, self.workers)
+        except NotADirectoryError as error:
+            raise UsageError(
+                f"--out {self.out} cannot be made: it is a file, or below one"
+            ) from error
         except (ValueError, OSError) as error:
             raise UsageError(str(error)) from error
         except FloatingPointError as error:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import numpy as np
 import tyro
 
-from ivlm_core.commands import told_box
+from ivlm_core.commands import told_box, told_device
 from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say
 from ivlm_core.commands.out_folder import make_folder
 from ivlm_core.commands.told_box import BoxOption
@@ -105,7 +105,8 @@ class Segment:
                 say(f"{sample.title}: {found.label}: {pixels_line(found)} -> {self.out}")
         done, failed = len(results), len(failures)
         if done + failed > 1:
-            say(f"{done} done, {failed} failed; results in {self.out}")
+            where = f"; results in {self.out}" if done else ""
+            say(f"{done} done, {failed} failed{where}")
         if self.json:
             emit(
                 {
@@ -130,6 +131,7 @@ def _load_pipeline(config: Segment) -> "Pipeline":
     from ivlm_core.photo_contact import check_model
     from ivlm_core.pipeline import Pipeline
 
+    told_device.check_option(config.device)
     try:
         pipeline = Pipeline.from_pretrained(
             config.model,

@@ -13,8 +13,33 @@ if TYPE_CHECKING:
     from ivlm_core.inputs import Sample
     from ivlm_core.pipeline import Pipeline
 
+_EDGES = "LEFT TOP RIGHT BOTTOM"
+
+
+def _read_edges(given: list[str]) -> tuple[float, ...]:
+    """Four words of the command line as numbers.
+
+    Raises:
+        ValueError: one is no number, as the IMAGE after three of them.
+    """
+    try:
+        return tuple(map(float, given))
+    except ValueError as error:
+        raise ValueError(
+            f"expected four numbers, {_EDGES} in pixels, got {' '.join(given)}"
+        ) from error
+
+
 BoxOption = Annotated[
-    tuple[float, float, float, float] | None, tyro.conf.arg(metavar="LEFT TOP RIGHT BOTTOM")
+    tuple[float, float, float, float] | None,
+    # exactly four words, so that an IMAGE may follow them and a missing one is told as such
+    tyro.constructors.PrimitiveConstructorSpec(
+        nargs=4,
+        metavar=_EDGES,
+        instance_from_str=_read_edges,
+        is_instance=lambda box: box is None or isinstance(box, tuple),
+        str_from_instance=lambda box: ["None"] if box is None else [f"{edge:g}" for edge in box],
+    ),
 ]
 
 

@@ -129,7 +129,7 @@ class Train:
             steps = getattr(self, name)
             if steps is not None and steps < least:
                 raise ValueError(f"{_option(name)} must be {least} or more, got {steps}")
-        if self.minutes is not None and self.minutes <= 0:
+        if self.minutes is not None and not self.minutes > 0:  # nan is not, either
             raise ValueError(f"--minutes must be above 0, got {self.minutes}")
         if not 0 < self.share <= 1:
             raise ValueError(f"--share must be above 0 and at most 1, got {self.share}")
@@ -156,6 +156,8 @@ class Train:
         import time
 
         start = time.perf_counter()
+        if self.out.is_file():
+            raise UsageError(f"--out {self.out} cannot be made: it is a file")
         try:
             folder = self._train()
         except (ValueError, OSError) as error:

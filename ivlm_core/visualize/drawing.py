@@ -1,20 +1,14 @@
 """Small helpers to put text and pictures on a canvas with Pillow."""
 
-from functools import lru_cache
-
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
+
+from ivlm_core.visualize.fonts import font
 
 PANEL = (243, 244, 246)
 """Behind pictures of meshes."""
 INK, QUIET = (32, 34, 40), (105, 108, 116)
 """Of words, and of those that stand back."""
-
-
-@lru_cache(maxsize=16)
-def font(size: int) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
-    """Pillow's own font at a size in pixels, so that no font file has to be found."""
-    return ImageFont.load_default(size=size)
 
 
 def printable(text: str) -> str:
@@ -25,20 +19,24 @@ def printable(text: str) -> str:
 def wrapped(text: str, size: int, width: int, lines: int) -> list[str]:
     """Break text into at most `lines` lines of `width` pixels; what is cut ends in '...'."""
     words, out = printable(text).split(" "), [""]
-    face = font(size)
     for word in words:
         longer = f"{out[-1]} {word}".strip()
-        if face.getlength(longer) <= width or not out[-1]:
+        if _length(longer, size) <= width or not out[-1]:
             out[-1] = longer
         else:
             out.append(word)
     cut = len(out) > lines
     out = out[:lines]
-    if cut or face.getlength(out[-1]) > width:
-        while out[-1] and face.getlength(out[-1] + "...") > width:
+    if cut or _length(out[-1], size) > width:
+        while out[-1] and _length(out[-1] + "...", size) > width:
             out[-1] = out[-1][:-1]
         out[-1] += "..."
     return out
+
+
+def _length(line: str, size: int) -> float:
+    """Pixels that a line takes as `draw_lines` draws it."""
+    return font(size, line).getlength(line)
 
 
 def draw_lines(
@@ -63,7 +61,7 @@ def draw_lines(
     draw = ImageDraw.Draw(canvas)
     x, y = place
     for line in lines:
-        draw.text((x, y), line, font=font(size), fill=colour)
+        draw.text((x, y), line, font=font(size, line), fill=colour)
         y += round(size * 1.35)
     return y
 

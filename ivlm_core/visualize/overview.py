@@ -15,9 +15,9 @@ from ivlm_core.visualize.drawing import (
     check_photo,
     draw_lines,
     fitted,
-    font,
     wrapped,
 )
+from ivlm_core.visualize.fonts import font
 from ivlm_core.visualize.mesh_picture import render_scores
 from ivlm_core.visualize.overlay import view_overlays
 from ivlm_core.visualize.wording import (

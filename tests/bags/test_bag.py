@@ -302,14 +302,18 @@ def test_unusable_bags_and_arguments_are_named(
         (silent, (), "out", "give --label"),
         (damaged, (), "out", "damaged"),
         (source, ("--label", "<x>"), "out", "must not contain"),
-        (source, ("--meshes", "/missing"), "out", "'/missing' is not a folder"),
+        (source, ("--meshes", "/missing"), "out", "--meshes '/missing' is not a folder"),
     ]
     for folder, arguments, out, reason in cases:
         assert run(folder, *arguments, out=out) == 2, reason
         assert reason in capsys.readouterr().err
     for arguments, reason in (
         (("--rate", "-1"), "--rate must be 0 or more"),
+        (("--rate", "nan"), "--rate must be 0 or more"),
+        (("--rate", "inf"), "--rate must be 0 or more"),
         (("--name", "node"), "--name must begin with a slash"),
+        (("--name", "/a b"), "--name must begin with a slash"),
+        (("--name", "/node/2nd"), "--name must begin with a slash"),
     ):
         with pytest.raises(SystemExit) as ended:
             run(source, *arguments)

@@ -127,7 +127,10 @@ def test_13b_without_a_gpu_says_what_to_do(capsys):
     assert "CUDA GPU" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", [["--runs", "0"], ["--plain-runs", "0"], ["--threads", "-1"]])
+@pytest.mark.parametrize(
+    "option",
+    [["--runs", "0"], ["--plain-runs", "0"], ["--threads", "-1"], ["--runs", "99999999999"]],
+)
 def test_counts_are_checked(option):
     with pytest.raises(SystemExit) as stop:
         main(["bench", "query", *option])

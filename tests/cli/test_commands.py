@@ -130,9 +130,15 @@ def test_bench_predict_names_what_it_cannot_use(tiny_model, tmp_path, capsys):
     bad = ["--model", str(tiny_model), "--image", str(tmp_path / "gone.png")]
     assert main(["bench", "predict", *bad]) == 2
     assert "gone.png" in capsys.readouterr().err
-    with pytest.raises(SystemExit) as stop:
-        main(["bench", "predict", "--runs", "0"])
-    assert stop.value.code == 2
+    unknown = ["--label", "gizmo", "--task", "object_contact"]
+    assert main(["bench", "predict", "--model", str(tiny_model), *unknown]) == 2
+    assert "--mesh FILE" in capsys.readouterr().err
+    assert main(["bench", "predict", "--device", "meta"]) == 2
+    assert "--device meta" in capsys.readouterr().err
+    for option in (["--runs", "0"], ["--runs", "99999999999"], ["--mesh", "box.obj"]):
+        with pytest.raises(SystemExit) as stop:
+            main(["bench", "predict", *option])
+        assert stop.value.code == 2 and option[0] in capsys.readouterr().err
 
 
 def test_bench_node_without_ros_says_how_to_get_it(monkeypatch, capsys):
@@ -274,3 +280,14 @@ def test_synthesize_hands_its_options_to_the_generator(monkeypatch, tmp_path, ca
     assert "pip install anny" in capsys.readouterr().err
     assert main(["synthesize", "--out", str(tmp_path), "--image-size", "0"]) == 2
     assert "image_size must be 16 or more" in capsys.readouterr().err
+
+
+def test_train_names_a_folder_that_is_a_file_and_a_time_that_is_none(tmp_path, capsys):
+    file = tmp_path / "file"
+    file.write_text("in the way")
+    assert main(["train", "--data", str(tmp_path), "--out", str(file)]) == 2
+    assert f"--out {file} cannot be made: it is a file" in capsys.readouterr().err
+    options = ["--data", "d", "--out", "o", "--recipe", "regressor", "--minutes", "nan"]
+    with pytest.raises(SystemExit) as stop:
+        main(["train", *options])
+    assert stop.value.code == 2 and "--minutes must be above 0" in capsys.readouterr().err

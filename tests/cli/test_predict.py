@@ -98,6 +98,7 @@ def test_videos_give_one_result_a_frame(run, video, tmp_path):
 def test_a_label_without_a_shipped_mesh_is_named(run, image):
     code, report, _ = run(image, "--label", "zeppelin", "--task", "object_affordance")
     assert code == 1 and "zeppelin" in report["failed"][0]["reason"]
+    assert "--mesh FILE" in report["failed"][0]["reason"]
 
 
 def test_a_page_is_written_on_request(run, image, tmp_path):
@@ -149,6 +150,10 @@ def usage_error(arguments, capsys):
         (["a.png", "--out", "o", "--lable", "x"], "--label"),
         (["a.png", "--out", "o", "--label", "scene", "--box", "1", "2", "3", "4"], "no --box"),
         (["a.png", "--out", "o", "--label", "x", "--box", "1", "2", "3"], "--box"),
+        (["--box", "1", "2", "3"], "'--box'. Expected 4 values"),
+        (["--box", "1", "2", "3", "a.png", "--out", "o"], "four numbers, LEFT TOP RIGHT BOTTOM"),
+        (["a.png", "--out", "o", "--files"], "--files must name one or more of json"),
+        (["a.png", "--out", "o", "--cache-dir", __file__], "is a file; name a folder"),
         (
             ["a.png", "--out", "o", "--label", "x", "--box", "9", "2", "3", "4"],
             "--box: [9.0, 2.0, 3.0, 4.0] has no area",
@@ -171,6 +176,9 @@ def test_what_would_fail_for_every_image_is_wrong_usage(image, tiny_model, cache
     assert "nowhere" in usage_error([*common, "--model", tmp_path / "nowhere"], capsys)
     said = usage_error([*common, "--model", tiny_model, "--device", "cuda:77"], capsys)
     assert "cuda:77" in said
+    for device in ("banana", "meta"):
+        said = usage_error([*common, "--model", tiny_model, "--device", device], capsys)
+        assert "ivlm predict: --device" in said and device in said and "--model" not in said
     for option in (["--clip", tmp_path], ["--reference-quirks", "all"]):
         said = usage_error([*common, "--model", tiny_model, *option], capsys)
         assert "published checkpoints" in said
@@ -184,3 +192,20 @@ def test_what_would_fail_for_every_image_is_wrong_usage(image, tiny_model, cache
 def test_nothing_is_loaded_when_no_input_exists(run, tmp_path):
     code, report, _ = run(tmp_path / "gone.png", "--label", "cup")
     assert code == 1 and report["done"] == 0 and not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("verb", ["predict", "segment"])
+def test_results_are_only_said_to_be_where_there_are_any(verb, tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    inputs = [str(tmp_path / "gone.png"), str(tmp_path / "empty")]
+    assert main([verb, *inputs, "--label", "cup", "--out", str(tmp_path / "out")]) == 1
+    (said,) = capsys.readouterr().out.splitlines()
+    assert said.startswith("0 done, 2 failed") and "results in" not in said
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_image_may_follow_the_four_edges_of_a_box(tmp_path, capsys):
+    image = str(tmp_path / "gone.png")
+    options = ["--out", str(tmp_path / "out"), "--label", "cup", "--box", "1", "2", "3", "4", image]
+    assert main(["predict", *options]) == 1
+    assert f"failed: {image}" in capsys.readouterr().err

@@ -465,3 +465,15 @@ def test_half_precision_runs_whole(published, dtype) -> None:
     views = model.embed_views(torch.randn(4, 3, 64, 64))
     masks, _ = model.localize(prompts, views, on_object=True)
     assert masks.dtype == dtype and masks.isfinite().all()
+
+
+@pytest.mark.parametrize("between", [" ", ","])
+def test_quirks_to_build_in_are_named_as_for_predicting(
+    with_tokenizer, between, tmp_path, capsys
+) -> None:
+    folder, tower = with_tokenizer
+    names = between.join(("shared_mask_decoder", "demo_conditioning_distance")).split()
+    converted = tmp_path / "converted"
+    options = ["--clip", str(tower), "--reference-quirks", *names]
+    assert main(["convert", str(folder), str(converted), *options]) == 0, capsys.readouterr().err
+    assert (converted / "config.json").is_file()

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from safetensors.torch import load_file
 
+from ivlm_core.cli import main
 from ivlm_core.commands.reproduce import Reproduce
 from ivlm_core.evaluation.evaluate import EvaluateConfig
 from ivlm_core.evaluation.evaluate import main as evaluate
@@ -144,3 +145,14 @@ def test_the_command_compares(
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert last["command"] == "reproduce" and not last["holds"]
     assert json.loads((tmp_path / "reproduction.json").read_text())["figures"][0]["within"] is False
+
+
+def test_a_missing_model_and_a_folder_that_cannot_be_made_are_named_by_their_options(
+    model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    gone, file = tmp_path / "gone", tmp_path / "file"
+    assert main(["reproduce", "--out", str(tmp_path / "out"), "--model", str(gone)]) == 2
+    assert f"--model {gone}: there is no such folder" in capsys.readouterr().err
+    file.write_text("in the way")
+    assert main(["reproduce", "--out", str(file), "--model", str(model)]) == 2
+    assert f"--out {file} cannot be made" in capsys.readouterr().err

@@ -4,7 +4,8 @@ from PIL import Image
 
 from ivlm_core.geometry.body import load_body
 from ivlm_core.visualize import overlay_image, overview, save_overview, view_overlays
-from ivlm_core.visualize.drawing import font, wrapped
+from ivlm_core.visualize.drawing import wrapped
+from ivlm_core.visualize.fonts import font
 from ivlm_core.visualize.mesh_picture import creases, render_scores
 from ivlm_core.visualize.overview import close_up
 

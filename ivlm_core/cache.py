@@ -14,6 +14,7 @@ import uuid
 import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -148,9 +149,10 @@ class ArtifactCache:
             stored = tensors.pop(_CHECKSUM)
             if int(stored) != _checksum(key, tensors):
                 raise ValueError("checksum differs")
-            os.utime(path)  # marks the use, for the order in which entries leave
+            with suppress(OSError):  # a folder that can only be read loses the order, no entry
+                os.utime(path)  # marks the use, for the order in which entries leave
             return tensors
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):  # writing tells of a folder that is none
             return None
         except (SafetensorError, ValueError, KeyError, RuntimeError) as error:
             log.warning("Cache entry %s is damaged (%s); it is made again.", path, error)
@@ -173,7 +175,8 @@ class ArtifactCache:
         except OSError as error:
             log.warning(
                 "Cannot write to the cache folder %s (%s); results are kept in memory only. Free "
-                "space there or set IVLM_CACHE_DIR to a writable folder.",
+                "space there, or name a writable folder by IVLM_CACHE_DIR or, where it was given, "
+                "--cache-dir.",
                 self.folder,
                 error,
             )
@@ -207,6 +210,8 @@ def _status(path: Path) -> os.stat_result | None:
 
 def _tensor_bytes(tensor: Tensor) -> Any:
     """The raw bytes of a tensor of any type, uint8 [N]."""
+    if not tensor.numel():  # torch gives some of these strides of which it can make no view
+        return np.zeros(0, np.uint8)
     data: Any = tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy()
     return data
 

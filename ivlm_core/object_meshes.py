@@ -156,7 +156,7 @@ def check_size(mesh: Mesh) -> Mesh:
 
 
 def files_by_label(folder: Path) -> dict[str, Path]:
-    """Return the mesh files of a folder by the label that their name spells.
+    """Return the mesh files of a folder by the label that their name spells, if it spells one.
 
     Raises:
         FileNotFoundError: the folder does not exist.
@@ -168,9 +168,12 @@ def files_by_label(folder: Path) -> dict[str, Path]:
         )
     files: dict[str, Path] = {}
     for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in MESH_SUFFIXES:
+        if path.suffix.lower() not in MESH_SUFFIXES or not path.is_file():
             continue
-        label = clean_label(path.stem.replace("_", " ").replace("-", " "))
+        try:
+            label = clean_label(path.stem.replace("_", " ").replace("-", " "))
+        except ValueError:  # spells no label, so nobody can ask for it
+            continue
         if label in files:
             raise ValueError(
                 f"{files[label].name} and {path.name} in {folder} both belong to label {label!r}; "

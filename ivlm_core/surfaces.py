@@ -6,8 +6,8 @@ mesh, rig and encoder weights.
 """
 
 import dataclasses
-import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ivlm_core.cache import ArtifactCache, content_key
 from ivlm_core.geometry.body import Body, load_body
-from ivlm_core.geometry.mesh import Mesh
+from ivlm_core.geometry.mesh import Mesh, check_mesh
 from ivlm_core.geometry.view_rig import ViewRig, get_rig
 from ivlm_core.lift.lift import LiftOperator
 from ivlm_core.lift.unseen import nearest_seen
@@ -33,7 +33,7 @@ from ivlm_core.render.shading import position_colors, shade
 if TYPE_CHECKING:
     from ivlm_core.official.views import SurfaceViews
 
-RENDER_VERSION = 5
+RENDER_VERSION = 6
 """Part of every cache key; raise it when renders or lift tensors change their meaning."""
 
 SPLAT_RADIUS = 0.05
@@ -105,11 +105,7 @@ def make_lift(mesh: Mesh, rig: ViewRig, size: int, pool: int) -> LiftOperator:
 
 def weights_hash(module: nn.Module) -> str:
     """Return a digest of all weights of a module."""
-    digest = hashlib.sha256()
-    for name, tensor in sorted(module.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+    return content_key(module.state_dict())
 
 
 class SurfaceStore:
@@ -167,32 +163,42 @@ class SurfaceStore:
         """Return the body in its star pose."""
         body, rig = self.body_template, get_rig(self._model.config.views.human_rig)
         mesh = body.mesh
-        surface = self._surface(mesh, mesh, body.topology, rig, "normal", self._body_views)
+        surface = self._surface(mesh, lambda: mesh, body.topology, rig, "normal", self._body_views)
         if self._model.config.lift.human_mode == "mean":
             return surface
         return dataclasses.replace(surface, votes=self._votes(mesh, rig))
 
     def of_mesh(self, mesh: Mesh) -> Surface:
-        """Return an object's surface; mesh or point cloud may have any scale and origin."""
+        """Return an object's surface; mesh or point cloud may have any scale and origin.
+
+        Raises:
+            MeshError: it cannot be used (`check_mesh`).
+        """
         views = self._model.config.views
-        if mesh.is_cloud:
-            placed = mesh.normalised()[0]
-            if views.cloud_rig is not None:
-                placed = dataclasses.replace(mesh, vertices=in_unit_sphere(mesh.vertices))
-            rig = get_rig(views.cloud_rig or views.object_rig)
-            return self._surface(mesh, placed, "points", rig, "position")
-        rig = get_rig(views.object_rig)
-        return self._surface(mesh, mesh.normalised()[0], "mesh", rig, "position")
+        cloud_rig = views.cloud_rig if mesh.is_cloud else None
+
+        def place() -> Mesh:
+            check_mesh(mesh, allow_cloud=True)
+            if cloud_rig is not None:
+                return dataclasses.replace(mesh, vertices=in_unit_sphere(mesh.vertices))
+            return mesh.normalised()[0]
+
+        rig = get_rig(cloud_rig or views.object_rig)
+        topology = "points" if mesh.is_cloud else "mesh"
+        in_sphere = cloud_rig is not None
+        return self._surface(mesh, place, topology, rig, "position", in_sphere=in_sphere)
 
     def _surface(
         self,
         mesh: Mesh,
-        placed: Mesh,
+        place: Callable[[], Mesh],
         topology: str,
         rig: ViewRig,
         style: Literal["normal", "position"],
         given: "SurfaceViews | None" = None,
+        in_sphere: bool = False,
     ) -> Surface:
+        """Return the surface of a mesh; `place` puts it into its rig's frame where it is new."""
         size = self._model.config.sam.image_size
         key = content_key(
             "surface",
@@ -205,8 +211,11 @@ class SurfaceStore:
             style,
             self._encoder_hash,
             self._body_views_key if given is not None else "",
+            in_sphere,
         )
-        parts = self._cache.get_or_make(key, lambda: self._prepare(placed, rig, size, style, given))
+        parts = self._cache.get_or_make(
+            key, lambda: self._prepare(place(), rig, size, style, given)
+        )
         ready = self._ready.get(key)
         if ready is not None and ready.view_images is parts["view_images"]:
             return dataclasses.replace(ready, mesh=mesh, topology=topology)

@@ -139,6 +139,7 @@ def test_a_folder_that_cannot_be_made_costs_a_warning_only(tmp_path: Path, caplo
         cache.get_or_make("key", make)
         cache.get_or_make("key", make)
     assert make.calls == 1 and "IVLM_CACHE_DIR" in caplog.text
+    assert "--cache-dir" in caplog.text and "made again" not in caplog.text, "nothing was there"
 
 
 def test_a_full_disk_costs_a_warning_only(tmp_path: Path, caplog, monkeypatch):
@@ -228,3 +229,23 @@ def test_content_keys_depend_on_content_only():
 def test_content_that_cannot_be_told_is_refused(part):
     with pytest.raises(TypeError, match="content_key"):
         content_key(part)
+
+
+def test_a_folder_that_can_only_be_read_still_serves(tmp_path: Path, monkeypatch):
+    """A cache that was filled by another user, or is part of an image."""
+    make = Maker()
+    ArtifactCache(tmp_path).get_or_make("key", make)
+
+    def refuse(*args: object) -> None:
+        raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(os, "utime", refuse)
+    found = ArtifactCache(tmp_path).get_or_make("key", make)
+    assert make.calls == 1 and torch.equal(found["a"], torch.ones(4))
+
+
+def test_nothing_at_all_can_be_kept(tmp_path: Path):
+    """Of a surface that no pixel hits, some tensors are empty and have no usable stride."""
+    empty = torch.from_numpy(np.zeros(0, np.int32)).as_strided((0,), (0,))
+    ArtifactCache(tmp_path).get_or_make("key", lambda: {"a": empty})
+    assert ArtifactCache(tmp_path).get_or_make("key", dict)["a"].shape == (0,)

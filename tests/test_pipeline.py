@@ -316,3 +316,27 @@ def test_an_answer_that_names_no_part_may_ask_for_no_mask(
     assert asks("human_contact", "left hand")
     assert asks("human_contact") != empty
     assert asks("object_contact") and asks("object_affordance"), "objects have no body parts"
+
+
+@pytest.mark.parametrize(
+    ("vertices", "faces", "fault"),
+    [
+        (np.eye(3), [[0, 1, 7]], "faces that name vertices"),
+        (np.eye(3), [[0, 1, -1]], "faces that name vertices"),
+        (np.eye(3)[:, :2], [[0, 1, 2]], "needs vertices of shape"),
+        (np.zeros((0, 3)), np.zeros((0, 3)), "needs vertices of shape"),
+        (np.full((3, 3), np.nan), [[0, 1, 2]], "NaN"),
+        (np.eye(4)[:, :3], [[0, 1, 2, 3]], "needs triangles"),
+    ],
+)
+def test_meshes_that_cannot_be_used_are_named(
+    pipeline: Pipeline, photo: np.ndarray, vertices: Any, faces: Any, fault: str
+) -> None:
+    with pytest.raises(ValueError, match=fault):
+        pipeline.predict(photo, "mug", "object_contact", Mesh(vertices, faces))
+
+
+def test_a_mesh_that_no_pixel_hits_has_no_contact(pipeline: Pipeline, photo: np.ndarray) -> None:
+    needle = Mesh([[0, 0, 0], [1, 0, 0], [1, 1e-9, 0]], [[0, 1, 2]])
+    found = pipeline.predict(photo, "mug", "object_contact", needle)
+    assert not found.seen.any() and not found.scores.any()

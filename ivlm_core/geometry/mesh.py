@@ -64,7 +64,8 @@ class Mesh:
         """Bring the arrays to their documented types."""
         set_field = object.__setattr__
         set_field(self, "vertices", np.ascontiguousarray(self.vertices, dtype=np.float32))
-        set_field(self, "faces", np.ascontiguousarray(self.faces, dtype=np.int32))
+        faces = np.ascontiguousarray(self.faces, dtype=np.int32)
+        set_field(self, "faces", faces if faces.size else faces.reshape(0, 3))  # [] is none, too
         parts = {str(name): np.asarray(ids, dtype=np.int32) for name, ids in self.parts.items()}
         set_field(self, "parts", parts)
 
@@ -137,14 +138,22 @@ class Mesh:
     def normalised(self) -> "tuple[Mesh, MeshNormalisation]":
         """Centre on the vertex mean and divide by the largest side of the bounding box.
 
+        Vertices that no face uses do not count: they are not seen, and may lie anywhere.
+
         Returns:
             The mesh with the same faces and parts, and what ``undo`` needs to come back.
+
+        Raises:
+            MeshError: the mesh is a single point.
         """
-        low, high = self.bounds.astype(np.float64)
-        scale = float((high - low).max())
+        shown = self.vertices
+        if not self.is_cloud:
+            used = np.bincount(self.faces.ravel(), minlength=self.num_vertices) > 0
+            shown = self.vertices if used.all() else self.vertices[used]
+        scale = float(np.ptp(shown.astype(np.float64), axis=0).max())
         if not np.isfinite(scale) or scale <= 0:
             raise MeshError(f"{_named(self)} has no extent, so it cannot be normalised.")
-        center = self.vertices.mean(axis=0, dtype=np.float64).astype(np.float32)
+        center = shown.mean(axis=0, dtype=np.float64).astype(np.float32)
         normalisation = MeshNormalisation(center=center, scale=scale)
         return replace(self, vertices=normalisation.apply(self.vertices)), normalisation
 

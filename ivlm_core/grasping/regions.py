@@ -55,10 +55,9 @@ def affordance_regions(
         The region with the most score times area first; none where nothing reaches the threshold.
     """
     chosen = np.asarray(seen, bool) & (np.asarray(scores) >= threshold)
-    labels = _patches(mesh, chosen)
     areas = mesh.vertex_areas.astype(np.float64)
     total = areas[chosen].sum()
-    patches = [np.flatnonzero(labels == patch) for patch in np.unique(labels[chosen])]
+    patches = _patches(mesh, chosen)
     large = [p for p in patches if areas[p].sum() > 0 and areas[p].sum() >= _LEAST_SHARE * total]
     large.sort(key=lambda p: -float((areas[p] * scores[p]).sum()))
     found: list[AffordanceRegion] = []
@@ -81,14 +80,18 @@ def affordance_regions(
     return found
 
 
-def _patches(mesh: Mesh, chosen: np.ndarray) -> np.ndarray:
-    """Return the number of each vertex's patch, int `[vertex]`; only chosen vertices connect."""
+def _patches(mesh: Mesh, chosen: np.ndarray) -> list[np.ndarray]:
+    """Return the vertices of each patch, int `[n]`, ascending; only chosen vertices connect."""
     place = mesh.places
     edges = mesh.faces[:, [0, 1, 1, 2, 2, 0]].reshape(-1, 2)
     edges = place[edges[chosen[edges].all(axis=1)]]
     count = int(place.max()) + 1
     graph = coo_array((np.ones(len(edges), bool), (edges[:, 0], edges[:, 1])), (count, count))
-    return connected_components(graph, directed=False)[1][place]
+    vertices = np.flatnonzero(chosen)
+    patch = connected_components(graph, directed=False)[1][place[vertices]]
+    order = np.argsort(patch, kind="stable")  # once for all: noise makes thousands of patches
+    ends = np.flatnonzero(np.diff(patch[order])) + 1
+    return np.split(vertices[order], ends) if len(vertices) else []
 
 
 def _name(mesh: Mesh, patch: np.ndarray, taken: list[str]) -> str:

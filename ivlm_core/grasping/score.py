@@ -54,9 +54,6 @@ def score_grasps(
     lost = np.flatnonzero(~np.isfinite(poses[:, :3, 3]).all(axis=1))
     if len(lost):
         raise ValueError(f"pose {lost[0]} has no finite position")
-    lost = np.flatnonzero(~np.isfinite(poses[:, :3, 3]).all(axis=1))
-    if len(lost):
-        raise ValueError(f"pose {lost[0]} has no finite position")
     highest = points.scores.max()
     if highest <= 0:
         return np.zeros(len(poses))

@@ -13,7 +13,7 @@ def contact_threshold(scores: np.ndarray, least: float, lift: LiftConfig) -> flo
         least: what some vertex has to score, or there is no contact.
         lift: how far contact reaches where there is.
     """
-    if lift.extent == "threshold" or scores.max(initial=0.0) < least:
+    if lift.extent == "threshold" or not scores.max(initial=0.0) >= least:  # NaN expects nothing
         return least
     return expected_f1_threshold(scores)
 

@@ -288,6 +288,10 @@ class LiftOperator(nn.Module):
             pair_weights = pair_weights * self._pair_weights(view_weights, len(values))
         total = self.vertex_pairs(pair_weights)
         scores = self.vertex_pairs(view_means * pair_weights) / total.clamp_min(1e-12)
+        if len(pixel_values):
+            # Weights are rounded: a mean may leave its values by an ulp, and a probability 1.
+            low, high = pixel_values.detach().aminmax(dim=0)
+            scores = scores.clamp(low.clamp(max=0.0), high.clamp(min=0.0))
         return Lifted(scores=scores.t(), seen=self.seen)
 
     def _pair_weights(self, view_weights: Tensor, batch: int) -> Tensor:

@@ -64,7 +64,8 @@ def render_points(
 
 def in_unit_sphere(points: np.ndarray) -> np.ndarray:
     """Return points [P, 3] with their mean in the origin and the farthest at distance one."""
-    centred = points - points.mean(axis=0)
+    # In float64: a sum of many far points in float32 misses their middle by more than their size.
+    centred = points - points.mean(axis=0, dtype=np.float64)
     return centred / np.linalg.norm(centred, axis=1).max()
 
 

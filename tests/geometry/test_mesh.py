@@ -270,3 +270,16 @@ def test_shapes_too_far_from_the_origin_to_be_kept_are_refused(cloud: bool) -> N
         check_mesh(Mesh(points + offset, faces), allow_cloud=cloud)
     with pytest.raises(MeshError, match=r"lies 100000 m from the origin.*Move it to the origin"):
         check_mesh(Mesh(points + [1e5, 0, 0], faces, name="scan"), allow_cloud=cloud)
+
+
+def test_vertices_that_no_face_uses_do_not_move_what_is_seen(cube):
+    stray = Mesh([*cube.vertices.tolist(), [900, 0, 0]], cube.faces)
+    np.testing.assert_allclose(
+        stray.normalised()[0].vertices[:8], cube.normalised()[0].vertices, atol=1e-6
+    )
+
+
+def test_no_faces_at_all_are_a_cloud():
+    cloud = Mesh(np.random.default_rng(0).random((40, 3)), [])
+    assert check_mesh(cloud, allow_cloud=True).is_cloud
+    assert cloud.faces.shape == (0, 3) and not cloud.vertex_normals.any()

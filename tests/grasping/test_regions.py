@@ -79,3 +79,15 @@ def test_a_large_mesh_becomes_small_and_stays_close() -> None:
     assert 100 < small.num_faces <= 500
     np.testing.assert_allclose(np.linalg.norm(small.vertices, axis=1), 0.5, atol=0.02)
     assert collision_mesh(small, 500) is small
+
+
+def test_noise_of_many_patches_is_sorted_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Thousands of specks: none of them may cost a look at all vertices."""
+    ball = trimesh.creation.icosphere(subdivisions=5)
+    mesh = Mesh(ball.vertices, ball.faces)
+    scores = np.random.default_rng(0).random(mesh.num_vertices)
+    looks: list[int] = []
+    flatnonzero = np.flatnonzero
+    monkeypatch.setattr(np, "flatnonzero", lambda a: looks.append(len(a)) or flatnonzero(a))
+    affordance_regions(mesh, scores, np.ones(len(scores), bool), 0.8)
+    assert len(looks) < 10

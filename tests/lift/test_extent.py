@@ -47,3 +47,10 @@ def test_one_threshold_for_all_answers_unless_asked_otherwise() -> None:
 def test_a_surface_without_vertices_is_refused() -> None:
     with pytest.raises(ValueError, match="at least one"):
         expected_f1_threshold(np.array([]))
+
+
+def test_scores_that_are_no_numbers_are_cut_as_for_all_answers() -> None:
+    """Of a model whose half precision overflowed: the threshold stays a number."""
+    lift = LiftConfig(extent="expected_f1")
+    scores = np.array([0.5, np.nan, 0.2], np.float32)
+    assert contact_threshold(scores, 0.4, lift) == 0.4

@@ -260,3 +260,13 @@ def test_cuda_equals_cpu(gate):
     scores.sum().backward()
     torch.testing.assert_close(scores.cpu(), expected)
     torch.testing.assert_close(on_gpu.grad.cpu(), values.grad)
+
+
+@pytest.mark.parametrize("by_pixels", [False, True])
+@pytest.mark.parametrize("gate", [None, 0.3])
+def test_probabilities_never_leave_their_range(gate, by_pixels):
+    """Not by an ulp either: log odds of more than 1 are NaN, and samplers refuse such scores."""
+    for seed in range(40):
+        operator = LiftOperator.from_indices(*random_maps(seed), V)
+        scores = operator.lift(torch.ones(2, J, H, W), gate=gate, by_pixels=by_pixels).scores
+        assert scores.max() <= 1

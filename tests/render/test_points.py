@@ -3,7 +3,7 @@ import pytest
 
 from ivlm_core.geometry.camera import Camera, look_at
 from ivlm_core.render.interpolate import contact_mask, point_image
-from ivlm_core.render.points import render_points
+from ivlm_core.render.points import in_unit_sphere, render_points
 
 CAMERA = Camera.from_fov(look_at((0, 0, 2), (0, 0, 0)), 60, 33, 33)
 RED, BLUE = [1.0, 0.0, 0.0], [0.0, 0.0, 1.0]
@@ -53,3 +53,10 @@ def test_wrong_arguments_are_refused():
 def test_pixels_without_a_point_show_the_background():
     image = point_image(np.array([0.5, 0.25]), np.array([[[1, -1]]]), background=9)
     np.testing.assert_array_equal(image, [[[0.25, 9]]])
+
+
+def test_the_middle_of_many_far_points_is_found():
+    """Single precision adds up half a million coordinates wrongly by more than the cloud's size."""
+    shape = np.random.default_rng(0).normal(scale=0.05, size=(500_000, 3))
+    placed = in_unit_sphere((shape + 300.0).astype(np.float32))
+    assert np.abs(placed.mean(axis=0)).max() < 1e-3

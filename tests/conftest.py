@@ -1,5 +1,6 @@
 """What all tests share: no network, no files outside the run's own folder, ROS kept to this run."""
 
+import logging
 import os
 import shutil
 import tempfile
@@ -28,6 +29,15 @@ os.environ["ROS_LOG_DIR"] = os.path.join(_own_folder, "ros_log")
 def _remove_own_folder() -> Iterator[None]:
     yield
     shutil.rmtree(_own_folder, ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def _logs_as_before() -> Iterator[None]:
+    """`ivlm` shows infos of the library in its process; the next test is another user."""
+    log = logging.getLogger("ivlm_core")
+    level = log.level
+    yield
+    log.setLevel(level)
 
 
 @pytest.fixture(scope="session")

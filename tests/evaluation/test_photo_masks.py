@@ -9,6 +9,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ivlm_core import photo_contact
 from ivlm_core.datasets.synthetic import SyntheticDataset
@@ -19,7 +21,7 @@ from ivlm_core.evaluation.photo_guess import LABEL_ON_PARTS, LabelOnParts
 from ivlm_core.evaluation.photo_masks import PhotoFigures, evaluate_masks, near_f1
 from ivlm_core.evaluation.photos import mask_f1
 from ivlm_core.evaluation.report import Report
-from ivlm_core.evaluation.report_page import save_report_page
+from ivlm_core.evaluation.report_page import _near_masks, save_report_page
 from ivlm_core.geometry.body import BODY_PARTS
 from ivlm_core.model.prompts import PHOTO_TASK
 from ivlm_core.photo_contact import PhotoContact
@@ -123,6 +125,19 @@ def test_the_report_has_a_line_for_every_question_and_shows_cases(
     for heading in ("best answers", "worst answers", "answers drawn at random", "contact claimed"):
         assert f"Contact on the photograph: {heading}" in page
     assert "1,024 pixels too many" in page
+
+
+@settings(max_examples=50, deadline=None)
+@given(shape=st.tuples(*[st.integers(4, 60)] * 2), seed=st.integers(0, 2**32 - 1))
+def test_masks_are_shown_from_near_and_whole(shape: tuple[int, int], seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    masks = np.zeros(shape, bool)
+    spots = rng.integers(0, shape, (rng.integers(1, 4), 2))
+    masks[tuple(spots.T)] = True
+    shown = masks[_near_masks(masks)]
+    assert shown.shape[0] == shown.shape[1]
+    assert np.ptp(spots, axis=0).max() >= min(shape) or shown.sum() == masks.sum()
+    assert masks[_near_masks(np.zeros(shape, bool))].shape == shape
 
 
 def test_a_model_that_sees_nothing(

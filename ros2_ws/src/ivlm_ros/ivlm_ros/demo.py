@@ -225,7 +225,7 @@ class Watcher:
 
 def topic_rows(collected: Collected) -> list[tuple[str, ...]]:
     """Return a table: per topic its messages, latencies, and what its last message says."""
-    head = ("topic", "messages", "latency p50 ms", "max ms", "in contact", "top parts (last)")
+    head = ("topic", "messages", "latency p50 ms", "max ms", "vertices", "top parts (last)")
     rows: list[tuple[str, ...]] = [head]
     for topic, latencies in collected.latencies_ms.items():
         contact = parts = ""
@@ -239,7 +239,7 @@ def topic_rows(collected: Collected) -> list[tuple[str, ...]]:
 
 def picture_rows(pictures: Sequence[Picture], collected: Collected) -> list[tuple[str, ...]]:
     """Return a table: per image and task the vertices in contact and the top parts."""
-    rows: list[tuple[str, ...]] = [("image", "label", "task", "in contact", "top parts")]
+    rows: list[tuple[str, ...]] = [("image", "label", "task", "vertices", "top parts")]
     for picture in pictures:
         for task in picture.tasks:
             mesh = collected.results[picture.key, task]

@@ -50,6 +50,8 @@ class SynthesisConfig:
         for name in ("train", "test", "seed", "workers"):
             if getattr(self, name) < 0:
                 raise ValueError(f"{name} must be 0 or more, got {getattr(self, name)}")
+        if not self.train + self.test:
+            raise ValueError("train and test are both 0, so there is nothing to generate")
         for name in (
             *("images_per_shard", "train_bodies", "test_bodies"),
             *("train_objects", "test_objects"),

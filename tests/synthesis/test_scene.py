@@ -386,6 +386,7 @@ def test_another_configuration_in_the_same_folder_is_refused(folder: Path) -> No
     ("change", "text"),
     [
         ({"train": -1}, "train"),
+        ({"train": 0, "test": 0}, "nothing to generate"),
         ({"image_size": 0}, "image_size"),
         ({"image_size": 15}, "image_size must be 16 or more"),
         ({"test_bodies": 0}, "test_bodies must be 1 or more"),

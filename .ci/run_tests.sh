@@ -15,16 +15,22 @@ if [ $# -gt 0 ]; then
 fi
 
 export OMP_NUM_THREADS=${OMP_NUM_THREADS:-1}
+first=$(mktemp)
 log=$(mktemp)
 "$python" -m pytest -p no:cacheprovider tests/ros tests/nano >"$log" 2>&1 &
 over_dds=$!
-trap 'kill "$over_dds" 2>/dev/null; rm -f "$log"' EXIT
+trap 'kill "$over_dds" 2>/dev/null; rm -f "$first" "$log"' EXIT
 trap 'exit 130' INT TERM
 
-"$python" -m pytest tests --ignore=tests/ros --ignore=tests/nano
-others=$?
+[ -t 1 ] && export PY_COLORS=1  # through a pipe, too
+"$python" -m pytest tests --ignore=tests/ros --ignore=tests/nano | tee "$first"
+others=${PIPESTATUS[0]}
 echo "==> tests over DDS and of the shipped model"
 wait "$over_dds"
 ros=$?
 cat "$log"
-[ "$others" -eq 0 ] && [ "$ros" -eq 0 ]
+[ "$others" -eq 0 ] && [ "$ros" -eq 0 ] && exit
+# What the first half says of it stands far above by now.
+echo "==> failed"
+grep -ahE '^(.\[[0-9;]*m)*(FAILED|ERROR)' "$first" "$log"
+exit 1

@@ -131,9 +131,11 @@ def test_tests_over_dds_run_beside_the_others_and_either_fails_all(
     tmp_path: Path, repository: Path, failing: str, code: int
 ) -> None:
     python = tmp_path / "python"
-    fails = f'case "$*" in *{failing}*) exit 1;; esac' if failing == "--ignore" else ""
+    fails = 'case "$*" in *--ignore*) echo "FAILED tests/x.py"; exit 1;; esac'
     if failing == "tests/ros":
-        fails = '[[ "$*" != *" tests/ros "* ]] || exit 1'
+        fails = '[[ "$*" != *" tests/ros "* ]] || { echo "FAILED tests/x.py"; exit 1; }'
+    if not failing:
+        fails = ""
     python.write_text(f'#!/bin/bash\necho "ran $*"; echo "$*" >> calls\n{fails}\nexit 0\n')
     python.chmod(0o755)
     script = repository / ".ci" / "run_tests.sh"
@@ -146,6 +148,8 @@ def test_tests_over_dds_run_beside_the_others_and_either_fails_all(
         "ran -m pytest tests --ignore=tests/ros --ignore=tests/nano",
         "ran -m pytest -p no:cacheprovider tests/ros tests/nano",
     ]
+    told = ["==> failed", "FAILED tests/x.py"]
+    assert (run.stdout.splitlines()[-2:] == told) == bool(code), "it stands last, too"
     (tmp_path / "calls").unlink()
     subprocess.run([script, python, "tests/geometry", "-x"], cwd=tmp_path, timeout=60, check=False)
     assert (tmp_path / "calls").read_text() == "-m pytest tests/geometry -x\n"

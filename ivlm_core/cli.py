@@ -74,12 +74,15 @@ def _parse(name: str, verb: type, arguments: list[str]) -> Any:
     """Make the verb's dataclass, whose own checks count as wrong usage."""
     try:
         with ends_with_reader(sys.stdout):  # tyro prints help by itself
-            return tyro.cli(
-                verb,
-                prog=f"ivlm {name}",
-                args=arguments,
-                config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
-            )
+            try:
+                return tyro.cli(
+                    verb,
+                    prog=f"ivlm {name}",
+                    args=arguments,
+                    config=(tyro.conf.OmitSubcommandPrefixes, tyro.conf.FlagCreatePairsOff),
+                )
+            finally:
+                sys.stdout.flush()  # at exit a reader that has gone would be an error again
     except ValueError as error:
         raise UsageError(str(error)) from error
 

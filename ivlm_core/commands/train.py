@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import tyro
 
 from ivlm_core.commands.console import FAILED, OK, UsageError, complain, emit, say
+from ivlm_core.commands.out_folder import check_folder
 
 if TYPE_CHECKING:
     from ivlm_core.training.published import FineTuneConfig
@@ -156,8 +157,7 @@ class Train:
         import time
 
         start = time.perf_counter()
-        if self.out.is_file():
-            raise UsageError(f"--out {self.out} cannot be made: it is a file")
+        check_folder(self.out)
         try:
             folder = self._train()
         except (ValueError, OSError) as error:
